@@ -1,0 +1,25 @@
+"""Audio-visual emotion recognition, from a folder of talking-face clips to a model on a phone.
+
+The verbs of the command line are the Python API: ``emotionnet.fit(...)`` is
+``python -m emotionnet.fit``, and so are ``prepare``, ``evaluate`` and ``predict``.
+Importing this package loads neither TensorFlow nor Keras.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+VERBS = ("prepare", "fit", "evaluate", "predict")
+_PACKAGES = ("corpora", "clips", "inputs", "layers", "systems", "training", "evaluation")
+
+__all__ = [*VERBS, "__version__"]
+
+
+def __getattr__(name: str):
+    if name in VERBS or name in _PACKAGES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *VERBS, *_PACKAGES])

@@ -1,0 +1,59 @@
+"""What every ``python -m emotionnet.<verb>`` shares: exit codes, and modules that can be called."""
+
+import errno
+import os
+import sys
+import types
+from collections.abc import Callable, Sequence
+
+from emotionnet.errors import EmotionNetError, UsageError
+
+
+class Verb(types.ModuleType):
+    """A module that can be called: ``emotionnet.fit(...)`` calls ``emotionnet.fit.fit(...)``.
+
+    Without it, importing the submodule ``emotionnet.fit`` would hide a function of that name.
+    """
+
+    def __call__(self, *args, **kwargs):
+        return getattr(self, self.__name__.rpartition(".")[2])(*args, **kwargs)
+
+
+def make_callable(module_name: str) -> None:
+    """Turns the (imported) module ``module_name`` into a `Verb`."""
+    sys.modules[module_name].__class__ = Verb
+
+
+def explain_os_error(error: OSError) -> str:
+    """One line for a person: the file, what was found, what to do."""
+    name = error.filename or "a file"
+    if error.errno == errno.ENOSPC:
+        return f"{name}: the disk is full. Free some space and run the same command again: it resumes."
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return f"{name}: may not be written or read (permissions). Choose another folder."
+    return f"{name}: {error.strerror or error}"
+
+
+def run_command(main: Callable[[Sequence[str] | None], int | None]) -> None:
+    """Runs ``main(None)`` and leaves the process: 0 done, 1 failure, 2 bad usage, 130 interrupted.
+
+    Errors that a user can mend are printed as one message on stderr, without a traceback.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        code = main(None) or 0
+    except EmotionNetError as error:
+        kind = "usage" if isinstance(error, UsageError) else "error"
+        print(f"{kind}: {error}", file=sys.stderr)
+        code = error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 1
+    except OSError as error:
+        print(f"error: {explain_os_error(error)}", file=sys.stderr)
+        code = 1
+    except KeyboardInterrupt:
+        print("interrupted: what was finished is kept; the same command resumes", file=sys.stderr)
+        code = 130
+    sys.stdout.flush()
+    sys.exit(code)

@@ -1,0 +1,74 @@
+"""A manifest: one CSV, a row a clip. Everything to the right of a corpus reads only this."""
+
+import dataclasses
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from emotionnet.errors import UsageError
+from emotionnet.files import read_csv, sha256, write_csv
+
+
+@dataclass(frozen=True)
+class ManifestRow:
+    """One clip of a corpus.
+
+    Attributes:
+        clip: name of the clip, unique in its corpus (RAVDESS: the stem without its modality).
+        corpus: ``demo``, ``ravdess``, ``crema_d``, ``folder`` ...
+        emotion: a name of `emotionnet.emotions.EMOTIONS`, or the user's own class.
+        actor: who is seen and heard; "" where unknown. Actors are what folds keep apart.
+        sex: ``female``, ``male`` or "".
+        intensity: ``normal``, ``strong``, CREMA-D's ``LO MD HI XX``, or "".
+        statement: which sentence, or "".
+        repetition: which take, or "".
+        channel: ``speech``, ``song`` or "".
+        picture: video file, relative to the corpus root with "/"; "" where there is none.
+        sound: sound file, relative; used where ``picture`` is "", has no sound, or digital silence.
+        label_kind: ``acted``, ``perceived``, ``given`` (the user's own) or ``drawn`` (demo).
+    """
+
+    clip: str
+    corpus: str
+    emotion: str
+    actor: str = ""
+    sex: str = ""
+    intensity: str = ""
+    statement: str = ""
+    repetition: str = ""
+    channel: str = ""
+    picture: str = ""
+    sound: str = ""
+    label_kind: str = "acted"
+
+
+COLUMNS = tuple(field.name for field in dataclasses.fields(ManifestRow))
+
+
+def write_manifest(path: str | os.PathLike, rows: Iterable[ManifestRow]) -> None:
+    """Writes the rows as CSV, whole or not at all."""
+    write_csv(path, (dataclasses.asdict(row) for row in rows), COLUMNS)
+
+
+def read_manifest(path: str | os.PathLike) -> list[ManifestRow]:
+    """Reads a manifest; columns beyond `COLUMNS` are left out.
+
+    Raises:
+        UsageError: the file is missing, or a needed column is.
+    """
+    if not Path(path).is_file():
+        raise UsageError(f"{path}: no such manifest. `python -m emotionnet.prepare` writes one.")
+    rows = []
+    for number, raw in enumerate(read_csv(path), start=2):
+        missing = [c for c in ("clip", "corpus", "emotion") if not raw.get(c)]
+        if missing:
+            raise UsageError(f"{path}, line {number}: column {missing[0]!r} is missing or empty.")
+        rows.append(ManifestRow(**{c: raw[c] for c in COLUMNS if raw.get(c) is not None}))
+    return rows
+
+
+def manifest_hash(rows: Iterable[ManifestRow]) -> str:
+    """SHA-256 over the rows in order of clip: equal for equal content, whatever the row order."""
+    lines = sorted("\x1f".join(dataclasses.astuple(row)) for row in rows)
+    return sha256("\n".join(lines))
