@@ -1,0 +1,131 @@
+"""A view: what one system sees of a record. Faces at the segment centres, and the sound.
+
+Runs in graph mode inside tf.data. Prediction uses the same function on one clip, so training,
+evaluation and prediction cannot pick other frames.
+"""
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from emotionnet.clips.records import parse
+
+SAMPLE_RATE = 16000
+STORED_FACE = 224
+
+
+@dataclass(frozen=True)
+class View:
+    """Picks frames and sound of a clip for a model.
+
+    The window is the whole clip, or its central ``samples / 16000`` seconds where it is longer.
+    It is cut into ``frames`` equal segments; of each, the frame nearest to the centre *that has a
+    face* is taken (Lu et al., section III-A.1: 15 segments, centre frame). A segment without a
+    face is masked.
+
+    Args:
+        frames: faces a clip.
+        image_size: side of the faces given to the model, in pixels; records keep 224.
+        samples: length of the sound given to the model, at 16 kHz; shorter clips are padded with
+            zeros, and ``waveform_samples`` says how much is real.
+    """
+
+    frames: int = 15
+    image_size: int = STORED_FACE
+    samples: int = 96000
+
+    @property
+    def window_s(self) -> float:
+        """Length of the window in seconds."""
+        return self.samples / SAMPLE_RATE
+
+    def __call__(self, parsed: dict, start_s: tf.Tensor | float | None = None) -> dict:
+        """Maps a parsed record to a model's inputs.
+
+        Args:
+            parsed: the tensors that `emotionnet.clips.records.parse` gives.
+            start_s: where the window begins; None centres it.
+
+        Returns:
+            ``faces`` (frames, image_size, image_size, 3) uint8; ``frame_mask`` (frames,) float32,
+            1 where there is a face; ``waveform`` (samples,) float32 in [-1, 1), zero-padded;
+            ``waveform_samples`` () int32, 0 where there is no sound.
+        """
+        window = self._window(parsed, start_s)
+        return {**self._pick_faces(parsed, *window), **self._cut_sound(parsed["waveform"], *window)}
+
+    def _window(self, parsed: dict, start_s) -> tuple[tf.Tensor, tf.Tensor]:
+        length_s = clip_seconds(parsed)
+        if start_s is None:
+            start_s = tf.maximum(length_s - self.window_s, 0.0) / 2
+        start_s = tf.cast(start_s, tf.float32)
+        return start_s, tf.minimum(start_s + self.window_s, length_s)
+
+    def _pick_faces(self, parsed: dict, start_s, end_s) -> dict:
+        jpegs, times_s = parsed["jpegs"], parsed["times_s"]
+        middles_s = times_s + frame_seconds(times_s) / 2
+        # A picture that ends before the sound does still fills all the segments.
+        end_s = tf.minimum(
+            end_s, tf.reduce_max(tf.pad(middles_s, [[1, 0]])) + frame_seconds(times_s) / 2
+        )
+        segment_s = tf.maximum((end_s - start_s) / self.frames, 1e-6)
+        centres_s = start_s + (tf.range(self.frames, dtype=tf.float32) + 0.5) * segment_s
+        # A sentinel without a face stands last, so that a clip without pictures needs no branch.
+        distance_s = tf.abs(tf.concat([middles_s, [-1e9]], 0)[None] - centres_s[:, None])
+        has_face = tf.concat([tf.strings.length(jpegs) > 0, [False]], 0)
+        distance_s = tf.where(has_face[None], distance_s, 1e9)
+        nearest = tf.argmin(distance_s, axis=1)
+        # Frames may be further apart than segments (a short or slow clip): then neighbours share one.
+        reach_s = tf.maximum(segment_s, frame_seconds(times_s)) / 2 + 1e-3
+        found = tf.reduce_min(distance_s, axis=1) <= reach_s
+        picked = tf.where(found, tf.gather(tf.concat([jpegs, [b""]], 0), nearest), b"")
+        faces = tf.map_fn(self._decode, picked, fn_output_signature=tf.uint8)
+        faces = tf.ensure_shape(faces, (self.frames, self.image_size, self.image_size, 3))
+        return {"faces": faces, "frame_mask": tf.cast(found, tf.float32)}
+
+    def _decode(self, jpeg: tf.Tensor) -> tf.Tensor:
+        size = self.image_size
+        # libjpeg shrinks by 2, 4 or 8 while decoding, at a fraction of the cost.
+        ratio = next((r for r in (8, 4, 2) if STORED_FACE // r >= size), 1)
+
+        def decode():
+            face = tf.io.decode_jpeg(jpeg, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
+            if size != STORED_FACE // ratio:
+                face = tf.image.resize(
+                    face, (size, size), "area" if size < STORED_FACE else "bilinear"
+                )
+                face = tf.cast(tf.round(face), tf.uint8)
+            return face
+
+        return tf.cond(
+            tf.strings.length(jpeg) > 0, decode, lambda: tf.zeros((size, size, 3), tf.uint8)
+        )
+
+    def _cut_sound(self, waveform: tf.Tensor, start_s, end_s) -> dict:
+        start = tf.cast(tf.round(start_s * SAMPLE_RATE), tf.int32)
+        sound = waveform[start : start + self.samples]
+        length = tf.shape(sound)[0]
+        padded = tf.ensure_shape(tf.pad(sound, [[0, self.samples - length]]), (self.samples,))
+        return {"waveform": padded, "waveform_samples": length}
+
+
+def frame_seconds(times_s: tf.Tensor) -> tf.Tensor:
+    """Mean distance of the frames at ``times_s`` (n,), in seconds; 1/30 for fewer than two."""
+    n = tf.shape(times_s)[0]
+    return tf.cond(
+        n > 1,
+        lambda: (times_s[-1] - times_s[0]) / tf.cast(n - 1, tf.float32),
+        lambda: tf.constant(1 / 30, tf.float32),
+    )
+
+
+def clip_seconds(parsed: dict) -> tf.Tensor:
+    """Length of a clip in seconds: the longer of picture and sound."""
+    times_s = parsed["times_s"]
+    picture_s = tf.reduce_max(tf.pad(times_s + frame_seconds(times_s), [[1, 0]]))
+    return tf.maximum(picture_s, tf.cast(tf.shape(parsed["waveform"])[0], tf.float32) / SAMPLE_RATE)
+
+
+def view_example(serialized: tf.Tensor, view: View) -> dict:
+    """Parses one serialized record and views it."""
+    return view(parse(serialized))

@@ -1,0 +1,234 @@
+"""A run: one folder that says everything about one training.
+
+``config.json`` what was asked for · ``versions.json`` what it ran on · ``split.csv`` which clip was
+in which part · ``history.csv`` an epoch a line · ``model.keras`` · ``predictions.csv``,
+``metrics.json``, ``report.html`` what came of it · ``logs/`` for TensorBoard · ``checkpoint/`` while
+it trains.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.files import read_csv, sha256, write_csv, write_json
+
+#: Raised when a run folder of an older layout can no longer be read.
+FORMAT = 1
+PARTS = ("train", "validation", "test")
+_PACKAGES = (
+    "tensorflow",
+    "tensorflow-cpu",
+    "keras",
+    "numpy",
+    "mtcnn",
+    "librosa",
+    "scikit-learn",
+    "av",
+)
+
+
+class Run:
+    """An opened run folder. Make one with `Run.create`, open one with `Run.open`.
+
+    Attributes:
+        folder: where it is.
+        config: what ``config.json`` says.
+    """
+
+    def __init__(self, folder: str | os.PathLike, config: dict[str, Any]):
+        self.folder = Path(folder)
+        self.config = config
+
+    @classmethod
+    def create(cls, folder: str | os.PathLike, config: dict[str, Any], split) -> "Run":
+        """Makes the folder with its config, versions and split.
+
+        Args:
+            folder: must not hold a run yet.
+            config: plain data; ``format`` is added.
+            split: an `emotionnet.inputs.protocols.Split`.
+        """
+        folder = Path(folder)
+        if (folder / "config.json").exists():
+            raise UsageError(
+                f"{folder}: there is a run already. Give another --name, or --resume to go on with it."
+            )
+        run = cls(folder, {"format": FORMAT, **config})
+        rows = [
+            {"clip": row.clip, "actor": row.actor, "emotion": row.emotion, "part": part}
+            for part in PARTS
+            for row in getattr(split, part)
+        ]
+        write_csv(folder / "split.csv", rows, ("clip", "actor", "emotion", "part"))
+        write_json(folder / "versions.json", versions())
+        write_json(folder / "config.json", run.config)
+        return run
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike) -> "Run":
+        """Opens a run folder.
+
+        Raises:
+            UsageError: there is none.
+            EmotionNetError: it is damaged, or of another version.
+        """
+        folder = Path(folder)
+        path = folder / "config.json"
+        if not path.is_file():
+            raise UsageError(
+                f"{folder}: no run here (no config.json). `python -m emotionnet.fit` makes one "
+                "under saved_models/."
+            )
+        try:
+            config = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, OSError) as error:
+            raise EmotionNetError(f"{path}: cannot be read ({error}).") from error
+        if not isinstance(config, dict) or config.get("format") != FORMAT:
+            found = config.get("format") if isinstance(config, dict) else None
+            raise EmotionNetError(
+                f"{folder}: a run of format {found!r}; this version of EmotionNet reads format "
+                f"{FORMAT}. Train it again, or use the version that made it (see versions.json)."
+            )
+        return cls(folder, config)
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Label names in the order of the model's outputs."""
+        return tuple(self.config["labels"])
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file of the training's state; gone when the training is done."""
+        return self.folder / "checkpoint" / "state.npz"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the training came to its end."""
+        return (self.folder / "model.keras").is_file()
+
+    def fingerprint(self) -> str:
+        """Hash of all that decides what is learnt."""
+        return sha256(json.dumps(self.config, sort_keys=True))
+
+    def build(self):
+        """A new model of the run's system, untrained."""
+        from emotionnet.systems import build_model
+
+        return build_model(self.config["system"], len(self.labels), **self.config["system_config"])
+
+    def save_model(self, model) -> None:
+        """Writes ``model.keras``, whole or not at all."""
+        from emotionnet.files import atomic_path
+
+        with atomic_path(self.folder / "model.keras") as temporary:
+            model.save(temporary)
+
+    def model(self):
+        """The trained model.
+
+        Raises:
+            EmotionNetError: there is none yet, or the file is damaged or not what it should be.
+        """
+        import keras
+
+        from emotionnet.systems import get_system
+
+        path = self.folder / "model.keras"
+        if not path.is_file():
+            raise EmotionNetError(
+                f"{self.folder}: not trained to the end yet. `python -m emotionnet.fit --name "
+                f"{self.name} --resume` goes on."
+            )
+        get_system(self.config["system"])  # registers the layers
+        try:
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+            inputs, outputs = set(model.input), set(model.output)
+        except Exception as error:  # Keras raises nearly anything on a damaged or tampered file
+            first_line = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            raise EmotionNetError(
+                f"{path}: cannot be loaded: damaged, or changed since it was written ({first_line})."
+            ) from error
+        if "waveform" not in inputs or "probabilities" not in outputs:
+            raise EmotionNetError(f"{path}: not an EmotionNet model (inputs {sorted(inputs)}).")
+        return model
+
+    def view(self):
+        """The `emotionnet.inputs.views.View` of the run's system."""
+        from emotionnet.inputs.views import View
+        from emotionnet.systems import get_system
+
+        config = get_system(self.config["system"]).Config(**self.config["system_config"])
+        return View(frames=config.frames, image_size=config.image_size, samples=config.samples)
+
+    def split_rows(self, records) -> dict[str, list]:
+        """The rows of ``records`` in each part of the run's own split (``split.csv``).
+
+        Raises:
+            EmotionNetError: ``records`` lacks clips of the split.
+        """
+        by_clip = {row.clip: row for row in records.rows}
+        parts: dict[str, list] = {part: [] for part in PARTS}
+        missing = []
+        for line in read_csv(self.folder / "split.csv"):
+            row = by_clip.get(line["clip"])
+            if row is None:
+                missing.append(line["clip"])
+            else:
+                parts[line["part"]].append(row)
+        if missing:
+            raise EmotionNetError(
+                f"{records.folder}: {len(missing)} clips of this run are not in these records, "
+                f"{missing[0]} for one. Give the records it was trained on with --records."
+            )
+        return parts
+
+
+def versions() -> dict[str, Any]:
+    """Python, packages, machine, git commit, command and time, as plain data."""
+    packages = {}
+    for name in _PACKAGES:
+        try:
+            packages[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "emotionnet": metadata.version("emotionnet"),
+        "commit": git_commit(),
+        "python": platform.python_version(),
+        "packages": packages,
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "command": ["python -m emotionnet." + Path(sys.argv[0]).stem, *sys.argv[1:]],
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def git_commit() -> str:
+    """The commit of this source tree, with "+changes" where it differs; "" outside git."""
+
+    def git(*words: Sequence[str]) -> str:
+        return subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), *words],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    try:
+        commit = git("rev-parse", "--short=12", "HEAD")
+        return commit + ("+changes" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""

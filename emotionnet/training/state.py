@@ -1,0 +1,109 @@
+"""The one checkpoint state of a training: everything that it needs to go on after a kill.
+
+Keras's own ``.keras`` file forgets the seed state of dropout layers and knows nothing of an epoch
+half done. This file holds every variable (weights, optimizer, SeedGenerators), the running sums, the
+best weights so far, the history and the cursor ``(stream, epoch, step)``. Since order and
+augmentation are functions of (seed, epoch, clip), going on from here gives the same bits as never
+having stopped.
+"""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from emotionnet.errors import EmotionNetError
+from emotionnet.files import atomic_path
+
+FORMAT = 1
+
+
+@dataclass
+class TrainingState:
+    """Where a training stands.
+
+    Attributes:
+        fingerprint: hash of the run's config; a state of another config is refused.
+        stream: the stream being trained; "" before the first and after the last.
+        epoch: epochs of it that are complete.
+        step: steps of the next epoch that are complete.
+        sums: running sums of the epoch under way (clips, loss, accuracy).
+        wait: epochs since its best one.
+        best: for each stream its best epoch so far, ``{"epoch": int, "score": [uar, -loss]}``.
+        best_weights: for each stream the weights of that epoch.
+        done: streams that are finished.
+        history: one dict an epoch and stream.
+    """
+
+    fingerprint: str = ""
+    stream: str = ""
+    epoch: int = 0
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    wait: int = 0
+    best: dict[str, dict] = field(default_factory=dict)
+    best_weights: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    done: list[str] = field(default_factory=list)
+    history: list[dict] = field(default_factory=list)
+
+    def begin(self, stream: str) -> None:
+        """Moves the cursor to the start of ``stream``."""
+        self.stream, self.epoch, self.step, self.wait, self.sums = stream, 0, 0, 0, {}
+
+    def save(self, path: str | Path, variables: Sequence = ()) -> None:
+        """Writes the state and the values of ``variables``, whole or not at all."""
+        arrays = {f"variable/{i:05d}": np.asarray(v) for i, v in enumerate(variables)}
+        for stream, weights in self.best_weights.items():
+            arrays |= {f"best/{stream}/{i:05d}": w for i, w in enumerate(weights)}
+        plain = dataclasses.asdict(dataclasses.replace(self, best_weights={}))
+        arrays["state"] = np.array(json.dumps({"format": FORMAT, **plain}))
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **arrays)
+
+    @classmethod
+    def load(cls, path: str | Path, fingerprint: str) -> tuple["TrainingState", list[np.ndarray]]:
+        """Reads a state and the values of its variables.
+
+        Args:
+            path: file that `save` wrote.
+            fingerprint: what the run's config hashes to now.
+
+        Raises:
+            EmotionNetError: unreadable, of another format, or of another config.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                plain = json.loads(str(arrays["state"]))
+                values = {name: arrays[name] for name in sorted(arrays.files) if name != "state"}
+        except (OSError, ValueError, KeyError) as error:
+            raise EmotionNetError(
+                f"{path}: this checkpoint cannot be read ({error}). Delete it to begin anew."
+            ) from error
+        if plain.pop("format", None) != FORMAT:
+            raise EmotionNetError(f"{path}: written by another version. Delete it to begin anew.")
+        state = cls(**plain)
+        if state.fingerprint != fingerprint:
+            raise EmotionNetError(
+                f"{path}: belongs to a run with other settings or records. Give the same ones, "
+                "or a new --name."
+            )
+        for name, value in values.items():
+            if name.startswith("best/"):
+                state.best_weights.setdefault(name.split("/")[1], []).append(value)
+        return state, [v for name, v in values.items() if name.startswith("variable/")]
+
+
+def training_variables(model) -> list:
+    """Every variable of a compiled model: weights, seed states, optimizer."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def assign(variables: Sequence, values: Sequence[np.ndarray], where: str | Path) -> None:
+    """Gives ``variables`` the ``values``; refuses other counts or shapes."""
+    if [tuple(v.shape) for v in variables] != [v.shape for v in values]:
+        raise EmotionNetError(f"{where}: does not fit this model. Delete it to begin anew.")
+    for variable, value in zip(variables, values):
+        variable.assign(value)
