@@ -1,0 +1,153 @@
+"""What is said about a set of answers. Plain Python numbers, ready for JSON."""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from emotionnet.errors import EmotionNetError
+from emotionnet.evaluation.intervals import wilson
+
+#: Equal-width bins of confidence in the expected calibration error.
+ECE_BINS = 15
+
+
+def score(
+    labels: Sequence[str],
+    targets: np.ndarray,
+    probabilities: np.ndarray,
+    rows: Sequence[Any] | None = None,
+    distinct: int | None = None,
+) -> dict[str, Any]:
+    """Scores the answers for n clips over C classes.
+
+    Args:
+        labels: C label names, in the order of the probabilities.
+        targets: (n,) index of the true label.
+        probabilities: (n, C), each row summing to 1.
+        rows: n objects with ``sex`` and ``actor`` (manifest rows); None leaves out
+            ``per_sex`` and ``per_actor``. Empty values are left out of both.
+        distinct: how many different clips the n answers are about, where several runs answered
+            the same clips; the interval then counts each clip once. Default: n.
+
+    Returns:
+        ``accuracy`` (weighted average recall) with its Wilson ``interval_95``; ``uar``, the mean
+        recall over the classes that have clips, ``uar_classes`` of them (``absent_classes`` names
+        the rest); ``macro_f1``; ``n``; ``per_class`` (precision, recall, f1, support; None where
+        undefined); ``confusion`` (C x C counts, a row a true label); ``nll`` (nats a clip);
+        ``ece`` and its ``reliability`` bins; ``per_sex`` and ``per_actor``.
+
+    Raises:
+        EmotionNetError: no clips, shapes that do not fit, or probabilities that are not.
+    """
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    targets, probabilities = _checked(labels, targets, probabilities)
+    n, classes = probabilities.shape
+    answers = probabilities.argmax(axis=1)
+    right = answers == targets
+    precision, recall, f1, support = precision_recall_fscore_support(
+        targets, answers, labels=range(classes), average=None, zero_division=np.nan
+    )
+    present = support > 0
+    ece, bins = calibration(probabilities.max(axis=1), right)
+    result = {
+        "accuracy": float(right.mean()),
+        "interval_95": list(wilson(float(right.mean()), distinct or n)),
+        "uar": float(recall[present].mean()),
+        "uar_classes": int(present.sum()),
+        "absent_classes": [name for name, here in zip(labels, present) if not here],
+        "macro_f1": float(f1[present].mean()),
+        "n": n,
+        "per_class": {
+            name: {
+                "precision": _number(precision[i]),
+                "recall": _number(recall[i]) if present[i] else None,
+                "f1": _number(f1[i]) if present[i] else None,
+                "support": int(support[i]),
+            }
+            for i, name in enumerate(labels)
+        },
+        "confusion": confusion_matrix(targets, answers, labels=range(classes)).tolist(),
+        "nll": float(-np.log(np.maximum(probabilities[np.arange(n), targets], 1e-7)).mean()),
+        "ece": ece,
+        "reliability": bins,
+    }
+    if rows is not None:
+        result["per_sex"] = _accuracy_by([row.sex for row in rows], right)
+        result["per_actor"] = _accuracy_by([row.actor for row in rows], right)
+    return result
+
+
+def calibration(
+    confidence: np.ndarray, right: np.ndarray, bins: int = ECE_BINS
+) -> tuple[float, list[dict[str, Any]]]:
+    """Expected calibration error of the answers: mean of |accuracy - confidence| over the bins.
+
+    Args:
+        confidence: (n,) probability of the answer given, in [0, 1].
+        right: (n,) whether it was right.
+        bins: number of bins of equal width; a bin holds its upper edge.
+
+    Returns:
+        The error, each bin weighted by its clips, and the bins: ``low``, ``high``, ``n``, mean
+        ``confidence`` and ``accuracy`` (None where empty).
+
+    Source:
+        Guo et al. (2017), On calibration of modern neural networks, equations 2 to 5.
+    """
+    edges = np.linspace(0, 1, bins + 1)
+    place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    table, error = [], 0.0
+    for i in range(bins):
+        here = place == i
+        entry = {"low": float(edges[i]), "high": float(edges[i + 1]), "n": int(here.sum())}
+        entry["confidence"] = entry["accuracy"] = None
+        if entry["n"]:
+            entry["confidence"] = float(confidence[here].mean())
+            entry["accuracy"] = float(right[here].mean())
+            error += entry["n"] / len(right) * abs(entry["accuracy"] - entry["confidence"])
+        table.append(entry)
+    return float(error), table
+
+
+def _checked(labels, targets, probabilities) -> tuple[np.ndarray, np.ndarray]:
+    targets = np.asarray(targets, int)
+    probabilities = np.asarray(probabilities, np.float64)
+    if not len(targets):
+        raise EmotionNetError("there are no clips to score")
+    if probabilities.shape != (len(targets), len(labels)):
+        raise EmotionNetError(
+            f"probabilities have the shape {probabilities.shape}; "
+            f"{len(targets)} clips and {len(labels)} labels were expected"
+        )
+    if not np.isfinite(probabilities).all():
+        bad = int((~np.isfinite(probabilities).all(axis=1)).sum())
+        raise EmotionNetError(
+            f"the model answered {bad} of {len(targets)} clips with NaN: its training diverged. "
+            "Train again with a smaller learning rate."
+        )
+    if not ((targets >= 0) & (targets < len(labels))).all():
+        raise EmotionNetError("a target is none of the labels")
+    return targets, probabilities
+
+
+def _accuracy_by(names: Sequence[str], right: np.ndarray) -> dict[str, dict[str, Any]]:
+    groups = defaultdict(list)
+    for name, hit in zip(names, right):
+        if name:
+            groups[name].append(bool(hit))
+    return {
+        name: {
+            "accuracy": sum(hits) / len(hits),
+            "interval_95": list(wilson(sum(hits) / len(hits), len(hits))),
+            "n": len(hits),
+        }
+        for name, hits in sorted(groups.items())
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

@@ -1,0 +1,317 @@
+"""`metrics.json` as a page: one HTML file that needs nothing but itself."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from emotionnet.evaluation import html, plots
+from emotionnet.files import write_text
+
+STREAMS = {"fused": "fused", "faces": "faces only", "speech": "speech only"}
+
+LABEL_KINDS = {
+    "acted": "acted (what the actor was asked to show)",
+    "perceived": "perceived (what most viewers said they saw and heard)",
+    "given": "given (the classes of your own clips)",
+    "drawn": "drawn (what the generator drew)",
+}
+
+TERMS = (
+    (
+        "Accuracy (WAR)",
+        "The share of clips that were named rightly. Also called weighted average recall.",
+    ),
+    (
+        "UAR",
+        "Unweighted average recall: the share named rightly within each emotion, then averaged, so "
+        "that a rare emotion counts as much as a frequent one. Guessing among 8 gives 12.5 %.",
+    ),
+    (
+        "95 % interval",
+        "Wilson's interval for the accuracy: where the accuracy on many more such clips plausibly "
+        "lies. It takes clips as independent; clips of one actor resemble each other, so with few "
+        "actors the truth is wider.",
+    ),
+    (
+        "Precision, recall, F1",
+        "Precision: of the clips answered as this emotion, how many were it. Recall: of the clips "
+        "that were this emotion, how many were found. F1: their harmonic mean. A dash: undefined.",
+    ),
+    (
+        "Confusion matrix",
+        "A row for each true emotion, a column for each answer. Right answers lie on the diagonal; "
+        "darker is a larger share of the row.",
+    ),
+    (
+        "ECE",
+        "Expected calibration error: how far, on average, the model's confidence is from how often "
+        "it is right. 0 is perfect: of the answers given with 70 % confidence, 70 % are right.",
+    ),
+    (
+        "NLL",
+        "Negative log likelihood: the mean of -ln(probability given to the true emotion). "
+        "Smaller is better; guessing among 8 gives 2.08.",
+    ),
+    (
+        "Fused, faces only, speech only",
+        "Two networks look at a clip: one sees faces, one hears speech. Fused combines their "
+        "probabilities. Each of the two is scored on the clips that have what it needs.",
+    ),
+    (
+        "Protocol, fold, leak",
+        "How clips were divided into those for training, for choosing the epoch (validation) and "
+        "for this report (test). A fold is one such division. A protocol leaks where the same "
+        "people (or copies of a clip) are in training and test: its number says how well known "
+        "people are recognised, not new ones.",
+    ),
+)
+
+
+def write_report(
+    path: str | os.PathLike,
+    metrics: Mapping[str, Any],
+    curves: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
+    """Writes the report of a run, or of a group of runs.
+
+    Args:
+        path: the HTML file, written whole or not at all.
+        metrics: what `emotionnet.evaluate` gives.
+        curves: stream name to ``curves`` and ``best_epoch`` as `plots.plot_history` takes them.
+    """
+    parts = [*_warnings(metrics), _facts(metrics)]
+    for section in (_headline, _runs, _masked, _confusions, _classes):
+        parts += section(metrics)
+    parts += _curves(curves or {})
+    for section in (_calibration, _people):
+        parts += section(metrics)
+    parts += [html.heading("The words"), html.definitions(TERMS)]
+    write_text(path, html.page(f"EmotionNet report: {metrics['run']}", parts))
+
+
+def percent(value: float | None) -> str:
+    """A rate as "87.5 %"; a dash where there is none."""
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def interval(ends: Sequence[float]) -> str:
+    """An interval of rates as "80.1 – 92.3 %"."""
+    return f"{100 * ends[0]:.1f} – {100 * ends[1]:.1f} %"
+
+
+def spread(mean: float, sd: float | None) -> str:
+    """A mean of rates as "87.5 ± 1.2 %", without the spread where there was one value."""
+    return percent(mean) if sd is None else f"{100 * mean:.1f} ± {100 * sd:.1f} %"
+
+
+def _scored(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {name: metrics[name] for name in STREAMS if metrics.get(name)}
+
+
+def _warnings(metrics: Mapping[str, Any]) -> list[str]:
+    boxes = []
+    if metrics["label_kind"] == "drawn":
+        boxes.append(
+            html.box(
+                "Drawn faces, no real person.",
+                "The demo corpus is made by a program. These numbers show that the line works; "
+                "they say nothing about people.",
+            )
+        )
+    if metrics["leaky"]:
+        boxes.append(
+            html.box(
+                "This protocol leaks.",
+                f"{metrics.get('protocol_text') or metrics['protocol']} "
+                "Do not compare these numbers with those of actor-disjoint work.",
+            )
+        )
+    if metrics["part"] != "test":
+        boxes.append(
+            html.box(
+                f"These are {metrics['part']} clips.",
+                "They took part in the training or in choosing the epoch. The result of a run is "
+                "its test part.",
+            )
+        )
+    boxes += [html.box("Note.", note) for note in metrics.get("notes", ())]
+    return boxes
+
+
+def _facts(metrics: Mapping[str, Any]) -> str:
+    kind = metrics["label_kind"]
+    return html.facts(
+        (
+            ("System", metrics.get("system")),
+            ("Corpus", metrics["corpus"]),
+            ("Emotions", ", ".join(metrics["labels"])),
+            ("Labels", LABEL_KINDS.get(kind, kind)),
+            ("Protocol", metrics["protocol"]),
+            ("Division", metrics.get("protocol_text")),
+            ("Fold", _many(metrics["fold"])),
+            ("Seed", _many(metrics["seed"])),
+            ("Scored on", f"{metrics['fused']['n']} {metrics['part']} clips"),
+            ("Actors", len(metrics["fused"].get("per_actor") or ()) or None),
+            ("Commit", metrics.get("commit")),
+            ("Versions", metrics.get("versions")),
+        )
+    )
+
+
+def _many(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _headline(metrics: Mapping[str, Any]) -> list[str]:
+    scored = _scored(metrics)
+    runs = metrics.get("over_runs")
+    header = ["", "accuracy", "95 % interval", "UAR", "ECE", "NLL", "clips"]
+    if runs:
+        header[1:1] = ["accuracy, mean ± sd", "UAR, mean ± sd"]
+    rows = []
+    for name, s in scored.items():
+        row = [STREAMS[name], percent(s["accuracy"]), interval(s["interval_95"])]
+        row += [percent(s["uar"]), percent(s["ece"]), f"{s['nll']:.2f}", s["n"]]
+        if runs:
+            o = runs[name]
+            row[1:1] = [
+                spread(o["accuracy_mean"], o["accuracy_sd"]),
+                spread(o["uar_mean"], o["uar_sd"]),
+            ]
+        rows.append(row)
+    parts = [html.heading("Result"), html.table(header, rows, main=0)]
+    if runs:
+        n = len(metrics["runs"])
+        parts.append(
+            html.paragraph(
+                f"Mean ± sd: over the {n} runs, the standard deviation between runs. The other "
+                "columns: all clips of all runs together; where several runs answered the same "
+                "clip, the interval counts it once.",
+                small=True,
+            )
+        )
+    absent = metrics["fused"]["absent_classes"]
+    if absent:
+        parts.append(
+            html.paragraph(
+                f"No clips of {', '.join(absent)} were tested: UAR is over the other "
+                f"{metrics['fused']['uar_classes']} emotions."
+            )
+        )
+    return parts
+
+
+def _runs(metrics: Mapping[str, Any]) -> list[str]:
+    if not metrics.get("runs"):
+        return []
+    rows = []
+    for run in metrics["runs"]:
+        cells = [percent(run[name]["accuracy"]) if name in run else "–" for name in STREAMS]
+        rows.append(
+            (
+                run["run"],
+                run["fold"],
+                run["seed"],
+                *cells,
+                percent(run["fused"]["uar"]),
+                run["fused"]["n"],
+            )
+        )
+    header = ["run", "fold", "seed", *STREAMS.values(), "UAR, fused", "clips"]
+    return [html.heading("Each run"), html.table(header, rows)]
+
+
+def _masked(metrics: Mapping[str, Any]) -> list[str]:
+    masked = metrics.get("masked")
+    if not masked:
+        return []
+    rows = [
+        (
+            f"without {name}",
+            percent(s["accuracy"]),
+            interval(s["interval_95"]),
+            percent(s["uar"]),
+            s["n"],
+        )
+        for name, s in masked.items()
+    ]
+    return [
+        html.heading("With one stream taken away"),
+        html.paragraph(
+            "The fused answer when the model is given no faces, or no sound: what it does with a "
+            "covered camera or a muted microphone. Clips that then have neither are left out."
+        ),
+        html.table(["", "accuracy", "95 % interval", "UAR", "clips"], rows),
+    ]
+
+
+def _confusions(metrics: Mapping[str, Any]) -> list[str]:
+    labels = metrics["labels"]
+    pictures = [
+        (plots.as_svg(plots.plot_confusion(labels, s["confusion"])), f"Confusion, {STREAMS[name]}")
+        for name, s in _scored(metrics).items()
+    ]
+    return [html.heading("What is taken for what"), html.figures(pictures)]
+
+
+def _classes(metrics: Mapping[str, Any]) -> list[str]:
+    scored = _scored(metrics)
+    others = [name for name in scored if name != "fused"]
+    header = ["emotion", "precision", "recall", "F1", "clips"]
+    header += [f"F1, {STREAMS[name]}" for name in others]
+    rows = []
+    for label, c in metrics["fused"]["per_class"].items():
+        rows.append(
+            [label, percent(c["precision"]), percent(c["recall"]), percent(c["f1"]), c["support"]]
+            + [percent(scored[name]["per_class"][label]["f1"]) for name in others]
+        )
+    return [html.heading("Each emotion"), html.table(header, rows)]
+
+
+def _curves(curves: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    if not curves:
+        return []
+    pictures = []
+    for name, c in curves.items():
+        figure = plots.plot_history(STREAMS.get(name, name), c["curves"], c.get("best_epoch"))
+        pictures.append((plots.as_svg(figure), f"Learning curves, {STREAMS.get(name, name)}"))
+    text = (
+        "Training and validation clips, epoch by epoch. The dotted line marks the epoch that was "
+        "kept: chosen on validation clips, never on test clips."
+    )
+    return [html.heading("Learning"), html.paragraph(text), html.figures(pictures, wide=True)]
+
+
+def _calibration(metrics: Mapping[str, Any]) -> list[str]:
+    pictures = [
+        (
+            plots.as_svg(plots.plot_reliability(s["reliability"])),
+            f"Reliability, {STREAMS[name]}: ECE {percent(s['ece'])}",
+        )
+        for name, s in _scored(metrics).items()
+    ]
+    text = (
+        "Bars below the dashed line: the model is too sure of itself; above: too modest. Bars with "
+        "few clips (lower panel) jump about by chance."
+    )
+    return [
+        html.heading("Does it know when it is right?"),
+        html.paragraph(text),
+        html.figures(pictures),
+    ]
+
+
+def _people(metrics: Mapping[str, Any]) -> list[str]:
+    fused = metrics["fused"]
+    parts = []
+    if fused.get("per_sex"):
+        rows = [
+            [sex, percent(s["accuracy"]), interval(s["interval_95"]), s["n"]]
+            for sex, s in fused["per_sex"].items()
+        ]
+        parts += [html.table(["fused", "accuracy", "95 % interval", "clips"], rows)]
+    if len(fused.get("per_actor") or ()) > 1:
+        picture = plots.as_svg(plots.plot_actors(fused["per_actor"], fused["accuracy"]))
+        caption = "Fused accuracy of each actor with its 95 % interval; dashed: all clips"
+        parts += [html.figures([(picture, caption)], wide=True)]
+    return [html.heading("For whom does it work?"), *parts] if parts else []
