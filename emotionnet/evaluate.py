@@ -1,0 +1,270 @@
+"""``python -m emotionnet.evaluate RUN``: what a run is worth, as CSV, JSON and a page to read.
+
+Writes into the run folder ``predictions.csv`` (the answers), ``metrics.json`` (the numbers) and
+``report.html`` (both for people; one file that needs nothing else). Given a group of runs (folds,
+seeds), it evaluates those that are not yet and writes the numbers over all of them.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from emotionnet.command import make_callable, run_command
+from emotionnet.errors import EmotionNetError, UsageError
+
+PARTS = ("test", "validation", "train")
+
+
+def evaluate(
+    run: str | os.PathLike,
+    records: str | os.PathLike | None = None,
+    part: str = "test",
+    batch_size: int = 8,
+) -> dict[str, Any]:
+    """Evaluates a run, or a group of runs, and writes predictions, metrics and report.
+
+    Args:
+        run: a run folder, or a folder of run folders.
+        records: the records the run was trained on, where they have moved.
+        part: ``test``, ``validation`` or ``train``; other parts than ``test`` are written to files
+            of their own (``metrics_validation.json`` …).
+        batch_size: clips at a time.
+
+    Returns:
+        What ``metrics.json`` says: ``fused``, ``faces``, ``speech`` (each as
+        `emotionnet.evaluation.metrics.score` gives it), ``masked``, and what they are about
+        (``protocol``, ``fold``, ``seed``, ``corpus``, ``label_kind``, ``leaky``, ``notes`` …). For
+        a group also ``runs`` and ``over_runs`` (mean and standard deviation).
+
+    Raises:
+        UsageError: no run there, or no such part.
+        EmotionNetError: the run is not trained, or its records cannot be used.
+    """
+    from emotionnet.training.run import Run
+
+    if part not in PARTS:
+        raise UsageError(f"--part {part}: not known. Choose one of {', '.join(PARTS)}.")
+    children = group_members(run)
+    if children:
+        return _evaluate_group(Path(run), children, records, part, batch_size)
+    return _evaluate_run(Run.open(run), records, part, batch_size)
+
+
+def group_members(folder: str | os.PathLike) -> list[Path]:
+    """The run folders inside a folder that is no run itself, sorted; none where it is one."""
+    folder = Path(folder)
+    if not folder.is_dir() or (folder / "config.json").is_file():
+        return []
+    return sorted(path.parent for path in folder.glob("*/config.json"))
+
+
+def _evaluate_run(run, records, part: str, batch_size: int) -> dict[str, Any]:
+    from emotionnet.clips.records import Records
+    from emotionnet.evaluation.answers import answer_rows, measure
+
+    config = run.config
+    model = run.model()
+    place = Path(records or config["records"])
+    if not place.is_dir():
+        raise UsageError(
+            f"{place}: the records of this run are not there. Give their folder with --records, "
+            "or make them again with `python -m emotionnet.prepare`."
+        )
+    opened = Records.open(place)
+    rows = run.split_rows(opened)[part]
+    if not rows:
+        raise EmotionNetError(f"{run.folder}: the {part} part of this run has no clips.")
+    strange = sorted({row.emotion for row in rows} - set(run.labels))
+    if strange:
+        raise EmotionNetError(
+            f"{place}: clips of {', '.join(strange)}, which this run does not know "
+            f"(it knows {', '.join(run.labels)}). These are not the records it was trained on."
+        )
+    answers = answer_rows(
+        model, run.view(), opened, rows, run.labels, config["streams"], batch_size
+    )
+    answers.write(_place(run.folder, "predictions.csv", part))
+    metrics = {"run": run.name, "part": part, **_provenance(run), **measure(answers)}
+    if opened.manifest_hash != config.get("manifest_hash", opened.manifest_hash):
+        metrics["notes"].append("The records have changed since the run was trained.")
+    _write(run.folder, part, metrics, learning_curves(run.folder / "history.csv"))
+    return metrics
+
+
+def _evaluate_group(
+    folder: Path, children: Sequence[Path], records, part: str, batch_size: int
+) -> dict[str, Any]:
+    from emotionnet.evaluation.answers import Answers, measure
+    from emotionnet.evaluation.intervals import mean_and_sd
+    from emotionnet.training.run import Run
+
+    runs = [Run.open(child) for child in children]
+    unfinished = [run.name for run in runs if not run.finished]
+    runs = [run for run in runs if run.finished]
+    if not runs:
+        raise EmotionNetError(f"{folder}: none of its runs is trained to the end yet.")
+    _check_alike(folder, runs)
+    answers, each = [], []
+    for run in runs:
+        # Answered already, by the model that is there now.
+        if not _is_newer(_place(run.folder, "metrics.json", part), run.folder / "model.keras"):
+            _evaluate_run(run, records, part, batch_size)
+        answers.append(Answers.read(_place(run.folder, "predictions.csv", part), run.labels))
+        scores = json.loads(_place(run.folder, "metrics.json", part).read_text(encoding="utf-8"))
+        kinds = [k for k in ("fused", "faces", "speech") if k in scores]
+        short = {k: {m: scores[k][m] for m in ("accuracy", "uar", "n")} for k in kinds}
+        each.append({"run": run.name, "fold": scores["fold"], "seed": scores["seed"], **short})
+    metrics = {"run": folder.name, "part": part, **_provenance(runs[0])}
+    for key in ("fold", "seed"):
+        metrics[key] = sorted({run.config[key] for run in runs})
+    metrics["commit"] = ", ".join(dict.fromkeys(_provenance(run)["commit"] for run in runs))
+    metrics |= measure(Answers.pool(answers))
+    metrics["runs"] = each
+    metrics["over_runs"] = {}
+    for kind in ("fused", "faces", "speech"):
+        having = [entry[kind] for entry in each if kind in entry]
+        if kind in metrics and having:
+            over = metrics["over_runs"][kind] = {"runs": len(having)}
+            for measured in ("accuracy", "uar"):
+                mean, sd = mean_and_sd([entry[measured] for entry in having])
+                over |= {f"{measured}_mean": mean, f"{measured}_sd": sd}
+    if unfinished:
+        metrics["notes"].append(f"Not trained to the end yet, left out: {', '.join(unfinished)}.")
+    _write(folder, part, metrics, {})
+    return metrics
+
+
+def _check_alike(folder: Path, runs: Sequence[Any]) -> None:
+    for key in ("system", "corpus", "label_kind", "labels", "protocol", "streams"):
+        values = {json.dumps(run.config[key]) for run in runs}
+        if len(values) > 1:
+            raise EmotionNetError(
+                f"{folder}: its runs differ in {key} ({' and '.join(sorted(values))}), so their "
+                "numbers cannot be averaged. Evaluate them one by one."
+            )
+
+
+def _provenance(run) -> dict[str, Any]:
+    """What the numbers are about, from the run's config and versions."""
+    config = run.config
+    path = run.folder / "versions.json"
+    versions = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    packages = [f"{k} {v}" for k, v in versions.get("packages", {}).items()]
+    return {
+        "system": config["system"],
+        "labels": list(run.labels),
+        "corpus": config["corpus"],
+        "label_kind": config["label_kind"],
+        "manifest_hash": config.get("manifest_hash"),
+        "protocol": config["protocol"],
+        "protocol_text": config.get("protocol_description", ""),
+        "leaky": bool(config["leaky"]),
+        "fold": config["fold"],
+        "folds": config.get("folds"),
+        "seed": config["seed"],
+        "streams": list(config["streams"]),
+        "joint": bool(config.get("joint")),
+        "image_size": config["system_config"].get("image_size"),
+        "commit": versions.get("commit", ""),
+        "versions": ", ".join(
+            [f"Python {versions['python']}", *packages] if "python" in versions else packages
+        ),
+    }
+
+
+def learning_curves(path: str | os.PathLike) -> dict[str, dict[str, Any]]:
+    """Reads ``history.csv`` for the report: stream → its curves and the epoch that was kept."""
+    from emotionnet.files import read_csv
+
+    if not Path(path).is_file():
+        return {}
+    streams: dict[str, list[dict[str, str]]] = {}
+    for row in read_csv(path):
+        streams.setdefault(row["stream"], []).append(row)
+    result = {}
+    for name, rows in streams.items():
+        curves = {
+            kind: {
+                "train": [float(row[kind]) for row in rows],
+                "validation": [float(row[f"val_{kind}"]) for row in rows],
+            }
+            for kind in ("loss", "accuracy")
+        }
+        # As the training chose it: highest UAR on validation clips, then lowest loss.
+        ranks = [(float(row["val_uar"]), -float(row["val_loss"])) for row in rows]
+        best = max(range(len(rows)), key=lambda i: ranks[i])
+        measured = ranks[best][0] == ranks[best][0]  # NaN where there were no validation clips
+        result[name] = {"curves": curves, "best_epoch": best + 1 if measured else len(rows)}
+    return result
+
+
+def _place(folder: Path, name: str, part: str) -> Path:
+    """Where a result goes: parts other than the test part never replace it."""
+    path = folder / name
+    return path if part == "test" else path.with_stem(f"{path.stem}_{part}")
+
+
+def _is_newer(path: Path, than: Path) -> bool:
+    return path.is_file() and path.stat().st_mtime >= than.stat().st_mtime
+
+
+def _write(folder: Path, part: str, metrics: dict[str, Any], curves: dict[str, Any]) -> None:
+    from emotionnet.evaluation.report import write_report
+    from emotionnet.files import write_json
+
+    write_report(_place(folder, "report.html", part), metrics, curves)
+    write_json(_place(folder, "metrics.json", part), metrics)
+
+
+def summary(metrics: dict[str, Any]) -> str:
+    """The headline as a few lines of text."""
+    from emotionnet.evaluation.report import STREAMS, interval, percent, spread
+
+    lines = [f"{metrics['corpus']}, {metrics['protocol']}, {metrics['part']} clips"]
+    if metrics["leaky"]:
+        lines[0] += " (LEAKY: the same actors are in training and test)"
+    for name, title in STREAMS.items():
+        if name not in metrics:
+            continue
+        s = metrics[name]
+        accuracy, uar = percent(s["accuracy"]), percent(s["uar"])
+        if "over_runs" in metrics:
+            over = metrics["over_runs"][name]
+            accuracy = spread(over["accuracy_mean"], over["accuracy_sd"])
+            uar = spread(over["uar_mean"], over["uar_sd"])
+        lines.append(
+            f"  {title:<12} accuracy {accuracy}   95 % interval {interval(s['interval_95'])}   "
+            f"UAR {uar}   {s['n']} clips"
+        )
+    return "\n".join([*lines, *(f"  note: {note}" for note in metrics["notes"])])
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m emotionnet.evaluate``."""
+    p = argparse.ArgumentParser(
+        prog="python -m emotionnet.evaluate",
+        description="Accuracy, UAR, calibration and a report of a run, or of a group of runs.",
+    )
+    p.add_argument("run", metavar="RUN", help="a run folder, or a folder of runs (folds, seeds)")
+    p.add_argument("--records", metavar="DIR", help="its records, where they have moved")
+    p.add_argument("--part", default="test", help="test (default), validation or train")
+    p.add_argument("--batch-size", type=int, default=8, help="clips at a time (%(default)s)")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parses the command line, evaluates and prints the headline."""
+    args = parser().parse_args(argv)
+    metrics = evaluate(args.run, args.records, args.part, args.batch_size)
+    print(summary(metrics))
+    print(f"report: {_place(Path(args.run), 'report.html', args.part)}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(main)
+else:
+    make_callable(__name__)
