@@ -1,0 +1,121 @@
+"""CREMA-D: 91 actors say 12 sentences in six emotions, 7,442 clips, rated by a crowd.
+
+Cao et al. (2014), IEEE Transactions on Affective Computing 5(4): 377-390. A file name is
+actor_sentence_emotion_level, in ``VideoFlash/*.flv``, ``AudioWAV/*.wav`` or ``AudioMP3/*.mp3``.
+"""
+
+import itertools
+import os
+from dataclasses import replace
+
+from emotionnet.corpora import canonical
+from emotionnet.corpora.listing import Ignored, check_folder, find_recordings, nothing_usable
+from emotionnet.corpora.manifest import ManifestRow
+from emotionnet.errors import UsageError
+
+NAME = "crema_d"
+EMOTIONS_USED = ("neutral", "happy", "sad", "angry", "fearful", "disgust")
+EXAMPLE = "VideoFlash/1001_DFA_ANG_XX.flv or AudioWAV/1001_DFA_ANG_XX.wav"
+
+CODES = dict(zip(("NEU", "HAP", "SAD", "ANG", "FEA", "DIS"), EMOTIONS_USED))
+SENTENCES = ("DFA", "IEO", "IOM", "ITH", "ITS", "IWL", "IWW", "MTI", "TAI", "TIE", "TSI", "WSI")
+LEVELS = ("LO", "MD", "HI", "XX")
+LABELS = ("acted", "perceived")
+
+# .mp4 too: many players no longer read Flash video, so people convert it.
+_PICTURES = (".flv", ".mp4")
+_SOUNDS = (".wav", ".mp3")
+
+
+def parse_name(stem: str) -> ManifestRow:
+    """Reads a file name without its ending as a row without files and sex.
+
+    Raises:
+        ValueError: the name is not one of the set's; its text is the reason.
+    """
+    parts = stem.split("_")
+    if len(parts) != 4 or not (parts[0].isdecimal() and len(parts[0]) == 4):
+        raise ValueError("the name is not actor_sentence_emotion_level such as 1001_DFA_ANG_XX")
+    actor, sentence, emotion, level = parts
+    for code, known, what in (
+        (sentence, SENTENCES, "sentence"),
+        (emotion, CODES, "emotion"),
+        (level, LEVELS, "level"),
+    ):
+        if code not in known:
+            raise ValueError(f"unknown {what} code {code} (known: {' '.join(known)})")
+    return ManifestRow(
+        clip=stem,
+        corpus=NAME,
+        emotion=CODES[emotion],
+        actor=actor,
+        intensity=level,
+        statement=sentence,
+        channel="speech",
+    )
+
+
+def scan(
+    root: str | os.PathLike, ignored: Ignored | None = None, *, labels: str = "acted"
+) -> list[ManifestRow]:
+    """Finds CREMA-D clips in a clone of the set's repository or any part of it.
+
+    The picture is the flv (or an mp4 made from it); the sound is the wav, else the mp3 where that
+    really holds the clip. The five broken or misnamed clips are left out, as in the published folds
+    (7,437 of 7,442 remain).
+
+    Args:
+        root: folder of the recordings.
+        ignored: where given, ``(path, reason)`` is appended for every file that was left out.
+        labels: ``acted`` (the emotion of the file name), or ``perceived``: what most of the crowd
+            saw and heard in the whole clip. Clips whose vote is a tie are then left out.
+
+    Returns:
+        One row a clip, sorted by clip.
+
+    Raises:
+        UsageError: no such folder, or unknown ``labels``.
+        EmotionNetError: no usable clip.
+    """
+    if labels not in LABELS:
+        raise UsageError(f"unknown labels {labels!r}. Known: {', '.join(LABELS)}.")
+    ignored = [] if ignored is None else ignored
+    root = check_folder(root, EXAMPLE)
+    found = find_recordings(root, (*_PICTURES, *_SOUNDS), ignored)
+    known = canonical.clip_list(NAME)
+    rows: dict[str, ManifestRow] = {}
+    for path in itertools.chain.from_iterable(found.values()):
+        kind = "picture" if path.suffix.lower() in _PICTURES else "sound"
+        row = rows.get(path.stem)
+        try:
+            if row is None:
+                row = _labelled(known.get(path.stem) or _unlisted(path.stem), labels)
+            if path.suffix.lower() == ".mp3" and known[path.stem]["bad_mp3"]:
+                raise ValueError("this mp3 holds another clip's sound: use the wav")
+            if getattr(row, kind):
+                raise ValueError(f"another file of the clip is used: {getattr(row, kind)}")
+        except ValueError as reason:
+            ignored.append((str(path), str(reason)))
+        else:
+            rows[path.stem] = replace(row, **{kind: str(path)})
+    if not rows:
+        looked_for = "CREMA-D names ending in .flv, .wav or .mp3"
+        raise nothing_usable(root, looked_for, EXAMPLE, ignored)
+    return [rows[clip] for clip in sorted(rows)]
+
+
+def _unlisted(stem: str) -> dict[str, str]:
+    if f"{stem}X" in canonical.clip_list(NAME):
+        raise ValueError(f"misnamed in older copies of the set: this is {stem}X")
+    parse_name(stem)
+    raise ValueError("not one of the 7,442 clips of the set")
+
+
+def _labelled(facts: dict[str, str], labels: str) -> ManifestRow:
+    if facts["problem"]:
+        raise ValueError(facts["problem"])
+    emotion = facts["emotion"] if labels == "acted" else facts["perceived"]
+    if ":" in emotion:
+        raise ValueError(f"the crowd's vote is a tie: {emotion.replace(':', ', ')}")
+    row = replace(parse_name(facts["clip"]), sex=facts["sex"])
+    return replace(row, emotion=emotion, label_kind=labels)

@@ -1,0 +1,397 @@
+"""Protocols: which clips train, validate and test, and what leaks between them.
+
+A new protocol is one `Protocol` more in `PROTOCOLS`. Every division is a function of the rows' content
+and the seed, never of the order in which a disk listed them.
+"""
+
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from emotionnet.corpora import canonical
+from emotionnet.emotions import label_order
+from emotionnet.errors import UsageError
+from emotionnet.inputs.split import (
+    Row,
+    Rows,
+    Split,
+    check_disjoint,
+    name_of,
+    person_of,
+    recording_of,
+)
+
+__all__ = [
+    "PROTOCOLS",
+    "Parts",
+    "Protocol",
+    "Split",
+    "check_disjoint",
+    "number_of_folds",
+    "split_rows",
+]
+
+#: Folds where a corpus brings none of its own.
+DEFAULT_FOLDS = 5
+#: Share of the training actors or clips that validates, and the most actors that are worth it.
+VALIDATION_SHARE = 1 / 5
+CLIP_VALIDATION_SHARE = 1 / 8
+MOST_VALIDATION_ACTORS = 8
+#: A description names actors up to this many and counts them beyond.
+MOST_NAMED_ACTORS = 8
+RANDOM_TEST_SHARE = 0.2
+
+
+@dataclass
+class Parts:
+    """What a protocol's ``divide`` gives back: ``about`` is described, ``notes`` are warned of."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+    about: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A way to divide clips.
+
+    Attributes:
+        summary: one line: what is divided how.
+        leaks: one line: what train and test share; "" for nothing.
+        by_actor: train, validation and test are disjoint in people.
+        folds: rows to the number of folds.
+        divide: (rows sorted by clip, fold, seed, whether to hold back validation) to `Parts`.
+    """
+
+    summary: str
+    leaks: str
+    by_actor: bool
+    folds: Callable[[Rows], int]
+    divide: Callable[[Rows, int, int, bool], Parts]
+
+    @property
+    def leaky(self) -> bool:
+        """Whether train and test share anything."""
+        return bool(self.leaks)
+
+    @property
+    def description(self) -> str:
+        """Summary and leaks in one line."""
+        return f"{self.summary}; leaks: {self.leaks or 'nothing'}"
+
+
+def number_of_folds(rows: Iterable[Row], protocol: str = "actor_folds") -> int:
+    """How many folds ``protocol`` has on these rows."""
+    return _protocol(protocol).folds(_checked(rows))
+
+
+def split_rows(
+    rows: Iterable[Row],
+    protocol: str = "actor_folds",
+    fold: int = 1,
+    seed: int = 0,
+    validation: bool = True,
+) -> Split:
+    """Divides rows into train, validation and test.
+
+    Args:
+        rows: manifest or record rows, in any order.
+        protocol: a name of `PROTOCOLS`.
+        fold: from 1 to `number_of_folds`.
+        seed: for the protocols that shuffle clips (``stratified``, ``random``).
+        validation: False leaves the validation clips in train.
+
+    Returns:
+        The split, checked by `check_disjoint`.
+
+    Raises:
+        UsageError: no such protocol or fold, or the rows do not allow it (unknown or too few actors).
+    """
+    chosen = _protocol(protocol)
+    rows = _checked(rows)
+    labels = label_order(row.emotion for row in rows)
+    if len(labels) < 2:
+        raise UsageError(
+            f"all {len(rows)} clips are {labels[0]!r}: at least two classes are needed."
+        )
+    folds = chosen.folds(rows)
+    if not 1 <= fold <= folds:
+        more = " Another seed gives another division." if chosen.leaky and folds == 1 else ""
+        known = "only fold 1" if folds == 1 else f"folds 1 to {folds}"
+        raise UsageError(f"protocol {protocol} has {known} here, not fold {fold}.{more}")
+    parts = chosen.divide(rows, fold, seed, validation)
+    notes = [
+        *parts.notes,
+        *_missing_classes(labels, parts.train, "training", fold),
+        *_missing_classes(labels, parts.test, "test", fold),
+    ]
+    split = Split(
+        *(sorted(part, key=name_of) for part in (parts.train, parts.validation, parts.test)),
+        protocol=protocol,
+        fold=fold,
+        folds=folds,
+        seed=seed,
+        leaky=chosen.leaky,
+        by_actor=chosen.by_actor,
+        warning="; ".join(notes),
+    )
+    split.description = _describe(split, chosen, parts.about)
+    check_disjoint(split)
+    return split
+
+
+# Rows, people and copies.
+
+
+def _protocol(name: str) -> Protocol:
+    if name not in PROTOCOLS:
+        raise UsageError(f"unknown protocol {name!r}. Known: {', '.join(PROTOCOLS)}.")
+    return PROTOCOLS[name]
+
+
+def _checked(rows: Iterable[Row]) -> Rows:
+    rows = sorted(rows, key=name_of)
+    if not rows:
+        raise UsageError("there is no clip to divide.")
+    twice = next((a.clip for a, b in pairwise(rows) if name_of(a) == name_of(b)), None)
+    if twice:
+        raise UsageError(f"clip {twice} is listed twice: clip names must be unique in a corpus.")
+    return rows
+
+
+def _people(rows: Rows, protocol: str, needed: int) -> dict[tuple[str, str], str]:
+    """Person to sex; refuses rows that do not allow a division over people."""
+    unknown = [row.clip for row in rows if not row.actor]
+    if unknown:
+        raise UsageError(
+            f"{len(unknown)} of {len(rows)} clips have no actor (first: {unknown[0]}), so {protocol} "
+            "cannot keep people apart. Name the actors (corpus folder: a folder an actor inside each "
+            "class folder, or a column 'actor' in clips.csv), or use --protocol stratified, which "
+            "mixes people and says so."
+        )
+    people = {person_of(row): row.sex for row in rows}
+    if len(people) < needed:
+        names = ", ".join(actor for _, actor in people)
+        raise UsageError(
+            f"{protocol} needs at least {needed} actors, found {len(people)} ({names}). "
+            "Use --protocol stratified, which divides the clips of one actor too, and leaks."
+        )
+    return people
+
+
+def _spread_by_sex(people: dict[tuple[str, str], str]) -> list[tuple[str, str]]:
+    """Orders people so that every run of neighbours has about the whole's share of each sex."""
+    groups = defaultdict(list)
+    for person in sorted(people):
+        groups[people[person]].append(person)
+    places = {
+        person: ((i + 0.5) / len(group), sex)
+        for sex, group in groups.items()
+        for i, person in enumerate(group)
+    }
+    return sorted(people, key=lambda person: (*places[person], person))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _missing_classes(labels: Sequence[str], rows: Rows, part: str, fold: int) -> list[str]:
+    present = {row.emotion for row in rows}
+    missing = [label for label in labels if label not in present]
+    if not missing:
+        return []
+    return [f"fold {fold}: no clip of {', '.join(missing)} in the {part} part"]
+
+
+def _describe(split: Split, protocol: Protocol, about: str) -> str:
+    sizes = []
+    parts = (("train", split.train), ("validation", split.validation), ("test", split.test))
+    for name, rows in parts:
+        people = sorted({row.actor for row in rows if row.actor})
+        who = f", {_count(len(people), 'actor')}" if people else ""
+        if people and protocol.by_actor and len(people) <= MOST_NAMED_ACTORS:
+            who = f", {'actor' if len(people) == 1 else 'actors'} {' '.join(people)}"
+        sizes.append(f"{name} {_count(len(rows), 'clip')}{who}" if rows else f"no {name}")
+    about = f"; {about}" if about else ""
+    return (
+        f"{split.protocol}, fold {split.fold} of {split.folds} ({protocol.summary}{about}); "
+        f"{'; '.join(sizes)}; leaks: {protocol.leaks or 'nothing'}"
+    )
+
+
+# Protocols over actors.
+
+
+@dataclass
+class ActorFolds:
+    """Which fold tests which person, and where the folds come from."""
+
+    fold_of: dict[tuple[str, str], int]
+    count: int
+    about: str
+    notes: list[str] = field(default_factory=list)
+
+
+def _actor_folds(rows: Rows, needed: int) -> ActorFolds:
+    """The corpus's canonical folds where each has a clip here, else folds over the actors present."""
+    people = _people(rows, "actor_folds", needed)
+    corpora = {corpus for corpus, _ in people}
+    table = canonical.actor_folds(min(corpora)) if len(corpora) == 1 else {}
+    notes = []
+    if table and all(actor in table for _, actor in people):
+        fold_of = {person: table[person[1]] for person in people}
+        absent = sorted(set(table.values()) - set(fold_of.values()))
+        if not absent:
+            return ActorFolds(fold_of, max(table.values()), "canonical folds")
+        notes.append(
+            "not the canonical folds, since no clip is there for "
+            f"{_numbers('fold', absent)} of {max(table.values())}: folds over the actors present"
+        )
+    count = min(DEFAULT_FOLDS, len(people))
+    # Dealt out one sex after the other, so that both sizes and sexes come out even.
+    dealt = sorted(people, key=lambda person: (people[person], person))
+    fold_of = {person: i % count + 1 for i, person in enumerate(dealt)}
+    return ActorFolds(fold_of, count, "folds made from the actors present", notes)
+
+
+def _numbers(what: str, numbers: list[int]) -> str:
+    return f"{what}{'' if len(numbers) == 1 else 's'} {', '.join(map(str, numbers))}"
+
+
+def _divide_actor_folds(rows: Rows, fold: int, seed: int, validation: bool) -> Parts:
+    folds = _actor_folds(rows, needed=3 if validation else 2)
+    tested = {person for person, k in folds.fold_of.items() if k == fold}
+    chosen: set[tuple[str, str]] = set()
+    if validation:
+        # All from the next fold, so that every actor validates about equally often.
+        following = fold % folds.count + 1
+        people = {person_of(row): row.sex for row in rows}
+        people = {person: people[person] for person, k in folds.fold_of.items() if k == following}
+        share = max(1, round((len(folds.fold_of) - len(tested)) * VALIDATION_SHARE))
+        chosen = set(_spread_by_sex(people)[: min(share, MOST_VALIDATION_ACTORS)])
+    return _by_person(rows, chosen, tested, folds.about, folds.notes)
+
+
+def _divide_holdout(rows: Rows, fold: int, seed: int, validation: bool) -> Parts:
+    people = _spread_by_sex(_people(rows, "holdout", 3 if validation else 2))
+    tested = max(1, round(len(people) / 4))
+    held_back = max(1, round(len(people) / 8)) if validation else 0
+    first = len(people) - tested
+    return _by_person(rows, set(people[first - held_back : first]), set(people[first:]))
+
+
+def _by_person(
+    rows: Rows, validation: set, test: set, about: str = "", notes: Sequence[str] = ()
+) -> Parts:
+    parts = Parts([], [], [], about, list(notes))
+    for row in rows:
+        person = person_of(row)
+        part = parts.test if person in test else parts.validation
+        (part if person in test | validation else parts.train).append(row)
+    return parts
+
+
+# Protocols over clips. Copies of one recording move together, as one unit.
+
+
+def _units(rows: Rows) -> list[Rows]:
+    units = defaultdict(list)
+    for row in rows:
+        units[recording_of(row)].append(row)
+    return [units[key] for key in sorted(units)]
+
+
+def _stratified_folds(units: list[Rows], most: int, seed: int) -> list[list[int]]:
+    """Indices of the units in each fold; fewer folds where no class has ``most`` clips."""
+    from sklearn.model_selection import StratifiedKFold
+
+    classes = [unit[0].emotion for unit in units]
+    count = min(most, max(Counter(classes).values()))
+    if count < 2:
+        return []
+    folds = StratifiedKFold(count, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # Of classes with fewer clips than folds: `Split.warning` names them by class and fold.
+        warnings.simplefilter("ignore", UserWarning)
+        return [held.tolist() for _, held in folds.split(classes, classes)]
+
+
+def _stratified_count(rows: Rows) -> int:
+    largest = max(Counter(unit[0].emotion for unit in _units(rows)).values())
+    if largest < 2:
+        raise UsageError("no class has two clips: too few to divide. Add clips.")
+    return min(DEFAULT_FOLDS, largest)
+
+
+def _divide_stratified(rows: Rows, fold: int, seed: int, validation: bool) -> Parts:
+    units = _units(rows)
+    return _by_index(
+        units, _stratified_folds(units, DEFAULT_FOLDS, seed)[fold - 1], seed, validation
+    )
+
+
+def _divide_random(rows: Rows, fold: int, seed: int, validation: bool) -> Parts:
+    from sklearn.model_selection import train_test_split
+
+    units = _units(rows)
+    if len(units) < 3:
+        raise UsageError(f"{len(units)} clips are too few to divide. Add clips.")
+    _, tested = train_test_split(range(len(units)), test_size=RANDOM_TEST_SHARE, random_state=seed)
+    return _by_index(units, tested, seed, validation)
+
+
+def _by_index(units: list[Rows], tested: Iterable[int], seed: int, validation: bool) -> Parts:
+    tested = set(tested)
+    rest = [unit for i, unit in enumerate(units) if i not in tested]
+    held: set[int] = set()
+    if validation:
+        folds = _stratified_folds(rest, round(1 / CLIP_VALIDATION_SHARE), seed)
+        held = set(folds[0]) if folds else held
+    return Parts(
+        train=[row for i, unit in enumerate(rest) if i not in held for row in unit],
+        validation=[row for i, unit in enumerate(rest) if i in held for row in unit],
+        test=[row for i in sorted(tested) for row in units[i]],
+    )
+
+
+def _one(rows: Rows) -> int:
+    return 1
+
+
+_SHARED = "the same people, sentences and takes are in train and test"
+
+PROTOCOLS: dict[str, Protocol] = {
+    "actor_folds": Protocol(
+        summary="folds over actors, epoch chosen on validation actors inside the training fold",
+        leaks="",
+        by_actor=True,
+        folds=lambda rows: _actor_folds(rows, needed=2).count,
+        divide=_divide_actor_folds,
+    ),
+    "holdout": Protocol(
+        summary="one fixed division over actors: 1/4 test, 1/8 validation",
+        leaks="",
+        by_actor=True,
+        folds=_one,
+        divide=_divide_holdout,
+    ),
+    "stratified": Protocol(
+        summary="folds over clips with each emotion's share kept",
+        leaks=_SHARED,
+        by_actor=False,
+        folds=_stratified_count,
+        divide=_divide_stratified,
+    ),
+    "random": Protocol(
+        summary="one random 80/20 division of the clips",
+        leaks=_SHARED,
+        by_actor=False,
+        folds=_one,
+        divide=_divide_random,
+    ),
+}
