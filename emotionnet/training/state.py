@@ -9,6 +9,7 @@ having stopped.
 
 import dataclasses
 import json
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,7 +79,7 @@ class TrainingState:
             with np.load(path, allow_pickle=False) as arrays:
                 plain = json.loads(str(arrays["state"]))
                 values = {name: arrays[name] for name in sorted(arrays.files) if name != "state"}
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise EmotionNetError(
                 f"{path}: this checkpoint cannot be read ({error}). Delete it to begin anew."
             ) from error
