@@ -24,6 +24,7 @@ STYLE = {
     "axes.titlesize": 10,
     "figure.constrained_layout.use": True,
     "svg.hashsalt": "emotionnet",
+    "text.parse_math": False,  # a "$" in a file name is a dollar
 }
 
 
@@ -56,7 +57,7 @@ def save_png(figure: Figure, path: str | os.PathLike) -> None:
     """Writes the figure as PNG at 150 dots an inch, whole or not at all."""
     from emotionnet.files import atomic_path
 
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, matplotlib.rc_context(STYLE):
         figure.savefig(temporary, format="png", dpi=150)
 
 
@@ -193,7 +194,7 @@ def plot_timelines(answers: Sequence[Mapping[str, Any]]) -> Figure:
     for ax, answer in zip(axes[:, 0], answers):
         draw = _draw_lines if len(answer["timeline"]) > 1 else _draw_bars
         draw(ax, answer, names)
-        ax.set_title(f"{answer['clip']}: {answer['emotion']}", loc="left", parse_math=False)
+        ax.set_title(f"{answer['clip']}: {answer['emotion']}", loc="left")
     return figure
 
 

@@ -1,0 +1,128 @@
+import json
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from emotionnet.errors import EmotionNetError
+from emotionnet.evaluation.metrics import calibration, score
+
+LABELS = ("neutral", "happy", "sad")
+
+
+def one_hot_answers(answers, confidence=0.8):
+    table = np.full((len(answers), len(LABELS)), (1 - confidence) / (len(LABELS) - 1))
+    table[np.arange(len(answers)), answers] = confidence
+    return table
+
+
+# 6 clips, worked out by hand:
+# true     n n n h h s
+# answered n n h h s s
+TARGETS = [0, 0, 0, 1, 1, 2]
+ANSWERS = [0, 0, 1, 1, 2, 2]
+ROWS = [
+    SimpleNamespace(sex=sex, actor=actor)
+    for sex, actor in [
+        ("female", "a"),
+        ("female", "a"),
+        ("male", "b"),
+        ("male", "b"),
+        ("", ""),
+        ("male", "c"),
+    ]
+]
+
+
+@pytest.fixture
+def scored():
+    return score(LABELS, TARGETS, one_hot_answers(ANSWERS), ROWS)
+
+
+def test_accuracy_uar_and_confusion_by_hand(scored):
+    assert scored["n"] == 6
+    assert scored["accuracy"] == pytest.approx(4 / 6)
+    assert scored["uar"] == pytest.approx((2 / 3 + 1 / 2 + 1) / 3)
+    assert scored["confusion"] == [[2, 1, 0], [0, 1, 1], [0, 0, 1]]
+
+
+def test_per_class_by_hand(scored):
+    happy = scored["per_class"]["happy"]
+    assert happy == pytest.approx({"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2})
+    assert scored["per_class"]["sad"]["precision"] == pytest.approx(0.5)
+    assert scored["per_class"]["sad"]["f1"] == pytest.approx(2 / 3)
+    assert scored["macro_f1"] == pytest.approx((0.8 + 0.5 + 2 / 3) / 3)
+
+
+def test_nll_is_the_mean_log_of_the_true_label(scored):
+    assert scored["nll"] == pytest.approx(-(4 * math.log(0.8) + 2 * math.log(0.1)) / 6)
+
+
+def test_groups_leave_out_unknown_sex_and_actor(scored):
+    sexes = {sex: (s["accuracy"], s["n"]) for sex, s in scored["per_sex"].items()}
+    assert sexes == {"female": (1.0, 2), "male": (pytest.approx(2 / 3), 3)}
+    assert {actor: s["n"] for actor, s in scored["per_actor"].items()} == {"a": 2, "b": 2, "c": 1}
+
+
+def test_a_class_without_clips_is_named_and_left_out_of_uar():
+    scored = score(LABELS, [0, 0, 1, 1], one_hot_answers([0, 2, 1, 1]))
+    assert scored["absent_classes"] == ["sad"]
+    assert scored["uar_classes"] == 2
+    assert scored["uar"] == pytest.approx(0.75)
+    assert scored["per_class"]["sad"] == {
+        "precision": 0.0,
+        "recall": None,
+        "f1": None,
+        "support": 0,
+    }
+
+
+def test_a_class_never_answered_has_no_precision_but_an_f1_of_zero():
+    scored = score(LABELS, [0, 1, 2], one_hot_answers([0, 1, 1]))
+    assert scored["per_class"]["sad"] == {"precision": None, "recall": 0.0, "f1": 0.0, "support": 1}
+    assert scored["macro_f1"] == pytest.approx((1 + 2 / 3 + 0) / 3)
+
+
+def test_repeated_clips_count_once_in_the_interval():
+    table = one_hot_answers(ANSWERS * 5)
+    alone = score(LABELS, TARGETS, one_hot_answers(ANSWERS))["interval_95"]
+    assert score(LABELS, TARGETS * 5, table, distinct=6)["interval_95"] == pytest.approx(alone)
+    assert score(LABELS, TARGETS * 5, table)["interval_95"] != pytest.approx(alone)
+
+
+def test_scores_are_plain_json(scored):
+    assert json.loads(json.dumps(scored, allow_nan=False)) == scored
+
+
+def test_no_clips_and_nan_are_refused_in_words():
+    with pytest.raises(EmotionNetError, match="no clips"):
+        score(LABELS, [], np.zeros((0, 3)))
+    with pytest.raises(EmotionNetError, match="1 of 2 clips with NaN"):
+        score(LABELS, [0, 1], np.array([[1, 0, 0], [math.nan, 0, 0]]))
+    with pytest.raises(EmotionNetError, match="3 labels were expected"):
+        score(LABELS, [0, 1], np.ones((2, 4)) / 4)
+
+
+def test_calibration_of_a_perfect_toy_is_zero():
+    # 10 answers at 0.7 of which 7 are right, 10 at 0.9 of which 9 are.
+    confidence = np.repeat([0.7, 0.9], 10)
+    right = np.array([True] * 7 + [False] * 3 + [True] * 9 + [False])
+    error, bins = calibration(confidence, right)
+    assert error == pytest.approx(0, abs=1e-12)
+    assert [b["n"] for b in bins if b["n"]] == [10, 10]
+    assert len(bins) == 15
+
+
+def test_calibration_of_a_broken_toy_is_its_overconfidence():
+    # Always sure, right half of the time; and a bin that is right yet modest.
+    confidence = np.array([1.0] * 8 + [0.6] * 2)
+    right = np.array([True, False] * 4 + [True, True])
+    error, _ = calibration(confidence, right)
+    assert error == pytest.approx(0.8 * 0.5 + 0.2 * 0.4)
+
+
+def test_edges_of_the_calibration_bins():
+    _, bins = calibration(np.array([0.0, 1 / 15, 1.0]), np.array([False, True, True]))
+    assert bins[0]["n"] == 2  # a bin holds its upper edge, the first one 0 as well
+    assert bins[-1]["n"] == 1

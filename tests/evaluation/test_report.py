@@ -1,0 +1,190 @@
+"""The report is one file: it parses, has its pictures inside, and asks for nothing outside."""
+
+import base64
+import re
+from html.parser import HTMLParser
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from emotionnet.emotions import EMOTIONS
+from emotionnet.evaluation import plots
+from emotionnet.evaluation.metrics import score
+from emotionnet.evaluation.report import write_report
+
+VOID = {"meta", "link", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Collects tags, and fails where they do not nest."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.images, self.links, self.text = [], [], [], []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.links += [
+            v for k, v in attrs.items() if k in ("src", "href", "srcset", "data", "action")
+        ]
+        if tag == "img":
+            self.images.append(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def make_metrics(**changes):
+    rng = np.random.default_rng(0)
+    targets = np.arange(32) % 8
+    rows = [SimpleNamespace(sex=("female", "male")[i % 2], actor=f"{i % 4:02d}") for i in range(32)]
+
+    def scored():
+        return score(EMOTIONS, targets, rng.dirichlet(np.ones(8), 32), rows)
+
+    return {
+        "run": "a <run> & more",
+        "part": "test",
+        "labels": list(EMOTIONS),
+        "corpus": "ravdess",
+        "label_kind": "acted",
+        "protocol": "actor_folds",
+        "protocol_text": "test actors 01, 02, 03, 04",
+        "leaky": False,
+        "fold": 1,
+        "seed": 0,
+        "commit": "0123abc",
+        "notes": [],
+        "fused": scored(),
+        "faces": scored(),
+        "speech": scored(),
+        "masked": {"faces": scored(), "speech": scored()},
+    } | changes
+
+
+CURVES = {
+    "faces": {
+        "curves": {
+            "loss": {"train": [2.0, 1.5], "validation": [2.1, float("nan")]},
+            "accuracy": {"train": [0.1, 0.5], "validation": [0.1, float("nan")]},
+        },
+        "best_epoch": 1,
+    }
+}
+
+
+def read(tmp_path, metrics, curves=None):
+    write_report(tmp_path / "report.html", metrics, curves)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    return text, Page(text)
+
+
+def test_the_page_is_whole_and_asks_for_nothing_outside(tmp_path):
+    text, page = read(tmp_path, make_metrics(), CURVES)
+    assert page.links
+    assert all(link.startswith("data:") for link in page.links)
+    assert "url(" not in text
+    assert "@import" not in text
+    assert "<script" not in text
+    # 3 confusion matrices, 3 reliability diagrams, learning curves of one stream, actors.
+    assert len(page.images) == 8
+    for image in page.images:
+        svg = base64.b64decode(image["src"].partition("base64,")[2]).decode()
+        assert ElementTree.fromstring(svg).tag.endswith("svg")
+        assert not re.search(r'(?:href|src)="(?!#|data:)', svg)
+        assert image["alt"]
+
+
+def test_names_are_escaped(tmp_path):
+    text, page = read(tmp_path, make_metrics())
+    assert "a <run> & more" in "".join(page.text)
+    assert "<run>" not in text
+
+
+def test_the_page_prints_and_fits_a_phone(tmp_path):
+    text, _ = read(tmp_path, make_metrics())
+    assert "@media print" in text
+    assert "width=device-width" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"leaky": True, "protocol": "random"}, "This protocol leaks."),
+        ({"label_kind": "drawn", "corpus": "demo"}, "Drawn faces, no real person."),
+        ({"part": "validation"}, "These are validation clips."),
+        ({"notes": ["speech: 3 clips are left out."]}, "speech: 3 clips are left out."),
+    ],
+)
+def test_what_must_not_be_overlooked_is_in_a_box(tmp_path, changes, said):
+    def boxes(text):
+        return re.findall(r'<div class="box".*?</div>', text)
+
+    assert not boxes(read(tmp_path, make_metrics())[0])
+    (box,) = boxes(read(tmp_path, make_metrics(**changes))[0])
+    assert said in box
+
+
+def test_numbers_and_provenance_are_on_the_page(tmp_path):
+    metrics = make_metrics()
+    text = "".join(read(tmp_path, metrics)[1].text)
+    assert f"{100 * metrics['fused']['accuracy']:.1f} %" in text
+    assert "0123abc" in text
+    assert "test actors 01, 02, 03, 04" in text
+    assert "Wilson" in text
+
+
+def test_a_run_of_one_stream_has_a_page(tmp_path):
+    metrics = make_metrics(notes=["The faces stream was not trained: there are no numbers for it."])
+    del metrics["faces"], metrics["masked"]
+    text, page = read(tmp_path, metrics)
+    assert len(page.images) == 5
+    assert "Confusion, speech only" in text
+    assert "Confusion, faces only" not in text
+    assert "taken away" not in text
+
+
+def test_a_group_shows_each_run_and_the_spread(tmp_path):
+    metrics = make_metrics(fold=[1, 2])
+    short = {
+        k: {m: metrics[k][m] for m in ("accuracy", "uar", "n")}
+        for k in ("fused", "faces", "speech")
+    }
+    metrics["runs"] = [{"run": f"fold_{i}_seed_0", "fold": i, "seed": 0, **short} for i in (1, 2)]
+    over = {"accuracy_mean": 0.5, "accuracy_sd": 0.125, "uar_mean": 0.25, "uar_sd": 0.0625}
+    metrics["over_runs"] = dict.fromkeys(("fused", "faces", "speech"), over)
+    text = "".join(read(tmp_path, metrics)[1].text)
+    assert "50.0 ± 12.5 %" in text
+    assert "25.0 ± 6.2 %" in text
+    assert "fold_2_seed_0" in text
+
+
+def test_pictures_are_the_same_bytes_for_the_same_numbers():
+    confusion = [[3, 1], [0, 4]]
+    first, second = (plots.as_svg(plots.plot_confusion(("a", "b"), confusion)) for _ in range(2))
+    assert first == second
+
+
+def test_a_name_with_dollars_is_not_taken_for_mathematics(tmp_path):
+    windows = [
+        {"start_s": i, "end_s": i + 2.0, "probabilities": p}
+        for i, p in enumerate([{"x": 0.25, "$\\frac{$": 0.75}, None, {"x": 0.5, "$\\frac{$": 0.5}])
+    ]
+    answer = {
+        "clip": "$\\frac{.mp4",
+        "emotion": "$\\frac{$",
+        "probabilities": {"$\\frac{$": 0.6, "x": 0.4},
+    }
+    for timeline in (windows, windows[:1]):
+        figure = plots.plot_timelines([answer | {"timeline": timeline}])
+        plots.save_png(figure, tmp_path / "timeline.png")
+        assert (tmp_path / "timeline.png").read_bytes().startswith(b"\x89PNG")
