@@ -39,6 +39,8 @@ DEFAULT_FOLDS = 5
 VALIDATION_SHARE = 1 / 5
 CLIP_VALIDATION_SHARE = 1 / 8
 MOST_VALIDATION_ACTORS = 8
+#: One each to train, validate and test.
+LEAST_ACTORS = 3
 #: A description names actors up to this many and counts them beyond.
 MOST_NAMED_ACTORS = 8
 RANDOM_TEST_SHARE = 0.2
@@ -163,7 +165,7 @@ def _checked(rows: Iterable[Row]) -> Rows:
     return rows
 
 
-def _people(rows: Rows, protocol: str, needed: int) -> dict[tuple[str, str], str]:
+def _people(rows: Rows, protocol: str) -> dict[tuple[str, str], str]:
     """Person to sex; refuses rows that do not allow a division over people."""
     unknown = [row.clip for row in rows if not row.actor]
     if unknown:
@@ -174,10 +176,10 @@ def _people(rows: Rows, protocol: str, needed: int) -> dict[tuple[str, str], str
             "mixes people and says so."
         )
     people = {person_of(row): row.sex for row in rows}
-    if len(people) < needed:
+    if len(people) < LEAST_ACTORS:
         names = ", ".join(actor for _, actor in people)
         raise UsageError(
-            f"{protocol} needs at least {needed} actors, found {len(people)} ({names}). "
+            f"{protocol} needs at least {LEAST_ACTORS} actors, found {len(people)} ({names}). "
             "Use --protocol stratified, which divides the clips of one actor too, and leaks."
         )
     return people
@@ -237,9 +239,9 @@ class ActorFolds:
     notes: list[str] = field(default_factory=list)
 
 
-def _actor_folds(rows: Rows, needed: int) -> ActorFolds:
+def _actor_folds(rows: Rows) -> ActorFolds:
     """The corpus's canonical folds where each has a clip here, else folds over the actors present."""
-    people = _people(rows, "actor_folds", needed)
+    people = _people(rows, "actor_folds")
     corpora = {corpus for corpus, _ in people}
     table = canonical.actor_folds(min(corpora)) if len(corpora) == 1 else {}
     notes = []
@@ -264,7 +266,7 @@ def _numbers(what: str, numbers: list[int]) -> str:
 
 
 def _divide_actor_folds(rows: Rows, fold: int, seed: int, validation: bool) -> Parts:
-    folds = _actor_folds(rows, needed=3 if validation else 2)
+    folds = _actor_folds(rows)
     tested = {person for person, k in folds.fold_of.items() if k == fold}
     chosen: set[tuple[str, str]] = set()
     if validation:
@@ -278,7 +280,7 @@ def _divide_actor_folds(rows: Rows, fold: int, seed: int, validation: bool) -> P
 
 
 def _divide_holdout(rows: Rows, fold: int, seed: int, validation: bool) -> Parts:
-    people = _spread_by_sex(_people(rows, "holdout", 3 if validation else 2))
+    people = _spread_by_sex(_people(rows, "holdout"))
     tested = max(1, round(len(people) / 4))
     held_back = max(1, round(len(people) / 8)) if validation else 0
     first = len(people) - tested
@@ -370,7 +372,7 @@ PROTOCOLS: dict[str, Protocol] = {
         summary="folds over actors, epoch chosen on validation actors inside the training fold",
         leaks="",
         by_actor=True,
-        folds=lambda rows: _actor_folds(rows, needed=2).count,
+        folds=lambda rows: _actor_folds(rows).count,
         divide=_divide_actor_folds,
     ),
     "holdout": Protocol(
