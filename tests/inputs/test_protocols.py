@@ -133,6 +133,18 @@ def test_folds_over_actors_are_balanced():
         assert set(sexes.values()) == {"female", "male"}
 
 
+def test_folds_spread_the_rarer_sex():
+    rows = [replace(r, sex="male" if int(r.actor) % 5 == 0 else "female") for r in made(15)]
+    men = {"05", "10", "15"}
+    assert [len(actors(split_rows(rows, fold=k).test) & men) for k in range(1, 6)] == [
+        0,
+        0,
+        1,
+        1,
+        1,
+    ]
+
+
 def test_holdout_of_the_demo():
     split = split_rows(ROWS, "holdout")
     assert [len(actors(p)) for p in (split.train, split.validation, split.test)] == [8, 2, 4]
