@@ -1,0 +1,158 @@
+"""One clip, read: face crops with their times, and the sound. Corpora and prediction both use it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from emotionnet.clips.crop import crop_face
+from emotionnet.clips.decode import SAMPLE_RATE, Sound, read_frames, read_sound
+from emotionnet.clips.faces import FaceFinder
+from emotionnet.corpora.manifest import ManifestRow
+from emotionnet.errors import BadClip
+
+#: Of the stored crops: about 10 kB each.
+JPEG_QUALITY = 92
+#: Picture and sound of one file are aligned by their timestamps up to this difference in their
+#: beginnings; more is taken for a broken header.
+MAX_OFFSET_S = 10.0
+
+
+@dataclass
+class ClipData:
+    """What is kept of a clip.
+
+    Attributes:
+        row: its row of the manifest.
+        times_s: (n,) float32, times of the frames; 0 is where picture or sound begins.
+        faces: n JPEG byte strings of 224 by 224 RGB crops, ``b""`` where no face was seen.
+        boxes: (n, 4) float32, x, y, width, height of the face in picture pixels; NaN without one.
+        landmarks: (n, 5, 2) float32, x, y of left eye, right eye, nose, left and right mouth corner,
+            as seen in the picture, smoothed over some 0.1 s; NaN without a face.
+        picture_size: height and width of the (upright) picture; 0, 0 without one.
+        waveform: (samples,) int16, 16 kHz mono; empty without sound.
+        notes: what was odd about it, for people.
+    """
+
+    row: ManifestRow
+    times_s: np.ndarray
+    faces: list[bytes]
+    boxes: np.ndarray
+    landmarks: np.ndarray
+    picture_size: tuple[int, int]
+    waveform: np.ndarray
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def faces_found(self) -> int:
+        """Frames with a face."""
+        return sum(1 for face in self.faces if face)
+
+
+def read_clip(row: ManifestRow, root: str | Path, finder: FaceFinder | None) -> ClipData:
+    """Reads one clip.
+
+    The sound is that of the picture file; where that has none, or digital silence, that of
+    ``row.sound``. A clip with sound whose picture shows no face, or cannot be read, is kept for its
+    sound, and the other way round; ``notes`` say so.
+
+    Args:
+        row: which clip; ``picture`` may name a file that has only sound.
+        root: folder that the row's files are relative to.
+        finder: finds the faces; None leaves the picture out.
+
+    Returns:
+        The clip.
+
+    Raises:
+        BadClip: nothing of it can be used.
+    """
+    notes: list[str] = []
+    failures: list[str] = []
+    sound, own = _read_sounds(row, Path(root), notes, failures)
+    times, faces, boxes, landmarks, size = [], [], [], [], (0, 0)
+    if row.picture and finder is not None:
+        try:
+            for time, frame_size, jpeg, face in _crops(Path(root) / row.picture, finder, notes):
+                size = size if any(size) else frame_size
+                times.append(time)
+                faces.append(jpeg)
+                boxes.append(face.box if face else np.full(4, np.nan))
+                landmarks.append(face.landmarks if face else np.full((5, 2), np.nan))
+        except BadClip as error:
+            _add(failures, f"{row.picture}: {error}")
+    if not any(faces) and sound is None:
+        if faces:
+            failures.append(f"no face was found in its {len(faces)} pictures, and it has no sound")
+        raise BadClip("; ".join(failures) or "it has neither pictures nor sound")
+    notes += failures
+    if faces and not any(faces):
+        notes.append(f"no face was found in its {len(faces)} pictures: only the sound is used")
+    if sound is not None:
+        notes += sound.notes
+    times_s, waveform = _align(np.array(times), sound, own)
+    return ClipData(
+        row,
+        times_s.astype(np.float32),
+        faces,
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.array(landmarks, np.float32).reshape(-1, 5, 2),
+        size,
+        waveform,
+        notes,
+    )
+
+
+def _read_sounds(
+    row: ManifestRow, root: Path, notes: list[str], failures: list[str]
+) -> tuple[Sound | None, bool]:
+    """The sound to use, and whether it is the picture file's own."""
+    for file, own in ((row.picture, True), (row.sound, False)):
+        if not file:
+            continue
+        try:
+            sound = read_sound(root / file)
+        except BadClip as error:
+            _add(failures, f"{file}: {error}")
+            continue
+        if sound is not None and not sound.silent:
+            return sound, own
+        kind = "has no sound" if sound is None else "its sound is digital silence"
+        (notes if own and row.sound else failures).append(f"{file}: {kind}")
+    return None, False
+
+
+def _add(failures: list[str], text: str) -> None:
+    """Picture and sound of a broken file fail alike: say so once."""
+    if text not in failures:
+        failures.append(text)
+
+
+def _crops(path: Path, finder: FaceFinder, notes: list[str]) -> Iterator[tuple]:
+    """Time, picture size, JPEG (empty without a face) and face of every frame of a file."""
+    for frame, face in finder.follow(read_frames(path, notes)):
+        jpeg = b""
+        if face is not None:
+            crop = crop_face(frame.picture(), face.landmarks)
+            jpeg = encode_jpeg(crop)
+        yield frame.time_s, frame.size, jpeg, face
+
+
+def encode_jpeg(picture: np.ndarray) -> bytes:
+    """A (height, width, 3) uint8 RGB picture as JPEG of quality `JPEG_QUALITY`."""
+    _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return data.tobytes()
+
+
+def _align(times: np.ndarray, sound: Sound | None, own: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Times that begin at 0, and the waveform on the same clock."""
+    waveform = np.zeros(0, np.int16) if sound is None else sound.samples
+    if not times.size:
+        return times, waveform
+    late = sound.start_s - times[0] if sound is not None and own else 0.0
+    if abs(late) > MAX_OFFSET_S:
+        late = 0.0
+    silence = np.zeros(round(max(late, 0.0) * SAMPLE_RATE), np.int16)
+    return times - times[0] + max(-late, 0.0), np.concatenate([silence, waveform])

@@ -1,0 +1,299 @@
+"""Records: clips as `tf.train.Example` in TFRecord shards, read by offset in any order.
+
+A folder of records holds:
+
+- ``records.json``: schema version, corpus, crop, hash of the manifest, what made it;
+- ``manifest.csv``: a row a clip, see `RecordRow`;
+- ``shard-00000.tfrecord`` … with ``shard-00000.json``, its index;
+- ``skipped.csv``, ``summary.json``, ``summary.txt``, ``contact_sheet.png``: for people.
+
+Features of an example (schema 1): ``row`` (JSON), ``jpegs`` (n bytes), ``times_s`` (n floats),
+``boxes`` (4 n), ``landmarks`` (10 n), ``picture_size`` (2 ints), ``waveform`` (little-endian int16),
+``notes`` (texts). What each means is told in `emotionnet.clips.clip.ClipData`.
+
+Fields that come later (68 landmarks, interest points) leave these shards as they are: each field gets
+shards of its own, ``<field>/shard-00000.tfrecord``, whose example ``i`` belongs to example ``i`` of
+the shard of the same name and carries its ``clip``; a reader zips the two. So nothing is decoded and no
+face is searched for again, and a folder without the field stays valid.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emotionnet.clips.clip import ClipData
+from emotionnet.corpora.manifest import COLUMNS, ManifestRow, manifest_hash
+from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.files import read_csv, write_csv
+
+#: Rises when what is stored changes so that old records cannot be read.
+SCHEMA_VERSION = 1
+#: Bytes that TFRecord adds to an example: length, two checksums.
+FRAMING_BYTES = 16
+
+META_FILE, MANIFEST_FILE, SKIPPED_FILE = "records.json", "manifest.csv", "skipped.csv"
+
+
+@dataclass(frozen=True)
+class RecordRow(ManifestRow):
+    """A manifest row, and where and what its record is.
+
+    Attributes:
+        shard: file name of the shard.
+        offset: of the record in the shard, in bytes.
+        frames: pictures kept, with a face or without.
+        faces_found: pictures with a face.
+        samples: of the waveform at 16 kHz; 0 without sound.
+    """
+
+    shard: str = ""
+    offset: int = 0
+    frames: int = 0
+    faces_found: int = 0
+    samples: int = 0
+
+
+RECORD_COLUMNS = tuple(f.name for f in dataclasses.fields(RecordRow))
+_NUMBERS = ("offset", "frames", "faces_found", "samples")
+
+
+def serialize(clip: ClipData) -> bytes:
+    """A clip as a serialized `tf.train.Example`; equal bytes for equal clips."""
+    import tensorflow as tf
+
+    def texts(values):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+
+    def floats(values):
+        values = np.asarray(values, np.float32).ravel()
+        return tf.train.Feature(float_list=tf.train.FloatList(value=values))
+
+    row = json.dumps(dataclasses.asdict(clip.row), ensure_ascii=False)
+    features = {
+        "row": texts([row.encode()]),
+        "jpegs": texts(clip.faces),
+        "times_s": floats(clip.times_s),
+        "boxes": floats(clip.boxes),
+        "landmarks": floats(clip.landmarks),
+        "picture_size": tf.train.Feature(
+            int64_list=tf.train.Int64List(value=[int(v) for v in clip.picture_size])
+        ),
+        "waveform": texts([clip.waveform.astype("<i2").tobytes()]),
+        "notes": texts([note.encode() for note in clip.notes]),
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    return example.SerializeToString(deterministic=True)
+
+
+def parse(serialized) -> dict:
+    """Reads a serialized example (graph mode).
+
+    Args:
+        serialized: () string tensor.
+
+    Returns:
+        ``jpegs`` (n,) string; ``times_s`` (n,), ``boxes`` (n, 4), ``landmarks`` (n, 5, 2) float32;
+        ``waveform`` (samples,) float32 in [-1, 1).
+    """
+    import tensorflow as tf
+
+    def many(dtype):
+        return tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True)
+
+    raw = tf.io.parse_single_example(
+        serialized,
+        {
+            "jpegs": many(tf.string),
+            "times_s": many(tf.float32),
+            "boxes": many(tf.float32),
+            "landmarks": many(tf.float32),
+            "waveform": tf.io.FixedLenFeature([], tf.string),
+        },
+    )
+    waveform = tf.io.decode_raw(raw["waveform"], tf.int16, little_endian=True)
+    return {
+        "jpegs": raw["jpegs"],
+        "times_s": raw["times_s"],
+        "boxes": tf.reshape(raw["boxes"], [-1, 4]),
+        "landmarks": tf.reshape(raw["landmarks"], [-1, 5, 2]),
+        "waveform": tf.cast(waveform, tf.float32) / 32768.0,
+    }
+
+
+@dataclass(frozen=True)
+class Records:
+    """An opened folder of records.
+
+    Attributes:
+        folder: where it is.
+        rows: a `RecordRow` a clip, sorted by clip.
+        meta: ``records.json``.
+    """
+
+    folder: Path
+    rows: list[RecordRow]
+    meta: dict[str, Any]
+
+    @property
+    def manifest_hash(self) -> str:
+        """Hash over the manifest rows of the clips that have a record."""
+        return self.meta["manifest_hash"]
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike) -> "Records":
+        """Opens a folder that ``prepare`` has made.
+
+        Raises:
+            UsageError: there are no (finished) records.
+            EmotionNetError: of another schema version, or damaged.
+        """
+        folder = Path(folder)
+        meta = read_meta(folder)
+        if not meta.get("finished") or not (folder / MANIFEST_FILE).is_file():
+            raise UsageError(
+                f"{folder}: prepare has not finished here. Run the same command again: it resumes."
+            )
+        rows = [_record_row(raw, folder) for raw in read_csv(folder / MANIFEST_FILE)]
+        records = cls(folder, rows, meta)
+        if manifest_hash(as_manifest_rows(rows)) != meta["manifest_hash"]:
+            raise EmotionNetError(
+                f"{folder / MANIFEST_FILE}: was changed after it was made. {_remedy(MANIFEST_FILE)}"
+            )
+        for shard in sorted({row.shard for row in rows}):
+            records._check_size(shard)
+        return records
+
+    def dataset(self, rows: Sequence[RecordRow]):
+        """The serialized examples of ``rows``, in that order.
+
+        Returns:
+            A `tf.data.Dataset` of () string tensors, as many as rows.
+        """
+        import tensorflow as tf
+
+        paths = [str(self.folder / row.shard) for row in rows]
+        offsets = np.array([row.offset for row in rows], np.int64)
+
+        def read(path, offset):
+            file = tf.raw_ops.TFRecordDatasetV2(
+                filenames=[path],
+                compression_type="",
+                buffer_size=tf.constant(1 << 18, tf.int64),
+                byte_offsets=[offset],
+            )
+            file = tf.data.experimental.from_variant(file, tf.TensorSpec([], tf.string))
+            return file.take(1).get_single_element()
+
+        dataset = tf.data.Dataset.from_tensor_slices((tf.constant(paths, tf.string), offsets))
+        return dataset.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+    @contextmanager
+    def guard(self) -> Iterator[None]:
+        """Turns what TensorFlow says about damaged shards into a message with the remedy.
+
+        Use it around what iterates over `dataset`, or anything made of it.
+
+        Raises:
+            EmotionNetError: a shard is damaged.
+        """
+        import tensorflow as tf
+
+        try:
+            yield
+        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError):
+            # Only where the records are at fault: other errors of these kinds pass.
+            self.verify()
+            raise
+
+    def verify(self) -> None:
+        """Reads every shard and compares it with the checksum of its index.
+
+        Raises:
+            EmotionNetError: one is damaged.
+        """
+        for shard in sorted({row.shard for row in self.rows}):
+            self._check_size(shard)
+            if file_sha256(self.folder / shard) != self._index(shard)["sha256"]:
+                raise EmotionNetError(f"{self.folder / shard}: is damaged. {_remedy(shard)}")
+
+    def _index(self, shard: str) -> dict[str, Any]:
+        path = (self.folder / shard).with_suffix(".json")
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise EmotionNetError(f"{path}: is missing or damaged. {_remedy(shard)}") from None
+
+    def _check_size(self, shard: str) -> None:
+        path, index = self.folder / shard, self._index(shard)
+        found = path.stat().st_size if path.is_file() else 0
+        if found != index["bytes"]:
+            raise EmotionNetError(
+                f"{path}: has {found:,} bytes instead of {index['bytes']:,}. {_remedy(shard)}"
+            )
+
+
+def _remedy(file: str) -> str:
+    return f"Delete {file} and run the same prepare command again: only that is made anew."
+
+
+def read_meta(folder: str | os.PathLike) -> dict[str, Any]:
+    """``records.json`` of a folder.
+
+    Raises:
+        UsageError: there is none.
+        EmotionNetError: it is damaged, or of another schema version.
+    """
+    path = Path(folder) / META_FILE
+    if not path.is_file():
+        raise UsageError(
+            f"{folder}: holds no records (no {META_FILE} in it). Make them with "
+            "`python -m emotionnet.prepare`."
+        )
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+        version = meta["schema"]
+    except (ValueError, KeyError, TypeError):
+        raise EmotionNetError(
+            f"{path}: is damaged. Delete it and run prepare again: finished shards are kept."
+        ) from None
+    if version != SCHEMA_VERSION:
+        raise EmotionNetError(
+            f"{folder}: records of schema {version}; this version of emotionnet reads schema "
+            f"{SCHEMA_VERSION}. Prepare the corpus again into another folder."
+        )
+    return meta
+
+
+def write_record_manifest(path: str | os.PathLike, rows: Sequence[RecordRow]) -> None:
+    """Writes ``manifest.csv`` of a folder of records."""
+    write_csv(path, (dataclasses.asdict(row) for row in rows), RECORD_COLUMNS)
+
+
+def as_manifest_rows(rows: Sequence[ManifestRow]) -> list[ManifestRow]:
+    """The manifest part of record rows."""
+    return [ManifestRow(**{name: getattr(row, name) for name in COLUMNS}) for row in rows]
+
+
+def file_sha256(path: str | os.PathLike) -> str:
+    """SHA-256 of a file, in hex."""
+    import hashlib
+
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _record_row(raw: dict[str, str], folder: Path) -> RecordRow:
+    try:
+        values = {name: raw[name] for name in RECORD_COLUMNS}
+        return RecordRow(**{**values, **{name: int(values[name]) for name in _NUMBERS}})
+    except (KeyError, ValueError, TypeError):
+        raise EmotionNetError(
+            f"{folder / MANIFEST_FILE}: is damaged. {_remedy(MANIFEST_FILE)}"
+        ) from None
