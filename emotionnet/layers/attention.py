@@ -1,0 +1,123 @@
+"""Triplet attention inside a picture, and frame attention over a clip."""
+
+import keras
+from keras import layers, ops
+
+from emotionnet.layers.frames import weighted_mean
+
+
+@keras.saving.register_keras_serializable(package="emotionnet")
+class TripletAttention(layers.Layer):
+    """Three gates on a map, one for each pair of its dimensions; the shape stays.
+
+    Each gate reduces the third dimension to its maximum and its mean, convolves the small map of
+    two channels (7x7), and ends in BatchNorm and a sigmoid. The mean gate is multiplied in.
+
+    The published form transposes the whole map so that each pair takes the place of height and
+    width. Here only the reduced maps are laid out anew, and the gates are summed before *one*
+    product: the same function. The gate of height and channels has the height first, where
+    the published code for channels-first maps has a transposed kernel.
+
+    Args:
+        residual: also add the input, ``x * (1 + gate)`` (system 1), else ``x * gate``.
+        kernel_size: of the gates' convolutions.
+        momentum: of the BatchNorms.
+
+    Source: Misra et al., "Rotate to Attend: Convolutional Triplet Attention Module" (WACV 2021).
+    """
+
+    def __init__(
+        self, residual: bool = True, kernel_size: int = 7, momentum: float = 0.99, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.residual, self.kernel_size, self.momentum = residual, kernel_size, momentum
+        policy = self.dtype_policy
+        # The axis that each gate reduces: it weighs the other two against each other.
+        self.axes = {"height_width": 3, "height_channels": 2, "width_channels": 1}
+        self.convolutions = [
+            layers.Conv2D(
+                1, kernel_size, padding="same", use_bias=False, dtype=policy, name=f"{pair}_conv"
+            )
+            for pair in self.axes
+        ]
+        self.norms = [
+            layers.BatchNormalization(momentum=momentum, dtype=policy, name=f"{pair}_norm")
+            for pair in self.axes
+        ]
+
+    def build(self, input_shape):
+        for axis, convolution, norm in zip(self.axes.values(), self.convolutions, self.norms):
+            plane = [d for i, d in enumerate(input_shape) if i != axis]
+            convolution.build((*plane, 2))
+            norm.build((*plane, 1))
+        self.built = True
+
+    def call(self, inputs, training=None):
+        gates = []
+        for axis, convolution, norm in zip(self.axes.values(), self.convolutions, self.norms):
+            reduced = [
+                ops.expand_dims(ops.max(inputs, axis=axis), -1),
+                ops.expand_dims(ops.mean(inputs, axis=axis), -1),
+            ]
+            gate = norm(convolution(ops.concatenate(reduced, axis=-1)), training=training)
+            gate = ops.sigmoid(gate)
+            # From (batch, a, b, 1) to where a and b stand in the input.
+            gates.append(gate if axis == 3 else ops.expand_dims(ops.squeeze(gate, -1), axis))
+        gate = (gates[0] + gates[1] + gates[2]) / 3.0
+        return inputs * (1.0 + gate if self.residual else gate)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "residual": self.residual,
+            "kernel_size": self.kernel_size,
+            "momentum": self.momentum,
+        }
+
+
+@keras.saving.register_keras_serializable(package="emotionnet")
+class FrameAttention(layers.Layer):
+    """The feature of a clip from those of its frames, weighted twice.
+
+    alpha_i = sigmoid(dense f_i) weighs the frames to an anchor a = sum(alpha f) / sum(alpha);
+    beta_i = sigmoid(dense [f_i; a]) compares each frame with it; the clip is
+    sum(alpha beta [f; a]) / sum(alpha beta), which is [sum(alpha beta f) / sum(alpha beta); a].
+    Dense [f; a] is written as f w1 + a w2, so nothing is repeated over the frames.
+
+    Call it with ``features`` (batch, frames, width) and ``valid`` (batch, frames), 1 where there
+    is a face. Another frame never counts; a clip without any frame gives zeros.
+
+    Returns:
+        (batch, 2 * width).
+
+    Source: Meng et al., "Frame Attention Networks for Facial Expression Recognition in Videos"
+    (ICIP 2019), as system 1 uses it.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        policy = self.dtype_policy
+        self.alpha = layers.Dense(1, dtype=policy, name="alpha")
+        self.beta_frame = layers.Dense(1, dtype=policy, name="beta_frame")
+        self.beta_anchor = layers.Dense(1, use_bias=False, dtype=policy, name="beta_anchor")
+
+    def build(self, features_shape, valid_shape):
+        batch, _, width = features_shape
+        self.alpha.build(features_shape)
+        self.beta_frame.build(features_shape)
+        self.beta_anchor.build((batch, 1, width))
+        self.built = True
+
+    def call(self, features, valid):
+        valid = ops.expand_dims(ops.cast(valid, features.dtype), -1)
+        alpha = valid * ops.sigmoid(self.alpha(features))
+        anchor = weighted_mean(features, alpha)
+        against_anchor = self.beta_anchor(ops.expand_dims(anchor, 1))
+        beta = ops.sigmoid(self.beta_frame(features) + against_anchor)
+        return ops.concatenate([weighted_mean(features, alpha * beta), anchor], axis=-1)
+
+    def compute_output_shape(self, features_shape, valid_shape):
+        return (features_shape[0], 2 * features_shape[2])

@@ -1,0 +1,69 @@
+"""Layers that handle the time axis: fold frames into the batch and back, mean over valid steps."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="emotionnet")
+class FoldFrames(keras.layers.Layer):
+    """(batch, frames, ...) to (batch * frames, ...): a picture network then sees pictures."""
+
+    def call(self, inputs):
+        return ops.reshape(inputs, (-1, *inputs.shape[2:]))
+
+    def compute_output_shape(self, input_shape):
+        batch, frames = input_shape[:2]
+        whole = None if batch is None or frames is None else batch * frames
+        return (whole, *input_shape[2:])
+
+
+@keras.saving.register_keras_serializable(package="emotionnet")
+class UnfoldFrames(keras.layers.Layer):
+    """(batch * frames, ...) to (batch, frames, ...): undoes `FoldFrames`.
+
+    Args:
+        frames: frames of a clip.
+    """
+
+    def __init__(self, frames: int, **kwargs):
+        super().__init__(**kwargs)
+        self.frames = frames
+
+    def call(self, inputs):
+        return ops.reshape(inputs, (-1, self.frames, *inputs.shape[1:]))
+
+    def compute_output_shape(self, input_shape):
+        whole = input_shape[0]
+        return (None if whole is None else whole // self.frames, self.frames, *input_shape[1:])
+
+    def get_config(self):
+        return {**super().get_config(), "frames": self.frames}
+
+
+@keras.saving.register_keras_serializable(package="emotionnet")
+class MaskedMean(keras.layers.Layer):
+    """Mean over time of the valid steps; zeros where no step is valid.
+
+    Call it with ``values`` (batch, time, width) and ``valid`` (batch, time), 1 for valid steps.
+
+    Returns:
+        (batch, width).
+    """
+
+    def call(self, values, valid):
+        weights = ops.expand_dims(ops.cast(valid, values.dtype), -1)
+        return weighted_mean(values, weights)
+
+    def compute_output_shape(self, values_shape, valid_shape):
+        return (values_shape[0], values_shape[2])
+
+
+def weighted_mean(values, weights):
+    """Mean over axis 1 of ``values`` (batch, time, width), ``weights`` (batch, time, 1) >= 0.
+
+    Zeros where all weights are zero. What stands at a weight of zero does not matter.
+    """
+    total = ops.sum(weights, axis=1)
+    # + 1 only where all weights are zero: no division by zero, and no epsilon that bends answers.
+    safe = total + ops.cast(ops.equal(total, 0), total.dtype)
+    return ops.sum(weights * values, axis=1) / safe

@@ -1,0 +1,71 @@
+"""Fusion of two streams at the level of their decisions. It has no weights."""
+
+import keras
+from keras import ops
+
+from emotionnet.errors import UsageError
+
+STREAMS = ("faces", "speech")
+
+
+@keras.saving.register_keras_serializable(package="emotionnet")
+class LateFusion(keras.layers.Layer):
+    """The answers of the face and the speech stream, and one from both.
+
+    "GM" is the geometric mean sqrt(p q), renormalised: the softmax of the mean of the log
+    probabilities. "AM" is the arithmetic mean (p + q) / 2.
+
+    A stream is absent from a clip where no frame has a face, or there is no sound; and always where
+    it is not in ``streams`` (it was not trained). It then answers uniformly, and the fused answer
+    is the other's; with both absent it is uniform. float32 whatever the dtype policy.
+
+    Call it with the streams' logits (batch, classes) each, ``frame_mask`` (batch, frames) and
+    ``waveform_samples`` (batch,).
+
+    Args:
+        mode: "GM" or "AM".
+        streams: the streams that are trained, of "faces" and "speech".
+
+    Returns:
+        Three tensors (batch, classes): fused, face and speech probabilities.
+    """
+
+    def __init__(self, mode: str = "GM", streams: tuple[str, ...] = STREAMS, **kwargs):
+        kwargs["dtype"] = "float32"
+        super().__init__(**kwargs)
+        if mode not in ("GM", "AM"):
+            raise UsageError(f'LateFusion: mode is "GM" or "AM". Received: {mode!r}')
+        if not streams or not set(streams) <= set(STREAMS):
+            raise UsageError(f"LateFusion: streams are some of {STREAMS}. Received: {streams!r}")
+        self.mode, self.streams = mode, tuple(streams)
+
+    def call(self, face_logits, speech_logits, frame_mask, waveform_samples):
+        seen = ops.any(ops.cast(frame_mask, "float32") > 0, axis=-1, keepdims=True)
+        heard = ops.expand_dims(ops.cast(waveform_samples, "int32"), -1) > 0
+        face, face_weight = self._present("faces", face_logits, seen)
+        speech, speech_weight = self._present("speech", speech_logits, heard)
+        face_probabilities, speech_probabilities = ops.softmax(face), ops.softmax(speech)
+        # Weights (1, 1), or one of them 0; both 0 leave two uniform answers, weighed equally.
+        none = 1.0 - ops.maximum(face_weight, speech_weight)
+        total = face_weight + speech_weight + 2.0 * none
+        face_weight, speech_weight = (face_weight + none) / total, (speech_weight + none) / total
+        if self.mode == "GM":
+            fused = ops.softmax(face_weight * face + speech_weight * speech)
+        else:
+            fused = face_weight * face_probabilities + speech_weight * speech_probabilities
+        return fused, face_probabilities, speech_probabilities
+
+    def _present(self, stream, logits, present):
+        """The logits (0, so uniform, where the stream is absent) and 1 or 0, (batch, 1)."""
+        logits = ops.cast(logits, "float32")
+        if stream not in self.streams:
+            present = ops.zeros_like(present)
+        return ops.where(present, logits, 0.0), ops.cast(present, "float32")
+
+    def compute_output_shape(
+        self, face_logits_shape, speech_logits_shape, frame_mask_shape, waveform_samples_shape
+    ):
+        return face_logits_shape, face_logits_shape, face_logits_shape
+
+    def get_config(self):
+        return {**super().get_config(), "mode": self.mode, "streams": list(self.streams)}

@@ -1,0 +1,48 @@
+"""What all systems share: the names and shapes of the inputs, and what a stream is."""
+
+from dataclasses import dataclass
+
+import keras
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A part of a model that is trained by itself, with its own loss.
+
+    Attributes:
+        layer: name of the nested model that gives the stream's logits.
+        inputs: names of the inputs that it takes.
+        output: name of the whole model's output that it feeds.
+    """
+
+    layer: str
+    inputs: tuple[str, ...]
+    output: str
+
+
+def clip_inputs(frames: int, image_size: int, samples: int) -> dict[str, keras.KerasTensor]:
+    """The inputs that every system has, by name.
+
+    Args:
+        frames: face crops of a clip.
+        image_size: height and width of a crop in pixels.
+        samples: length of the (padded) sound.
+
+    Returns:
+        ``faces`` (batch, frames, image_size, image_size, 3), values 0...255 (Keras casts uint8);
+        ``frame_mask`` (batch, frames), 1 where there is a face; ``waveform`` (batch, samples)
+        in [-1, 1]; ``waveform_samples`` (batch,) int32, the true length, 0 without sound.
+    """
+    # float32 also under mixed precision: 0...255 and quiet sound do not survive half precision.
+    shapes = {
+        "faces": (frames, image_size, image_size, 3),
+        "frame_mask": (frames,),
+        "waveform": (samples,),
+        "waveform_samples": (),
+    }
+    return {
+        name: keras.Input(
+            shape, name=name, dtype="int32" if name == "waveform_samples" else "float32"
+        )
+        for name, shape in shapes.items()
+    }

@@ -1,0 +1,217 @@
+"""System 1: GhostNet with triplet and frame attention, and a 1D-CNN on speech, fused late.
+
+The lightweight system, made for a companion robot: "GhostNet-TAM-FAN" on 15 faces, eight Conv1D
+blocks on 40 mean MFCCs, and the geometric mean of both answers. Figures for 8 classes:
+
+    variant F4 (+TAM +FAN), speech S2     920,756 parameters, 0.767 G multiply-adds a clip
+    the same, depthwise="stride2"         883,060 parameters, 0.684 + 0.007 G
+
+    python -m emotionnet.fit --system ghost_fan
+    emotionnet.systems.build_model("ghost_fan", num_classes=8)
+
+The paper reports 97.56 % on RAVDESS (479 of 491 clips) and 82.33 % on CREMA-D, on one random
+80/20 split in which actors, sentences and takes are shared; on unseen actors expect far less.
+
+Each stream is trained by itself with cross-entropy; the fusion has no weights.
+"""
+
+from dataclasses import dataclass
+
+import keras
+from keras import layers
+
+from emotionnet.errors import UsageError
+from emotionnet.layers import (
+    MFCC,
+    FoldFrames,
+    FrameAttention,
+    GhostBottleneck,
+    LateFusion,
+    MaskedMean,
+    UnfoldFrames,
+)
+from emotionnet.systems.base import Stream, clip_inputs
+
+NAME = "ghost_fan"
+
+STREAMS = {
+    "faces": Stream("face_stream", ("faces", "frame_mask"), "face_probabilities"),
+    "speech": Stream("speech_stream", ("waveform", "waveform_samples"), "speech_probabilities"),
+}
+
+#: Table I: kernel, expansion, triplet attention, stride, maps out.
+BOTTLENECKS = (
+    (3, 16, True, 2, 16),
+    (3, 72, False, 2, 24),
+    (3, 88, False, 1, 24),
+    (3, 96, True, 2, 40),
+    (5, 240, True, 1, 40),
+    (5, 240, True, 1, 40),
+    (5, 120, True, 1, 48),
+    (5, 144, True, 1, 48),
+    (5, 288, True, 2, 96),
+    (3, 576, True, 1, 96),
+    (3, 576, True, 1, 96),
+)
+STEM, FEATURES = 16, 576
+
+#: The ablation grid of the face stream: which of the two attentions a variant has.
+VARIANTS = {"F1": (), "F2": ("TAM",), "F3": ("FAN",), "F4": ("TAM", "FAN")}
+
+#: Channels of the eight Conv1D blocks (Table II).
+SPEECH = {"S1": (128,) * 4 + (64,) * 4, "S2": (128,) * 6 + (64,) * 2, "S3": (128,) * 8}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the system. "(ours)": the paper does not say.
+
+    Attributes:
+        frames: faces of a clip, the centres of as many equal segments.
+        image_size: height and width of a face in pixels.
+        sample_rate: of the sound, in Hz (ours).
+        samples: length to which sound is padded or cut, 6 s (ours).
+        variant: F1 GhostNet, F2 with triplet attention, F3 with frame attention, F4 with both.
+        speech: S1, S2 or S3: 128 channels in the first four, six, or all eight blocks.
+        fusion: GM geometric or AM arithmetic mean of the streams' probabilities.
+        depthwise: "faithful" (in every bottleneck) or "stride2" (the original GhostNet; smaller).
+        tam_residual: triplet attention adds its input, as the paper does.
+        n_mfcc: coefficients.
+        n_fft, hop_length: frame and hop of the MFCCs in samples (ours).
+        dropout: rate after each speech block; the paper searched 0.1 to 0.5.
+        face_dropout: rate before the face classifier (ours; 0 is the paper's).
+        batch_norm_momentum: of every BatchNorm; about 0.9 for short trainings (ours).
+        streams: which streams are trained, of "faces" and "speech"; others never answer.
+    """
+
+    frames: int = 15
+    image_size: int = 224
+    sample_rate: int = 16000
+    samples: int = 96000
+    variant: str = "F4"
+    speech: str = "S2"
+    fusion: str = "GM"
+    depthwise: str = "faithful"
+    tam_residual: bool = True
+    n_mfcc: int = 40
+    n_fft: int = 2048
+    hop_length: int = 512
+    dropout: float = 0.2
+    face_dropout: float = 0.0
+    batch_norm_momentum: float = 0.99
+    streams: tuple[str, ...] = ("faces", "speech")
+
+    def __post_init__(self):
+        # JSON has lists only.
+        object.__setattr__(self, "streams", tuple(self.streams))
+        for field, known in (
+            ("variant", VARIANTS),
+            ("speech", SPEECH),
+            ("fusion", ("GM", "AM")),
+            ("depthwise", ("faithful", "stride2")),
+        ):
+            if getattr(self, field) not in known:
+                raise UsageError(
+                    f"{NAME}: {field} is {getattr(self, field)!r}; known: {', '.join(known)}."
+                )
+        if not self.streams or not set(self.streams) <= set(STREAMS):
+            raise UsageError(f"{NAME}: streams are some of {', '.join(STREAMS)}: {self.streams}.")
+        for field, least in (("frames", 1), ("image_size", 32), ("samples", 1), ("n_mfcc", 1)):
+            if getattr(self, field) < least:
+                raise UsageError(f"{NAME}: {field} is {getattr(self, field)}; at least {least}.")
+        for field in ("dropout", "face_dropout", "batch_norm_momentum"):
+            if not 0 <= getattr(self, field) < 1:
+                raise UsageError(f"{NAME}: {field} is {getattr(self, field)}; needs 0 <= it < 1.")
+
+
+def build(config: Config, num_classes: int) -> keras.Model:
+    """The whole model: inputs of `clip_inputs`, three outputs by name, nested streams."""
+    inputs = clip_inputs(config.frames, config.image_size, config.samples)
+    logits = {}
+    for name, make in (("faces", face_stream), ("speech", speech_stream)):
+        stream = make(config, num_classes)
+        logits[name] = stream({key: inputs[key] for key in STREAMS[name].inputs})
+    fused, face, speech = LateFusion(config.fusion, config.streams, name="fusion")(
+        logits["faces"], logits["speech"], inputs["frame_mask"], inputs["waveform_samples"]
+    )
+    outputs = {
+        "probabilities": fused,
+        "face_probabilities": face,
+        "speech_probabilities": speech,
+    }
+    return keras.Model(inputs, outputs, name=NAME)
+
+
+def face_encoder(config: Config) -> keras.Model:
+    """One picture (height, width, 3; 0...255) to 576 features."""
+    picture = keras.Input((config.image_size, config.image_size, 3), name="picture")
+    momentum = config.batch_norm_momentum
+
+    def convolution(x, filters, kernel_size, strides, name):
+        x = layers.Conv2D(
+            filters, kernel_size, strides=strides, padding="same", use_bias=False, name=name
+        )(x)
+        x = layers.BatchNormalization(momentum=momentum, name=f"{name}_norm")(x)
+        return layers.ReLU(name=f"{name}_relu")(x)
+
+    x = layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(picture)
+    x = convolution(x, STEM, 3, 2, "stem")
+    for number, (kernel, expansion, triplet, strides, filters) in enumerate(BOTTLENECKS, start=1):
+        attention = triplet and "TAM" in VARIANTS[config.variant]
+        x = GhostBottleneck(
+            filters,
+            expansion,
+            kernel,
+            strides,
+            attention=config.tam_residual if attention else None,
+            depthwise=config.depthwise,
+            momentum=momentum,
+            name=f"bottleneck_{number}",
+        )(x)
+    x = convolution(x, FEATURES, 1, 1, "head")
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(picture, x, name="face_encoder")
+
+
+def face_stream(config: Config, num_classes: int) -> keras.Model:
+    """Faces and their mask to logits."""
+    inputs = clip_inputs(config.frames, config.image_size, config.samples)
+    inputs = {name: inputs[name] for name in STREAMS["faces"].inputs}
+    x = FoldFrames(name="fold")(inputs["faces"])
+    x = face_encoder(config)(x)
+    x = UnfoldFrames(config.frames, name="unfold")(x)
+    pool = FrameAttention if "FAN" in VARIANTS[config.variant] else MaskedMean
+    x = pool(name="frame_pool")(x, inputs["frame_mask"])
+    x = layers.Dropout(config.face_dropout, name="dropout")(x)
+    x = layers.Dense(num_classes, name="classifier")(x)
+    return keras.Model(inputs, x, name="face_stream")
+
+
+def speech_stream(config: Config, num_classes: int) -> keras.Model:
+    """Sound and its true length to logits."""
+    inputs = clip_inputs(config.frames, config.image_size, config.samples)
+    inputs = {name: inputs[name] for name in STREAMS["speech"].inputs}
+    mfcc, valid = MFCC(
+        config.sample_rate,
+        config.n_mfcc,
+        config.n_fft,
+        config.hop_length,
+        return_mask=True,
+        name="mfcc",
+    )(inputs["waveform"], inputs["waveform_samples"])
+    x = MaskedMean(dtype="float32", name="mean_over_time")(mfcc, valid)
+    x = layers.Reshape((config.n_mfcc, 1), name="as_sequence")(x)
+    for number, filters in enumerate(SPEECH[config.speech], start=1):
+        odd = number % 2 == 1
+        x = layers.Conv1D(
+            filters, 5 if odd else 7, 1 if odd else 2, padding="same", name=f"conv_{number}"
+        )(x)
+        x = layers.BatchNormalization(
+            momentum=config.batch_norm_momentum, name=f"conv_{number}_norm"
+        )(x)
+        x = layers.PReLU(shared_axes=[1], name=f"conv_{number}_prelu")(x)
+        x = layers.Dropout(config.dropout, name=f"conv_{number}_dropout")(x)
+    x = layers.GlobalAveragePooling1D(name="pool")(x)
+    x = layers.Dense(128, activation="relu", name="hidden")(x)
+    x = layers.Dense(num_classes, name="classifier")(x)
+    return keras.Model(inputs, x, name="speech_stream")
