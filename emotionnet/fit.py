@@ -139,6 +139,7 @@ def fit(
             "manifest_hash": records.manifest_hash,
             "protocol": protocol,
             "protocol_description": split.description,
+            "split_warning": split.warning,
             "leaky": split.leaky,
             "fold": fold,
             "folds": split.folds,
@@ -205,7 +206,9 @@ def _announce(run, split) -> None:
     config = run.config
     print(f"run        {run.folder}")
     print(f"system     {config['system']}, faces at {config['system_config']['image_size']} px")
-    print(f"corpus     {config['corpus']}, {len(config['labels'])} emotions: {', '.join(config['labels'])}")
+    print(
+        f"corpus     {config['corpus']}, {len(config['labels'])} emotions: {', '.join(config['labels'])}"
+    )
     print(f"protocol   {split.description}")
     print(
         f"clips      {len(split.train)} to learn from, {len(split.validation)} to choose the epoch, "

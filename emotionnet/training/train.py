@@ -60,17 +60,18 @@ def train_run(run: Run, records) -> None:
         if name in state.done:
             assign(stream_model.weights, state.best_weights[name], run.checkpoint)
             continue
-        train_stream(
-            stream_model,
-            name,
-            _stream_data(run, records, parts, name, inputs),
-            _settings(config, name),
-            state,
-            run.checkpoint,
-            from_logits=name != JOINT,
-            saved_values=values if state.stream == name else None,
-            on_epoch=lambda row: _log_epoch(run, state, row),
-        )
+        with records.guard():
+            train_stream(
+                stream_model,
+                name,
+                _stream_data(run, records, parts, name, inputs),
+                _settings(config, name),
+                state,
+                run.checkpoint,
+                from_logits=name != JOINT,
+                saved_values=values if state.stream == name else None,
+                on_epoch=lambda row: _log_epoch(run, state, row),
+            )
     run.save_model(model)
     shutil.rmtree(run.checkpoint.parent, ignore_errors=True)
 
@@ -103,7 +104,7 @@ def _stream_data(run: Run, records, parts: dict, name: str, inputs: Sequence[str
             f"{records.folder}: no training clip has {name}. Train the other stream with --streams."
         )
     if config["augment"] == "paper" and name == "speech":
-        training = training + speech_copies(records, training, config["seed"])
+        training = training + speech_copies(records, training)
     source = Source(records, view, run.labels, tuple(inputs))
     strength = None if config["augment"] == "none" else Augmentation()
     # Read once for each run rather than once for each epoch, as far as that stays small.

@@ -1,0 +1,137 @@
+"""Pitch-shifted and time-stretched copies of the sound: computed once a copy, kept as records.
+
+Both cost about a tenth of a second a clip, too much for every epoch, and the paper (Lu et al.,
+section III-B.1) adds copies to the data set anyway. A copy is a record like any other, beside the
+records it comes from, so the pipeline needs to know nothing of it. Copies are made of every clip;
+which of them a training may see is decided by its split: only copies of training clips.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from emotionnet.clips.records import FRAMING_BYTES, RecordRow, as_manifest_rows, serialize
+from emotionnet.files import atomic_path, sha256, write_json
+from emotionnet.progress import progress
+
+SAMPLE_RATE = 16000
+#: Largest pitch shift in semitones, either way (ours).
+PITCH_STEPS = 2.0
+#: Of the paper: 0.8 times as fast.
+STRETCH_RATE = 0.8
+KINDS = ("pitch", "stretch")
+_SHARD = 128
+
+
+def speech_copies(records, rows: Sequence[RecordRow]) -> list[RecordRow]:
+    """The copies of ``rows``, for `emotionnet.clips.records.Records.dataset`.
+
+    Args:
+        records: opened records; copies of all its clips with sound are made if they are not there.
+        rows: rows of ``records`` with sound.
+
+    Returns:
+        For each row its copies, as rows with the same actor and emotion, named ``clip~pitch`` and
+        ``clip~stretch``.
+    """
+    wanted = {row.clip for row in rows}
+    copies = []
+    sounding = [row for row in records.rows if row.samples > 0]
+    chunks = [sounding[i : i + _SHARD] for i in range(0, len(sounding), _SHARD)]
+    # The key changes with the clips and with what is done to them: a stale copy is never used.
+    key = sha256(records.manifest_hash, f"{PITCH_STEPS} {STRETCH_RATE} {_SHARD}")[:12]
+    folder = Path(records.folder) / "copies" / key
+    missing = [
+        (number, kind)
+        for number in range(len(chunks))
+        for kind in KINDS
+        if not _index(folder, number, kind).is_file()
+    ]
+    if missing:
+        _make(records, folder, chunks, missing)
+    for number in range(len(chunks)):
+        for kind in KINDS:
+            for raw in json.loads(_index(folder, number, kind).read_text(encoding="utf-8")):
+                if raw["clip"].rpartition("~")[0] in wanted:
+                    # Absolute, so that the records' own dataset reads them.
+                    shard = str((folder / raw["shard"]).resolve())
+                    copies.append(RecordRow(**{**raw, "shard": shard}))
+    return copies
+
+
+def transform(waveform: np.ndarray, kind: str, clip: str) -> np.ndarray:
+    """A copy of a waveform (samples,) float32 in [-1, 1): another pitch, or another speed.
+
+    The pitch shift is drawn from the clip's name, uniform within ±2 semitones.
+    """
+    import librosa
+
+    if kind == "stretch":
+        return librosa.effects.time_stretch(waveform, rate=STRETCH_RATE)
+    draw = np.random.default_rng(int(sha256(clip)[:8], 16)).uniform(-1, 1)
+    return librosa.effects.pitch_shift(waveform, sr=SAMPLE_RATE, n_steps=PITCH_STEPS * draw)
+
+
+def _index(folder: Path, number: int, kind: str) -> Path:
+    return folder / f"{kind}-{number:05d}.json"
+
+
+def _transform_int16(job: tuple[np.ndarray, str, str]) -> np.ndarray:
+    copy = transform(*job)
+    return np.clip(np.round(copy * 32768), -32768, 32767).astype(np.int16)
+
+
+def _make(records, folder: Path, chunks: list, missing: list[tuple[int, str]]) -> None:
+    from emotionnet.clips.records import parse
+
+    total = sum(len(chunks[number]) for number, _ in missing)
+    workers = max(1, os.cpu_count() or 1)
+    with (
+        ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
+        progress(total=total, what="pitch and speed copies", unit="clips") as bar,
+    ):
+        for number, kind in missing:
+            rows = chunks[number]
+            sounds = records.dataset(rows).map(lambda s: parse(s)["waveform"])
+            jobs = ((s, kind, row.clip) for s, row in zip(sounds.as_numpy_iterator(), rows))
+            copies = pool.map(_transform_int16, jobs, chunksize=4)
+            _write_shard(folder, number, kind, rows, copies, bar)
+
+
+def _write_shard(folder: Path, number: int, kind: str, rows, copies, bar) -> None:
+    import tensorflow as tf
+
+    from emotionnet.clips.clip import ClipData
+
+    name, offset, written = f"{kind}-{number:05d}.tfrecord", 0, []
+    with (
+        atomic_path(folder / name) as temporary,
+        tf.io.TFRecordWriter(str(temporary)) as writer,
+    ):
+        for row, sound in zip(rows, copies):
+            manifest_row = dataclasses.replace(
+                as_manifest_rows([row])[0], clip=f"{row.clip}~{kind}", picture=""
+            )
+            nothing = np.zeros(0, np.float32)
+            example = serialize(
+                ClipData(manifest_row, nothing, [], nothing, nothing, (0, 0), sound)
+            )
+            writer.write(example)
+            written.append(
+                RecordRow(
+                    **dataclasses.asdict(manifest_row),
+                    shard=name,
+                    offset=offset,
+                    samples=len(sound),
+                )
+            )
+            offset += len(example) + FRAMING_BYTES
+            bar.update()
+    # The index is what says that a shard is whole.
+    write_json(_index(folder, number, kind), [dataclasses.asdict(row) for row in written])
