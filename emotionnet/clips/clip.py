@@ -50,6 +50,16 @@ class ClipData:
         """Frames with a face."""
         return sum(1 for face in self.faces if face)
 
+    @property
+    def seconds(self) -> float:
+        """The longer of picture and sound."""
+        picture_s = 0.0
+        if len(self.times_s) > 1:
+            # The last frame is shown as long as the others are on average.
+            n = len(self.times_s)
+            picture_s = float(self.times_s[-1] - self.times_s[0]) * n / (n - 1)
+        return max(picture_s, len(self.waveform) / SAMPLE_RATE)
+
 
 def read_clip(row: ManifestRow, root: str | Path, finder: FaceFinder | None) -> ClipData:
     """Reads one clip.

@@ -75,7 +75,7 @@ def serialize(clip: ClipData) -> bytes:
         values = np.asarray(values, np.float32).ravel()
         return tf.train.Feature(float_list=tf.train.FloatList(value=values))
 
-    row = json.dumps(dataclasses.asdict(clip.row), ensure_ascii=False)
+    row = json.dumps(dataclasses.asdict(clip.row))
     features = {
         "row": texts([row.encode()]),
         "jpegs": texts(clip.faces),
@@ -86,7 +86,7 @@ def serialize(clip: ClipData) -> bytes:
             int64_list=tf.train.Int64List(value=[int(v) for v in clip.picture_size])
         ),
         "waveform": texts([clip.waveform.astype("<i2").tobytes()]),
-        "notes": texts([note.encode() for note in clip.notes]),
+        "notes": texts([note.encode(errors="replace") for note in clip.notes]),
     }
     example = tf.train.Example(features=tf.train.Features(feature=features))
     return example.SerializeToString(deterministic=True)

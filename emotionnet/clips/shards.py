@@ -1,0 +1,165 @@
+"""Shards: a fixed number of clips each, written whole or not at all, and kept while still right.
+
+Which clips stand in which shard depends only on the manifest. A shard counts as finished when its
+index, written last, exists and matches: same clips with the same labels, same files (size and time of
+change), same crop and schema. So a run that was killed, at any moment, goes on where it was.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emotionnet.clips.clip import ClipData
+from emotionnet.clips.records import FRAMING_BYTES, RecordRow, file_sha256, serialize
+from emotionnet.corpora.manifest import ManifestRow
+from emotionnet.errors import BadClip, EmotionNetError
+from emotionnet.files import atomic_path, sha256, write_json
+
+#: Clips in a shard.
+SHARD_CLIPS = 16
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A planned shard.
+
+    Attributes:
+        path: of the TFRecord file.
+        rows: the clips that belong in it, in order.
+        fingerprint: hash of all that its bytes depend on.
+    """
+
+    path: Path
+    rows: tuple[ManifestRow, ...]
+    fingerprint: str
+
+    @property
+    def index_path(self) -> Path:
+        return self.path.with_suffix(".json")
+
+    def read_index(self) -> dict[str, Any] | None:
+        """Its index, or None where the shard has to be made (again)."""
+        try:
+            index = json.loads(self.index_path.read_text(encoding="utf-8"))
+            size = self.path.stat().st_size if self.path.is_file() else 0
+            fits = index["fingerprint"] == self.fingerprint and index["bytes"] == size
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return index if fits else None
+
+
+def plan_shards(
+    rows: Sequence[ManifestRow], root: Path, out: Path, config: dict[str, Any]
+) -> list[Shard]:
+    """Divides rows, sorted by clip, into shards.
+
+    Args:
+        rows: the manifest.
+        root: folder of the files.
+        out: folder of the records.
+        config: what else the content of a record depends on.
+    """
+    rows = sorted(rows, key=lambda row: row.clip)
+    shards = []
+    for number, start in enumerate(range(0, len(rows), SHARD_CLIPS)):
+        mine = tuple(rows[start : start + SHARD_CLIPS])
+        clips = [
+            [dataclasses.astuple(row), _state(root, row.picture), _state(root, row.sound)]
+            for row in mine
+        ]
+        fingerprint = sha256(json.dumps([config, clips], ensure_ascii=True, sort_keys=True))
+        shards.append(Shard(out / f"shard-{number:05d}.tfrecord", mine, fingerprint))
+    return shards
+
+
+def _state(root: Path, file: str) -> list[int]:
+    """Size and time of change of a file; empty where it is not there."""
+    if not file:
+        return []
+    try:
+        status = os.stat(root / file)
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns]
+
+
+def write_shard(shard: Shard, results: Iterator[tuple[ManifestRow, ClipData | BadClip]]) -> None:
+    """Takes as many results as the shard has rows, writes them, and then the index.
+
+    Raises:
+        EmotionNetError: the disk is full, or the folder cannot be written.
+    """
+    import tensorflow as tf
+
+    clips, skipped, offset = [], [], 0
+    try:
+        with atomic_path(shard.path) as temporary:
+            with tf.io.TFRecordWriter(os.fspath(temporary)) as writer:
+                for _ in shard.rows:
+                    row, clip = next(results)
+                    if isinstance(clip, BadClip):
+                        skipped.append({"clip": row.clip, "reason": str(clip)})
+                        continue
+                    example = serialize(clip)
+                    writer.write(example)
+                    clips.append(_entry(clip, offset))
+                    offset += len(example) + FRAMING_BYTES
+            # The writer is silent about a disk that became full as it closed the file.
+            if temporary.stat().st_size != offset:
+                raise EmotionNetError(
+                    f"{shard.path}: only {temporary.stat().st_size:,} of {offset:,} bytes could be "
+                    f"written. {_SPACE}"
+                )
+            digest = file_sha256(temporary)
+    except tf.errors.OpError as error:
+        raise EmotionNetError(
+            f"{shard.path}: cannot be written ({error.message}). {_SPACE}"
+        ) from None
+    write_json(
+        shard.index_path,
+        {
+            "fingerprint": shard.fingerprint,
+            "bytes": offset,
+            "sha256": digest,
+            "clips": clips,
+            "skipped": skipped,
+        },
+    )
+
+
+_SPACE = (
+    "Free some space, or choose another folder, and run the same command again: finished shards "
+    "are kept."
+)
+
+
+def _entry(clip: ClipData, offset: int) -> dict[str, Any]:
+    return {
+        "clip": clip.row.clip,
+        "offset": offset,
+        "frames": len(clip.faces),
+        "faces_found": clip.faces_found,
+        "samples": len(clip.waveform),
+        "seconds": round(clip.seconds, 3),
+        "notes": clip.notes,
+    }
+
+
+def record_rows(shard: Shard, index: dict[str, Any]) -> list[RecordRow]:
+    """The rows of a finished shard."""
+    by_clip = {row.clip: row for row in shard.rows}
+    return [
+        RecordRow(
+            **dataclasses.asdict(by_clip[entry["clip"]]),
+            shard=shard.path.name,
+            offset=entry["offset"],
+            frames=entry["frames"],
+            faces_found=entry["faces_found"],
+            samples=entry["samples"],
+        )
+        for entry in index["clips"]
+    ]

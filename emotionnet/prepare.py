@@ -1,0 +1,294 @@
+"""``python -m emotionnet.prepare``: a folder of clips becomes a folder of records.
+
+Also ``emotionnet.prepare(corpus, root, out)``. What is in the folder is told in
+`emotionnet.clips.records`.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from emotionnet.errors import EmotionNetError, UsageError
+
+
+def prepare(
+    corpus: str = "demo",
+    root: str | os.PathLike | None = None,
+    out: str | os.PathLike | None = None,
+    *,
+    workers: int | None = None,
+    rows: Sequence | None = None,
+    **options: object,
+) -> Path:
+    """Decodes the clips of a corpus, finds their faces and writes all as records.
+
+    Can be killed at any moment and called again: finished shards are kept, and the result is the same
+    to the byte. Called again when clips were added or replaced, only the shards that change are made
+    again. A clip that cannot be used is listed with the reason and never stops the others.
+
+    Args:
+        corpus: name of the corpus, see `emotionnet.corpora.get_corpus`.
+        root: its folder; by default ``data/<corpus>/clips`` for the demo, which is made where it is
+            missing; needed for the others.
+        out: folder of the records; by default ``data/<corpus>/records``.
+        workers: processes; by default one a core. 0 works in this process alone.
+        rows: manifest rows, instead of scanning ``root``.
+        options: of the corpus' ``scan``, for example ``channel="all"``.
+
+    Returns:
+        ``out``; `emotionnet.clips.records.Records.open` opens it.
+
+    Raises:
+        UsageError: an unknown corpus or option, a missing folder, or ``out`` holds something else.
+        EmotionNetError: no clip could be used, or ``out`` cannot be written.
+    """
+    from emotionnet import corpora
+    from emotionnet.clips.shards import plan_shards
+
+    corpus = corpora.get_corpus(corpus).NAME
+    if workers is not None and workers < 0:
+        raise UsageError(f"workers={workers}: must be 0 (this process alone) or more")
+    root, out = _folders(corpus, root, out)
+    config = _config(corpus, root, options)
+    _claim(out, config)
+    ignored: list[tuple[str, str]] = []
+    if rows is None:
+        if corpus == "demo":
+            corpora.get_corpus(corpus).make(root, workers=workers or None)
+        rows = corpora.scan(corpus, root, ignored, **options)
+    _check_rows(rows, root)
+    content = {name: config[name] for name in ("schema", "crop", "jpeg_quality", "max_rate")}
+    shards = plan_shards(rows, root, out, content)
+    todo = [shard for shard in shards if shard.read_index() is None]
+    if todo:
+        _make_shards(corpus, root, out, shards, todo, config, workers)
+    _finish(out, shards, config, ignored, changed=bool(todo))
+    return out
+
+
+def _folders(
+    corpus: str, root: str | os.PathLike | None, out: str | os.PathLike | None
+) -> tuple[Path, Path]:
+    home = Path("data") / corpus
+    if root is None:
+        if corpus != "demo":
+            raise UsageError(f"--corpus {corpus} needs --root: the folder that holds its files")
+        root = home / "clips"
+    root, out = Path(root), Path(out) if out is not None else home / "records"
+    if out.resolve() == root.resolve():
+        raise UsageError(f"{out}: is the folder of the clips; choose another --out")
+    return root, out
+
+
+def _config(corpus: str, root: Path, options: dict[str, object]) -> dict[str, Any]:
+    """What ``records.json`` says from the beginning."""
+    from emotionnet.clips.clip import JPEG_QUALITY
+    from emotionnet.clips.crop import CROP_CONFIG
+    from emotionnet.clips.decode import MAX_RATE, SAMPLE_RATE
+    from emotionnet.clips.records import SCHEMA_VERSION
+
+    return {
+        "schema": SCHEMA_VERSION,
+        "corpus": corpus,
+        "root": str(root.resolve()),
+        "options": dict(options),
+        "crop": CROP_CONFIG,
+        "jpeg_quality": JPEG_QUALITY,
+        "max_rate": MAX_RATE,
+        "sample_rate": SAMPLE_RATE,
+    }
+
+
+def _claim(out: Path, config: dict[str, Any]) -> None:
+    """Makes sure that ``out`` is free for these records, or holds them already."""
+    from emotionnet.clips.records import META_FILE, read_meta
+
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out}: is a file; records need a folder")
+    if not (out / META_FILE).is_file():
+        if out.is_dir() and any(not _ours(path) for path in out.iterdir()):
+            raise UsageError(f"{out}: holds other files; choose an empty or a new folder")
+        return
+    meta = read_meta(out)
+    for name in ("corpus", "root", "options"):
+        if meta.get(name) != config[name]:
+            raise UsageError(
+                f"{out}: holds records of {name} {meta.get(name)!r}, not {config[name]!r}. "
+                "Choose another --out, or delete that folder."
+            )
+
+
+def _ours(path: Path) -> bool:
+    """True for what may stand in a folder of records (hidden: remains of a killed run)."""
+    return path.name.startswith((".", "shard-")) or path.name in _FILES
+
+
+def _check_rows(rows: Sequence, root: Path) -> None:
+    if not rows:
+        raise EmotionNetError(f"{root}: no clip to prepare")
+    seen: set[str] = set()
+    for row in rows:
+        if row.clip in seen:
+            raise UsageError(f"{root}: two rows are named {row.clip!r}; names must differ")
+        seen.add(row.clip)
+
+
+def _make_shards(
+    corpus: str,
+    root: Path,
+    out: Path,
+    shards: Sequence,
+    todo: Sequence,
+    config: dict[str, Any],
+    workers: int | None,
+) -> None:
+    from emotionnet.clips.shards import write_shard
+    from emotionnet.clips.workers import read_clips
+    from emotionnet.files import write_json
+    from emotionnet.progress import progress
+
+    # First of all, so that a folder that cannot be written is noticed before hours of work.
+    write_json(out / "records.json", {**config, "finished": False})
+    for path in out.glob(".*.partial*"):
+        path.unlink()
+    wanted = [row for shard in todo for row in shard.rows]
+    total = sum(len(shard.rows) for shard in shards)
+    bar = progress(total=total, what=f"preparing {corpus}", unit="clips")
+    bar.initial = bar.n = total - len(wanted)  # finished before: counts for the share, not the rate
+
+    def counted(results):
+        for result in results:
+            yield result
+            bar.update()
+
+    with bar, closing(read_clips(wanted, root, workers)) as results:
+        results = counted(results)
+        for shard in todo:
+            write_shard(shard, results)
+
+
+def _finish(
+    out: Path,
+    shards: Sequence,
+    config: dict[str, Any],
+    ignored: Sequence[tuple[str, str]],
+    changed: bool,
+) -> None:
+    """Writes what stands beside the shards, ``records.json`` last."""
+    from emotionnet.clips.contact_sheet import write_contact_sheet
+    from emotionnet.clips.records import Records, as_manifest_rows, read_meta, write_record_manifest
+    from emotionnet.clips.shards import record_rows
+    from emotionnet.clips.summary import summarize, write_skipped, write_summary
+    from emotionnet.corpora.manifest import manifest_hash
+    from emotionnet.files import write_json
+
+    indexes = [shard.read_index() for shard in shards]
+    rows = [row for shard, index in zip(shards, indexes) for row in record_rows(shard, index)]
+    meta = {
+        **config,
+        "label_kind": "+".join(sorted({row.label_kind for row in rows})),
+        "clips": len(rows),
+        "manifest_hash": manifest_hash(as_manifest_rows(rows)),
+        "versions": _versions(),
+        "finished": True,
+    }
+    strange = set(out.glob("shard-*")) - {p for s in shards for p in (s.path, s.index_path)}
+    expected = [out / name for name in _FILES if rows and name != "contact_sheet.png"]
+    if not changed and not strange and all(path.is_file() for path in expected):
+        old = read_meta(out)
+        if old.get("finished") and old["manifest_hash"] == meta["manifest_hash"]:
+            return
+    for path in strange:
+        path.unlink()
+    write_skipped(out / "skipped.csv", shards, indexes, ignored)
+    if not rows:
+        reasons = [f"{s['clip']}: {s['reason']}" for index in indexes for s in index["skipped"]]
+        raise EmotionNetError(
+            f"{config['root']}: none of its {len(reasons)} clips could be used. The first: "
+            f"{reasons[0]}. All of them: {out / 'skipped.csv'}"
+        )
+    write_record_manifest(out / "manifest.csv", rows)
+    write_contact_sheet(out / "contact_sheet.png", Records(out, rows, meta))
+    write_summary(out, summarize(config["corpus"], rows, indexes, ignored))
+    write_json(out / "records.json", meta)
+
+
+_FILES = (
+    "records.json",
+    "manifest.csv",
+    "skipped.csv",
+    "summary.json",
+    "summary.txt",
+    "contact_sheet.png",
+)
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from emotionnet import __version__
+
+    versions = {"emotionnet": __version__, "python": sys.version.split()[0]}
+    for package in ("av", "mtcnn", "numpy", "opencv-python-headless", "soxr"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m emotionnet.prepare``."""
+    p = argparse.ArgumentParser(
+        prog="python -m emotionnet.prepare",
+        description="Decode the clips of a corpus, find their faces, and write all as records. "
+        "Can be stopped at any moment; the same command goes on.",
+    )
+    p.add_argument(
+        "--corpus", default="demo", help="demo (default), ravdess, crema_d, or folder (your clips)"
+    )
+    p.add_argument("--root", metavar="DIR", help="folder of the corpus (demo: made where missing)")
+    p.add_argument(
+        "--out", metavar="DIR", help="folder of the records (default: data/CORPUS/records)"
+    )
+    p.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes (default: one a core; 0: this one alone)",
+    )
+    g = p.add_argument_group("options of one corpus")
+    g.add_argument("--channel", help="ravdess: speech (default), song or all")
+    g.add_argument(
+        "--keep-copies",
+        action="store_true",
+        default=None,
+        help="ravdess: keep the take whose sound is a copy of another's",
+    )
+    g.add_argument("--labels", help="crema_d: acted (default) or perceived")
+    g.add_argument("--table", metavar="CSV", help="folder: the file that lists the clips")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command."""
+    arguments = vars(parser().parse_args(argv))
+    common = {name: arguments.pop(name) for name in ("corpus", "root", "out", "workers")}
+    options = {name: value for name, value in arguments.items() if value is not None}
+    out = prepare(**common, **options)
+    print((out / "summary.txt").read_text(encoding="utf-8"), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    from emotionnet.command import run_command
+
+    run_command(main)
+else:
+    from emotionnet.command import make_callable
+
+    make_callable(__name__)
