@@ -40,12 +40,10 @@ SAME_VOICE = (("calm", "sad"), ("happy", "surprised"))
 CEILING = 1 - 0.5 * 4 / len(EMOTIONS)
 
 #: Changes whenever the same seed would give other clips, so that old folders are made anew.
-VERSION = 1
+VERSION = 2
 FPS = 12
 HEIGHT, WIDTH = 180, 240
 SAMPLE_RATE = 16000
-
-_PARAMETERS = "demo.json"
 
 
 @dataclass(frozen=True)
@@ -207,9 +205,9 @@ def frames(take: Take) -> Iterator[np.ndarray]:
 
 def make(
     root: str | os.PathLike,
-    actors: int = 14,
-    takes: int = 2,
-    seed: int = 0,
+    actors: int | None = None,
+    takes: int | None = None,
+    seed: int | None = None,
     workers: int | None = None,
 ) -> Path:
     """Makes the corpus, or what is missing of it. Clips that are there already stay.
@@ -217,10 +215,11 @@ def make(
     Args:
         root: the folder; made where it is missing. A corpus of another seed or version in it is
             made anew.
-        actors: how many, 1 to 99.
-        takes: clips of each emotion by each actor, 1 to 9.
-        seed: same seed, same clips, whatever the number of workers, actors or takes.
-        workers: processes; the number of CPU cores by default.
+        actors: how many, 1 to 99. By default as the corpus in ``root`` has it, else 14.
+        takes: clips of each emotion by each actor, 1 to 9. By default as in ``root``, else 2.
+        seed: same seed, same clips, whatever the number of workers, actors or takes. By default as
+            in ``root``, else 0.
+        workers: processes; by default one a core. 0 works in this process alone.
 
     Returns:
         ``root`` as a path, with ``actor_NN/demo-NN-emotion-take.mp4`` and ``demo.json`` in it.
@@ -229,30 +228,24 @@ def make(
         UsageError: a number out of range, or ``root`` holds something else than a demo corpus.
     """
     root = Path(root)
-    for name, value, most in (("actors", actors, 99), ("takes", takes, 9)):
-        if not 1 <= value <= most:
-            raise UsageError(f"{name}={value}: the demo corpus has 1 to {most}.")
-    if seed < 0:
-        raise UsageError(f"seed={seed}: must not be negative.")
-    parameters = {"version": VERSION, "seed": seed, "actors": actors, "takes": takes}
-    _claim(root, parameters)
-    missing = [take for take in _plan(parameters) if not (root / take.file).is_file()]
+    asked = {"actors": actors, "takes": takes, "seed": seed}
+    missing = _missing(root, _claim(root, {k: v for k, v in asked.items() if v is not None}))
     if not missing:
         return root
-    workers = min(workers or os.cpu_count() or 1, len(missing))
+    workers = min(os.cpu_count() or 1 if workers is None else workers, len(missing))
     bar = functools.partial(progress, total=len(missing), what="making demo clips", unit="clips")
-    if workers == 1:
+    if workers <= 1:
         for take in bar(missing):
             _write(root, take)
-    else:
-        # Not fork: the caller may have TensorFlow's threads running.
-        with ProcessPoolExecutor(workers, get_context("spawn"), _one_thread) as pool:
-            try:
-                for _ in bar(pool.map(functools.partial(_write, root), missing, chunksize=4)):
-                    pass
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+        return root
+    # Not fork: the caller may have TensorFlow's threads running.
+    with ProcessPoolExecutor(workers, get_context("spawn"), _one_thread) as pool:
+        try:
+            for _ in bar(pool.map(functools.partial(_write, root), missing, chunksize=4)):
+                pass
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
     return root
 
 
@@ -266,27 +259,34 @@ def scan(root: str | os.PathLike) -> list[ManifestRow]:
     root = Path(root)
     if not (root / _PARAMETERS).is_file():
         raise UsageError(f"{root}: no demo corpus (no {_PARAMETERS} in it). {_REMEDY}")
-    wanted = _plan(_read_parameters(root))
-    missing = [take.file for take in wanted if not (root / take.file).is_file()]
+    parameters = _read_parameters(root)
+    wanted, missing = _plan(parameters), _missing(root, parameters)
     if missing:
         raise EmotionNetError(
-            f"{root}: {len(missing)} of {len(wanted)} clips are missing, {missing[0]} first. "
+            f"{root}: {len(missing)} of {len(wanted)} clips are missing, {missing[0].file} first. "
             f"{_REMEDY}"
         )
     return [take.row() for take in wanted]
 
 
+_PARAMETERS = "demo.json"
+_DEFAULTS = {"actors": 14, "takes": 2, "seed": 0}
+_RANGES = {"actors": (1, 99), "takes": (1, 9), "seed": (0, 2**32 - 1)}
 _REMEDY = "`python -m emotionnet.prepare --corpus demo` makes it, or what is missing of it."
 
 
-def _plan(parameters: dict) -> list[Take]:
+def _plan(parameters: dict[str, int]) -> list[Take]:
     return plan(parameters["actors"], parameters["takes"], parameters["seed"])
 
 
-def _read_parameters(root: Path) -> dict:
+def _missing(root: Path, parameters: dict[str, int]) -> list[Take]:
+    return [take for take in _plan(parameters) if not (root / take.file).is_file()]
+
+
+def _read_parameters(root: Path) -> dict[str, int]:
     try:
         parameters = json.loads((root / _PARAMETERS).read_text(encoding="utf-8"))
-        return {name: int(parameters[name]) for name in ("version", "seed", "actors", "takes")}
+        return {name: int(parameters[name]) for name in ("version", *_DEFAULTS)}
     except (ValueError, KeyError, TypeError):
         raise UsageError(
             f"{root / _PARAMETERS}: not the parameters of a demo corpus. Delete the folder and make "
@@ -294,23 +294,27 @@ def _read_parameters(root: Path) -> dict:
         ) from None
 
 
-def _claim(root: Path, parameters: dict) -> None:
-    """Makes ``root`` a folder for these parameters, emptied of other clips of our own."""
-    if root.is_file():
+def _claim(root: Path, asked: dict[str, int]) -> dict[str, int]:
+    """Makes ``root`` the folder of a corpus and says of which: as asked, as found, by default."""
+    if root.exists() and not root.is_dir():
         raise UsageError(f"{root}: is a file; the demo corpus needs a folder.")
-    if not (root / _PARAMETERS).is_file():
-        # Hidden files may be what a killed process left of its first write.
-        if root.is_dir() and any(not path.name.startswith(".") for path in root.iterdir()):
-            raise UsageError(
-                f"{root}: holds something else than a demo corpus (no {_PARAMETERS} in it). Choose "
-                "an empty or a new folder."
-            )
-    elif (old := _read_parameters(root)) == parameters:
-        return
-    elif (old["version"], old["seed"]) != (parameters["version"], parameters["seed"]):
-        for clip in root.glob("actor_*/demo-*.mp4"):
-            clip.unlink()
-    write_json(root / _PARAMETERS, parameters)
+    found = _read_parameters(root) if (root / _PARAMETERS).is_file() else {}
+    # Hidden files may be what a killed process left of its first write.
+    if not found and root.is_dir() and any(path.name[0] != "." for path in root.iterdir()):
+        raise UsageError(
+            f"{root}: holds something else than a demo corpus (no {_PARAMETERS} in it). Choose an "
+            "empty or a new folder."
+        )
+    parameters = {**_DEFAULTS, **found, **asked, "version": VERSION}
+    for name, (least, most) in _RANGES.items():
+        if not least <= parameters[name] <= most:
+            raise UsageError(f"{name}={parameters[name]}: must be from {least} to {most}.")
+    if parameters != found:
+        if any(parameters[name] != found.get(name) for name in ("version", "seed")):
+            for clip in root.glob("actor_*/demo-*.mp4"):
+                clip.unlink()
+        write_json(root / _PARAMETERS, parameters)
+    return parameters
 
 
 def _one_thread() -> None:

@@ -92,7 +92,7 @@ def draw_face(
     target[:] = blended
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=8)
 def _head(person: Person, scale: int) -> tuple[np.ndarray, np.ndarray]:
     """All that does not move in a face: hair, skin, ears, neck, clothes. RGB patch and its alpha."""
     shape = (round((BOTTOM - TOP) * scale), round((RIGHT - LEFT) * scale), 3)
@@ -101,6 +101,8 @@ def _head(person: Person, scale: int) -> tuple[np.ndarray, np.ndarray]:
 
     def both(points: np.ndarray, colour: Colour) -> None:
         layer.fill(points, colour)
+        # Beyond its edge, where the alpha is not yet 0, there must be the same colour.
+        layer.stroke(np.concatenate([points, points[:1]]), colour, 0.04)
         cover.fill(points, 255)
 
     width = person.half_width
@@ -116,12 +118,13 @@ def _head(person: Person, scale: int) -> tuple[np.ndarray, np.ndarray]:
     for side in (-1, 1):
         if not person.long_hair:
             both(ellipse(side * (width + 0.01), 0.03, 0.09, 0.19), tinted(person.skin, 0.86))
-    both(outline, person.skin)
+    layer.fill(outline, person.skin)
+    cover.fill(outline, 255)
 
     lit = _shaded(layer.image, person, outline, scale)
-    hair = layer.like(lit)
-    hair.fill(_fringe(person), tinted(person.hair, 1.05))
-    cover.fill(_fringe(person), 255)
+    hair, fringe = layer.like(lit), _fringe(person)
+    hair.fill(fringe, tinted(person.hair, 1.05))
+    cover.fill(fringe, 255)
     return (
         cv2.GaussianBlur(hair.image, (0, 0), max(0.8, 0.012 * scale)),
         cv2.GaussianBlur(cover.image, (0, 0), max(0.8, 0.015 * scale)),

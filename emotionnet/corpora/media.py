@@ -36,7 +36,7 @@ def write_clip(
         samples: (samples,) or (samples, channels), float in [-1, 1] or int16. None for no sound.
         sample_rate: of ``samples``, in Hz.
         picture_codec, pixel_format: as FFmpeg calls them. Transparency needs for example ``png``
-            with ``rgba`` in a ``.mov``.
+            with ``rgba`` in a ``.mov``, truly grey pictures ``ffv1`` with ``gray`` in a ``.mkv``.
         sound_codec: as FFmpeg calls it; ``pcm_f32le`` (``.wav``, ``.mov``) keeps floats as they are.
         rotation: degrees counter-clockwise by which a player has to turn the picture, as phones
             write it; needs a PyAV that can set it (18 can).
