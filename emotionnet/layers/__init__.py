@@ -12,6 +12,7 @@ _MODULES = {
     "frames": ("FoldFrames", "MaskedMean", "UnfoldFrames"),
     "fusion": ("LateFusion",),
     "ghost": ("GhostBottleneck", "GhostModule"),
+    "segments": ("GreyFaces", "KeepFeatures", "SegmentWindows", "TakeSegment"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -9,7 +9,7 @@ from typing import Any
 from emotionnet.errors import EmotionNetError, UsageError
 
 #: Names that `get_system` and `build_model` know.
-SYSTEMS = ("ghost_fan",)
+SYSTEMS = ("ghost_fan", "segments")
 
 
 def get_system(name: str):

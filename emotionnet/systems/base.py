@@ -4,13 +4,19 @@ from dataclasses import dataclass
 
 import keras
 
+#: What of a clip a system may see, and the inputs that carry it.
+STREAM_INPUTS = {
+    "faces": ("faces", "frame_mask"),
+    "speech": ("waveform", "waveform_samples"),
+}
+
 
 @dataclass(frozen=True)
 class Stream:
     """A part of a model that is trained by itself, with its own loss.
 
     Attributes:
-        layer: name of the nested model that gives the stream's logits.
+        layer: name of the nested model, or of the layer, that gives the stream's logits.
         inputs: names of the inputs that it takes.
         output: name of the whole model's output that it feeds.
     """
