@@ -162,8 +162,8 @@ def _make_shards(
 
     def counted(results):
         for result in results:
-            yield result
             bar.update()
+            yield result
 
     with bar, closing(read_clips(wanted, root, workers)) as results:
         results = counted(results)

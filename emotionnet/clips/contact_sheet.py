@@ -29,12 +29,14 @@ def write_contact_sheet(path: str | os.PathLike, records: Records) -> bool:
     emotions = label_order(row.emotion for row in seen)
     if not emotions:
         return False
-    figure = Figure(figsize=(1.3 * COLUMNS, 1.45 * len(emotions)), dpi=100, layout="constrained")
-    grid = figure.subplots(len(emotions), COLUMNS, squeeze=False)
-    for axes, emotion in zip(grid, emotions):
-        rows = sample([row for row in seen if row.emotion == emotion], COLUMNS)
-        for axis in axes:
-            axis.set_axis_off()
+    samples = {e: sample([row for row in seen if row.emotion == e], COLUMNS) for e in emotions}
+    columns = max(len(rows) for rows in samples.values())
+    figure = Figure(figsize=(1.3 * columns, 1.5 * len(emotions)), dpi=100)
+    figure.subplots_adjust(0.01, 0.01, 0.99, 0.97, 0.04, 0.18)
+    grid = figure.subplots(len(emotions), columns, squeeze=False)
+    for axis in grid.flat:
+        axis.set_axis_off()
+    for axes, (emotion, rows) in zip(grid, samples.items()):
         for axis, row, example in zip(axes, rows, records.dataset(rows)):
             axis.imshow(_middle_face(parse(example)["jpegs"].numpy()))
             axis.set_title(f"{emotion} {row.actor}".strip(), fontsize=8)
