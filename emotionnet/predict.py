@@ -27,6 +27,9 @@ NEVER_SEEN = (
 )
 #: Windows that go through the model at once: bounds the memory of a long clip.
 WINDOWS_AT_ONCE = 8
+#: A clip longer than the window by this share of it is one window still.
+SLACK = 0.1
+#: Clips in one picture.
 MOST_PANELS = 12
 
 
@@ -100,6 +103,7 @@ class Predictor:
     """
 
     def __init__(self, run: str | os.PathLike):
+        from emotionnet.clips.faces import FaceFinder
         from emotionnet.training.run import Run
 
         self.run = Run.open(run)
@@ -108,7 +112,7 @@ class Predictor:
         self.view = self.run.view()
         self.streams = tuple(self.run.config["streams"])
         self._viewer = None
-        self._finder = None
+        self._finder = FaceFinder()  # loads MTCNN at the first picture
 
     @property
     def knows_people(self) -> bool:
@@ -130,7 +134,9 @@ class Predictor:
 
         Raises:
             BadClip: the clip cannot be used, or has nothing that the run can answer from.
+            EmotionNetError: the model answers NaN.
         """
+        from emotionnet.evaluation.answers import check_answers
         from emotionnet.inputs.views import SAMPLE_RATE, clip_seconds
 
         clip, parsed = self._read(Path(path))
@@ -139,6 +145,7 @@ class Predictor:
         probabilities, has = self._answer_windows(parsed, starts_s)
         if not has.any():
             raise BadClip(self._nothing())
+        check_answers(probabilities)
         timeline = [
             self._window(start, min(start + self.view.window_s, duration_s), p, h)
             for start, p, h in zip(starts_s, probabilities, has)
@@ -150,7 +157,7 @@ class Predictor:
             "emotion": next(iter(named)),
             "probabilities": named,
             "streams": self._answered(has.any(axis=0)),
-            "faces_found": sum(1 for face in clip.faces if face),
+            "faces_found": clip.faces_found,
             "frames": len(clip.faces),
             "audio_s": round(len(clip.waveform) / SAMPLE_RATE, 3),
             "duration_s": round(duration_s, 3),
@@ -172,17 +179,11 @@ class Predictor:
         row = ManifestRow(
             clip=path.stem, corpus="", emotion=self.run.labels[0], **{kind: path.name}
         )
-        clip = read_clip(row, path.parent, self._face_finder(kind))
+        looks = "faces" in self.streams
+        clip = read_clip(row, path.parent, self._finder if looks else None)
+        if not looks and kind == "picture":
+            clip.notes.append("this run was trained on speech alone: no face was looked for")
         return clip, parse(tf.constant(serialize(clip)))
-
-    def _face_finder(self, kind: str):
-        if kind == "sound" or "faces" not in self.streams:
-            return None
-        if self._finder is None:
-            from emotionnet.clips.faces import FaceFinder
-
-            self._finder = FaceFinder()
-        return self._finder
 
     def _answer_windows(self, parsed: dict, starts_s: Sequence[float]):
         """Probabilities (windows, C) and whether each of the run's streams was there (windows, S)."""
@@ -248,12 +249,12 @@ def window_starts(duration_s: float, window_s: float) -> list[float]:
         window_s: length of the model's window.
 
     Returns:
-        0 alone for a clip that fits; else every half window, the last one ending with the clip.
+        0 alone for a clip that fits, and the middle for one that is hardly longer (`SLACK`), as in
+        evaluation; else every half window, the last one ending with the clip.
     """
-    # A clip a rounding longer than the window is one window.
     beyond_s = duration_s - window_s
-    if beyond_s <= 1e-3:
-        return [0.0]
+    if beyond_s <= SLACK * window_s:
+        return [max(0.0, beyond_s / 2)]
     hop_s = window_s / 2
     return [i * hop_s for i in range(math.ceil(beyond_s / hop_s - 1e-6))] + [beyond_s]
 
@@ -272,9 +273,7 @@ def describe(answer: dict[str, Any], blocks: bool = True, width: int = 80) -> st
     best = answer["probabilities"][answer["emotion"]]
     lines = [
         answer["clip"],
-        f"  {answer['emotion']} ({100 * best:.0f} %), from {who[answer['streams']]}; "
-        f"a face in {answer['faces_found']} of {answer['frames']} pictures, "
-        f"{answer['audio_s']:.1f} s of sound",
+        f"  {answer['emotion']} ({100 * best:.0f} %), from {who[answer['streams']]}; {_shown(answer)}",
     ]
     longest = max(map(len, answer["probabilities"]))
     room = max(10, min(40, width - longest - 12))
@@ -288,6 +287,12 @@ def describe(answer: dict[str, Any], blocks: bool = True, width: int = 80) -> st
             lines.append(f"    {window['start_s']:6.1f} – {window['end_s']:6.1f} s  {text}")
     lines += [f"  note: {note}" for note in answer["notes"]]
     return "\n".join(lines)
+
+
+def _shown(answer: dict[str, Any]) -> str:
+    pictures = f"a face in {answer['faces_found']} of {answer['frames']} pictures"
+    sound = f"{answer['audio_s']:.1f} s of sound"
+    return f"{pictures if answer['frames'] else 'no picture'}, {sound if answer['audio_s'] else 'no sound'}"
 
 
 def _bar(p: float, room: int, blocks: bool) -> str:

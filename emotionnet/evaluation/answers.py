@@ -130,6 +130,9 @@ def answer_rows(
     Returns:
         Answers in the order of the rows. Only where two streams were trained are there answers
         without one of them.
+
+    Raises:
+        EmotionNetError: a shard of the records is damaged, or the model answers NaN.
     """
     from emotionnet.inputs.pipeline import Source, inference_batches
     from emotionnet.progress import progress
@@ -139,7 +142,8 @@ def answer_rows(
     kinds = ["fused", *streams, *(f"without_{s}" for s in streams if both)]
     collected: dict[str, list[np.ndarray]] = {kind: [] for kind in kinds}
     shown: dict[str, list[np.ndarray]] = {stream: [] for stream in STREAMS}
-    with progress(total=len(rows), what="evaluate", unit="clips") as bar:
+    bar = progress(total=len(rows), what="evaluate", unit="clips")
+    with bar, records.guard():
         for batch in inference_batches(Source(records, view, labels), rows, batch_size):
             inputs = {name: np.asarray(value) for name, value in batch.items()}
             outputs = model.predict_on_batch(inputs)
@@ -159,8 +163,23 @@ def answer_rows(
     ]
     tables = {kind: np.concatenate(batches) for kind, batches in collected.items()}
     for kind, table in tables.items():
+        check_answers(table)
         table[~_answerable(kind, has, streams)] = np.nan
     return Answers(tuple(labels), clips, tables)
+
+
+def check_answers(probabilities: np.ndarray) -> None:
+    """Refuses probabilities (n, C) that are not numbers.
+
+    Raises:
+        EmotionNetError: there are some.
+    """
+    bad = int((~np.isfinite(probabilities).all(axis=1)).sum())
+    if bad:
+        raise EmotionNetError(
+            f"the model answers NaN for {bad} of {len(probabilities)} inputs: its training diverged, "
+            "or its file is damaged. Train again with a smaller learning rate."
+        )
 
 
 def without(inputs: Mapping[str, np.ndarray], stream: str) -> dict[str, np.ndarray]:
@@ -196,7 +215,8 @@ def measure(answers: Answers) -> dict[str, Any]:
         missing = len(answered) - len(clips)
         if missing and kind in OUTPUTS:
             lacks = "faces" if kind == "faces" else "sound" if kind == "speech" else "either"
-            notes.append(f"{kind}: {missing} clips without {lacks} are left out of its numbers.")
+            many = f"{missing} clip{'s' * (missing > 1)} without {lacks}"
+            notes.append(f"{kind}: left out of its numbers: {many}.")
         if kind in OUTPUTS:
             result[kind] = scored
         else:

@@ -124,11 +124,7 @@ def _checked(labels, targets, probabilities) -> tuple[np.ndarray, np.ndarray]:
             f"{len(targets)} clips and {len(labels)} labels were expected"
         )
     if not np.isfinite(probabilities).all():
-        bad = int((~np.isfinite(probabilities).all(axis=1)).sum())
-        raise EmotionNetError(
-            f"the model answered {bad} of {len(targets)} clips with NaN: its training diverged. "
-            "Train again with a smaller learning rate."
-        )
+        raise EmotionNetError("some of the probabilities to score are NaN or infinite")
     if not ((targets >= 0) & (targets < len(labels))).all():
         raise EmotionNetError("a target is none of the labels")
     return targets, probabilities

@@ -41,8 +41,16 @@ def test_each_stream_is_scored_on_the_clips_that_have_it(both):
         kind: (result[kind]["n"], result[kind]["accuracy"]) for kind in ("fused", "faces", "speech")
     }
     assert found == {"fused": (4, 0.75), "faces": (3, pytest.approx(1 / 3)), "speech": (3, 1.0)}
-    assert [note for note in result["notes"] if "without faces" in note and "1 clips" in note]
-    assert [note for note in result["notes"] if "without sound" in note and "1 clips" in note]
+    assert [
+        note
+        for note in result["notes"]
+        if note.startswith("faces:") and "1 clip without faces" in note
+    ]
+    assert [
+        note
+        for note in result["notes"]
+        if note.startswith("speech:") and "1 clip without sound" in note
+    ]
 
 
 def test_without_a_stream_the_other_is_scored(both):

@@ -98,7 +98,7 @@ def test_scores_are_plain_json(scored):
 def test_no_clips_and_nan_are_refused_in_words():
     with pytest.raises(EmotionNetError, match="no clips"):
         score(LABELS, [], np.zeros((0, 3)))
-    with pytest.raises(EmotionNetError, match="1 of 2 clips with NaN"):
+    with pytest.raises(EmotionNetError, match="are NaN or infinite"):
         score(LABELS, [0, 1], np.array([[1, 0, 0], [math.nan, 0, 0]]))
     with pytest.raises(EmotionNetError, match="3 labels were expected"):
         score(LABELS, [0, 1], np.ones((2, 4)) / 4)

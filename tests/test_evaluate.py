@@ -1,0 +1,220 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from tiny_run import LABELS, build_model, make_clip, make_run, write_records
+
+from emotionnet import evaluate as evaluating
+from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.evaluation.answers import Answers
+from emotionnet.files import read_csv, write_csv, write_json
+
+FUSED = ("fused", "faces", "speech")
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    clips = [
+        make_clip(
+            f"c{i}",
+            LABELS[i % 3],
+            actor=f"{i % 2 + 1:02d}",
+            sex=("male", "female")[i % 2],
+            faces=i != 4,
+            sound=i != 5,
+            seed=i,
+        )
+        for i in range(8)
+    ]
+    return write_records(tmp_path_factory.mktemp("data") / "records", clips)
+
+
+@pytest.fixture(scope="module")
+def run(records, tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("runs") / "demo", records, records.rows)
+
+
+@pytest.fixture(scope="module")
+def metrics(run):
+    return evaluating.evaluate(run.folder)
+
+
+def answers_of(run, name="predictions.csv"):
+    return Answers.read(run.folder / name, LABELS)
+
+
+def test_the_run_folder_gets_predictions_metrics_and_report(run, metrics):
+    rows = read_csv(run.folder / "predictions.csv")
+    assert [row["clip"] for row in rows] == [f"c{i}" for i in range(8)]
+    assert json.loads((run.folder / "metrics.json").read_text()) == metrics
+    assert "EmotionNet report: demo" in (run.folder / "report.html").read_text()
+    assert [metrics[kind]["n"] for kind in FUSED] == [8, 7, 7]
+    about = {
+        key: metrics[key] for key in ("protocol", "fold", "seed", "corpus", "label_kind", "leaky")
+    }
+    assert about == {
+        "protocol": "holdout",
+        "fold": 1,
+        "seed": 0,
+        "corpus": "demo",
+        "label_kind": "drawn",
+        "leaky": False,
+    }
+
+
+def test_answers_are_those_of_the_model_on_the_view(run, records, metrics):
+    from emotionnet.inputs.views import view_example
+
+    model, view = run.model(), run.view()
+    for i, example in enumerate(records.dataset(records.rows)):
+        inputs = {k: np.asarray(v)[None] for k, v in view_example(example, view).items()}
+        expected = np.asarray(model(inputs)["probabilities"])[0]
+        np.testing.assert_allclose(answers_of(run).probabilities["fused"][i], expected, atol=1e-5)
+
+
+def test_masked_at_the_input_the_fused_answer_is_the_other_streams(run, metrics):
+    tables = answers_of(run).probabilities
+    np.testing.assert_allclose(tables["without_faces"], tables["speech"], atol=1e-5)
+    np.testing.assert_allclose(tables["without_speech"], tables["faces"], atol=1e-5)
+    assert metrics["masked"]["faces"]["accuracy"] == metrics["speech"]["accuracy"]
+    assert metrics["masked"]["speech"]["uar"] == metrics["faces"]["uar"]
+    # The streams disagree, or the above would say nothing.
+    both = ~np.isnan(tables["faces"] + tables["speech"])
+    assert np.abs(tables["faces"] - tables["speech"])[both].max() > 0.1
+
+
+def test_another_part_does_not_replace_the_test_part(run, metrics, records, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    split = read_csv(folder / "split.csv")
+    for line in split[:3]:
+        line["part"] = "validation"
+    write_csv(folder / "split.csv", split, tuple(split[0]))
+    before = (folder / "metrics.json").read_bytes()
+    assert evaluating.evaluate(folder, part="validation")["fused"]["n"] == 3
+    assert (folder / "metrics.json").read_bytes() == before
+    assert json.loads((folder / "metrics_validation.json").read_text())["part"] == "validation"
+    assert "These are validation clips" in (folder / "report_validation.html").read_text()
+    with pytest.raises(EmotionNetError, match="train part of this run has no clips"):
+        evaluating.evaluate(folder, part="train")
+    with pytest.raises(UsageError, match="--part nonsense"):
+        evaluating.evaluate(folder, part="nonsense")
+
+
+def test_a_stream_that_was_not_trained_is_absent(records, tmp_path):
+    run = make_run(tmp_path / "run", records, records.rows, streams=("speech",))
+    metrics = evaluating.evaluate(run.folder)
+    assert "faces" not in metrics
+    assert "masked" not in metrics
+    assert metrics["fused"]["n"] == metrics["speech"]["n"] == 7
+    assert any("faces stream was not trained" in note for note in metrics["notes"])
+    assert not any(
+        name.startswith("faces_") for name in read_csv(run.folder / "predictions.csv")[0]
+    )
+
+
+def test_records_that_are_gone_or_others_are_named(records, tmp_path):
+    run = make_run(tmp_path / "run", records, records.rows[:4])
+    run.config["records"] = str(tmp_path / "gone")
+    write_json(run.folder / "config.json", run.config)
+    with pytest.raises(UsageError, match=r"gone.*--records"):
+        evaluating.evaluate(run.folder)
+    assert evaluating.evaluate(run.folder, records=records.folder)["fused"]["n"] == 4
+
+    relabelled = write_records(
+        tmp_path / "relabelled", [make_clip(f"c{i}", "bored", seed=i) for i in range(8)]
+    )
+    with pytest.raises(EmotionNetError, match="clips of bored, which this run does not know"):
+        evaluating.evaluate(run.folder, records=relabelled.folder)
+
+    other_seeds = [make_clip(f"c{i}", "sad", seed=i) for i in range(8)]
+    changed = write_records(tmp_path / "changed", other_seeds)
+    notes = evaluating.evaluate(run.folder, records=changed.folder)["notes"]
+    assert any("have changed since" in note for note in notes)
+
+
+def test_a_model_that_answers_nan_is_an_error(records, tmp_path):
+    model = build_model()
+    kernel, _ = model.get_layer("speech_classifier").weights
+    kernel.assign(np.full(kernel.shape, np.nan))
+    run = make_run(tmp_path / "run", records, records.rows, model)
+    with pytest.raises(EmotionNetError, match="NaN for 7 of 8 inputs: its training diverged"):
+        evaluating.evaluate(run.folder)
+
+
+def test_a_group_is_its_folds_pooled_and_averaged(run, records, tmp_path):
+    group = tmp_path / "group"
+    model = run.model()
+    folds = {1: records.rows[:4], 2: records.rows[4:]}
+    for fold, rows in folds.items():
+        make_run(group / f"fold_{fold}_seed_0", records, rows, model, fold=fold, folds=2)
+    unfinished = make_run(group / "fold_3_seed_0", records, records.rows[:1], model, fold=3)
+    (unfinished.folder / "model.keras").unlink()
+    metrics = evaluating.evaluate(group)
+    whole = evaluating.evaluate(run.folder)
+    for kind in FUSED:
+        assert metrics[kind]["n"] == whole[kind]["n"]
+        assert metrics[kind]["confusion"] == whole[kind]["confusion"]
+        assert metrics[kind]["interval_95"] == pytest.approx(whole[kind]["interval_95"])
+        of_folds = [entry[kind]["accuracy"] for entry in metrics["runs"]]
+        over = metrics["over_runs"][kind]
+        assert over["accuracy_mean"] == pytest.approx(np.mean(of_folds))
+        assert over["accuracy_sd"] == pytest.approx(np.std(of_folds, ddof=1))
+    assert metrics["fold"] == [1, 2]
+    assert any("fold_3_seed_0" in note for note in metrics["notes"])
+    assert (group / "fold_1_seed_0" / "report.html").is_file()
+    assert "±" in (group / "report.html").read_text()
+    assert "±" in evaluating.summary(metrics)
+
+
+def test_a_group_answers_again_only_where_the_model_is_newer(run, records, tmp_path, monkeypatch):
+    group = tmp_path / "group"
+    make_run(group / "fold_1_seed_0", records, records.rows[:4], run.model())
+    evaluating.evaluate(group)
+    again = []
+    monkeypatch.setattr(evaluating, "_evaluate_run", lambda run, *rest: again.append(run.name))
+    evaluating.evaluate(group)
+    assert again == []
+    (group / "fold_1_seed_0" / "metrics.json").unlink()
+    with pytest.raises(FileNotFoundError):
+        evaluating.evaluate(group)
+    assert again == ["fold_1_seed_0"]
+
+
+def test_runs_that_differ_are_not_averaged(run, records, tmp_path):
+    for fold, protocol in ((1, "holdout"), (2, "random")):
+        make_run(
+            tmp_path / f"fold_{fold}",
+            records,
+            records.rows,
+            run.model(),
+            fold=fold,
+            protocol=protocol,
+        )
+    with pytest.raises(EmotionNetError, match="differ in protocol"):
+        evaluating.evaluate(tmp_path)
+
+
+def test_a_folder_without_a_run_is_bad_usage(tmp_path):
+    with pytest.raises(UsageError, match="no run here"):
+        evaluating.evaluate(tmp_path)
+
+
+def test_curves_and_the_kept_epoch_come_from_the_history(tmp_path):
+    columns = ("stream", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "val_uar")
+    lines = [
+        ("faces", 1, 2.0, 0.1, 2.1, 0.2, 0.2),
+        ("faces", 2, 1.5, 0.4, 1.9, 0.4, 0.4),
+        ("faces", 3, 1.0, 0.6, 1.7, 0.5, 0.4),
+        ("faces", 4, 0.9, 0.7, 1.8, 0.5, 0.4),
+        ("speech", 1, 1.0, 0.5, "nan", "nan", "nan"),
+        ("speech", 2, 0.9, 0.6, "nan", "nan", "nan"),
+    ]
+    write_csv(tmp_path / "history.csv", [dict(zip(columns, line)) for line in lines], columns)
+    curves = evaluating.learning_curves(tmp_path / "history.csv")
+    # Highest UAR, then lowest loss; without validation clips the last epoch.
+    assert curves["faces"]["best_epoch"] == 3
+    assert curves["speech"]["best_epoch"] == 2
+    assert curves["faces"]["curves"]["loss"]["train"] == [2.0, 1.5, 1.0, 0.9]
+    assert evaluating.learning_curves(tmp_path / "none.csv") == {}

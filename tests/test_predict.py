@@ -1,0 +1,283 @@
+import io
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_run import LABELS, make_run
+
+from emotionnet import predict as predicting
+from emotionnet.command import run_command
+from emotionnet.corpora.media import write_clip
+from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.predict import describe, window_starts
+
+RATE = 16000
+
+
+def voice(seconds):
+    t = np.arange(round(RATE * seconds)) / RATE
+    return (0.3 * np.sin(2 * np.pi * 150 * t) * np.sin(2 * np.pi * 3 * t)).astype(np.float32)
+
+
+def pictures(n, face=True):
+    from emotionnet.corpora.drawing import PROTOTYPES, background, draw_face, random_person
+
+    person = random_person(np.random.default_rng(0), female=True)
+    for _ in range(n):
+        canvas = background(180, 240, person)
+        if face:
+            draw_face(canvas, (120, 90), 110, person, PROTOTYPES["happy"])
+        yield canvas
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("runs") / "demo").folder
+
+
+@pytest.fixture(scope="module")
+def predictor(run):
+    return predicting.Predictor(run)
+
+
+def said(capsys, *arguments):
+    """Exit code, stdout and stderr of the command."""
+    code = predicting.main([str(argument) for argument in arguments])
+    return code, *capsys.readouterr()
+
+
+def test_json_is_one_object_a_clip_and_nothing_else(run, tmp_path, capsys):
+    video = write_clip(tmp_path / "both.mp4", pictures(6), 12, voice(0.5))
+    sound = write_clip(
+        tmp_path / "an ünusual 'name'.wav", samples=voice(0.8), sound_codec="pcm_s16le"
+    )
+    code, out, err = said(capsys, run, video, sound, "--json")
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert [answer["clip"] for answer in answers] == [str(video), str(sound)]
+    for answer in answers:
+        assert set(answer["probabilities"]) == set(LABELS)
+        assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+        values = list(answer["probabilities"].values())
+        assert values == sorted(values, reverse=True)
+        assert answer["emotion"] == next(iter(answer["probabilities"]))
+        assert answer["corpus"] == "demo"
+        assert len(answer["timeline"]) == 1
+    assert answers[0]["streams"] == "both"
+    assert answers[0]["faces_found"] == answers[0]["frames"] == 6
+    assert (answers[1]["streams"], answers[1]["faces_found"]) == ("speech", 0)
+    assert answers[1]["audio_s"] == pytest.approx(0.8, abs=0.01)
+    assert "never" in err
+    assert "seen or heard a person" in err
+
+
+def test_a_bad_clip_is_an_answer_and_stops_no_other(run, tmp_path, capsys):
+    (tmp_path / "text.mp4").write_text("hello")
+    (tmp_path / "empty.wav").touch()
+    nobody = write_clip(tmp_path / "nobody.mp4", pictures(3, face=False), 12)
+    good = write_clip(tmp_path / "z.wav", samples=voice(0.5), sound_codec="pcm_s16le")
+    bad = [tmp_path / "text.mp4", tmp_path / "empty.wav", nobody, tmp_path / "missing.mp4"]
+    code, out, _ = said(capsys, run, *bad, good, "--json")
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert code == 1
+    assert [sorted(answer) for answer in answers[:4]] == [["clip", "error"]] * 4
+    assert [answer["clip"] for answer in answers[:4]] == [str(path) for path in bad]
+    assert answers[4]["emotion"] in LABELS
+    assert "no such file" in answers[3]["error"]
+
+
+def test_a_folder_stands_for_its_recordings(run, tmp_path, capsys):
+    for name in ("b.wav", "a.wav", "deeper/c.wav"):
+        write_clip(tmp_path / "clips" / name, samples=voice(0.3), sound_codec="pcm_s16le")
+    (tmp_path / "clips" / "notes.txt").write_text("not a recording")
+    (tmp_path / "nothing").mkdir()
+    code, out, _ = said(capsys, run, tmp_path / "clips", tmp_path / "nothing", "--json")
+    answers = [json.loads(line) for line in out.splitlines()]
+    names = [Path(answer["clip"]).relative_to(tmp_path).as_posix() for answer in answers]
+    assert names == ["clips/a.wav", "clips/b.wav", "clips/deeper/c.wav", "nothing"]
+    assert code == 1
+    assert "no recordings" in answers[3]["error"]
+
+
+def test_sound_alone_does_not_load_the_face_detector(predictor, tmp_path, monkeypatch):
+    from emotionnet.clips.detect import Detector
+
+    def load(self):
+        raise AssertionError("MTCNN was loaded")
+
+    monkeypatch.setattr(Detector, "_load", load)
+    sound = write_clip(tmp_path / "a.wav", samples=voice(0.5), sound_codec="pcm_s16le")
+    assert predictor.answer(sound)["streams"] == "speech"
+
+
+def test_a_long_clip_is_answered_in_windows_and_overall_by_their_mean(predictor, tmp_path):
+    sound = write_clip(tmp_path / "a.wav", samples=voice(2.5), sound_codec="pcm_s16le")
+    answer = predictor.answer(sound)
+    windows = [(w["start_s"], w["end_s"]) for w in answer["timeline"]]
+    assert windows == [(0, 1), (0.5, 1.5), (1, 2), (1.5, 2.5)]
+    for name, p in answer["probabilities"].items():
+        mean = np.mean([w["probabilities"][name] for w in answer["timeline"]])
+        assert p == pytest.approx(mean, abs=2e-6)
+
+
+def test_a_window_without_anything_is_left_out_of_the_mean(predictor, tmp_path):
+    # Pictures for 4 s with a face in the first; no sound.
+    frames = [*pictures(12), *pictures(36, face=False)]
+    answer = predictor.answer(write_clip(tmp_path / "a.mp4", frames, 12))
+    assert answer["streams"] == "faces"
+    first, last = answer["timeline"][0], answer["timeline"][-1]
+    assert first["streams"] == "faces"
+    assert (last["emotion"], last["probabilities"], last["streams"]) == (None, None, None)
+    seen = [w["probabilities"] for w in answer["timeline"] if w["probabilities"]]
+    assert 0 < len(seen) < len(answer["timeline"])
+    best = answer["emotion"]
+    assert answer["probabilities"][best] == pytest.approx(
+        np.mean([p[best] for p in seen]), abs=2e-6
+    )
+
+
+def test_the_system_answers_as_in_evaluation(tmp_path):
+    from tiny_run import SYSTEM_CONFIG, write_records
+
+    from emotionnet.clips.clip import read_clip
+    from emotionnet.clips.faces import FaceFinder
+    from emotionnet.corpora.manifest import ManifestRow
+    from emotionnet.evaluation.answers import answer_rows
+    from emotionnet.systems import build_model
+
+    write_clip(tmp_path / "a.mp4", pictures(9), 12, voice(0.75))
+    row = ManifestRow("a", "demo", "happy", picture="a.mp4")
+    records = write_records(tmp_path / "records", [read_clip(row, tmp_path, FaceFinder())])
+    model = build_model("ghost_fan", len(LABELS), **SYSTEM_CONFIG)
+    predictor = predicting.Predictor(make_run(tmp_path / "run", model=model).folder)
+    evaluated = answer_rows(
+        model, predictor.view, records, records.rows, LABELS, ("faces", "speech")
+    ).probabilities["fused"][0]
+    predicted = predictor.answer(tmp_path / "a.mp4")["probabilities"]
+    np.testing.assert_allclose([predicted[name] for name in LABELS], evaluated, atol=1e-5)
+
+
+def test_a_run_of_one_stream_says_what_it_lacks(tmp_path, capsys):
+    hears = make_run(tmp_path / "hears", streams=("speech",)).folder
+    silent = write_clip(tmp_path / "silent.mp4", pictures(3), 12)
+    both = write_clip(tmp_path / "both.mp4", pictures(6), 12, voice(0.5))
+    code, out, _ = said(capsys, hears, silent, both, "--json")
+    first, second = map(json.loads, out.splitlines())
+    assert code == 1
+    assert "no sound" in first["error"]
+    assert second["streams"] == "speech"
+    assert any("speech alone" in note for note in second["notes"])
+
+    sees = predicting.Predictor(make_run(tmp_path / "sees", streams=("faces",)).folder)
+    sound = write_clip(tmp_path / "a.wav", samples=voice(0.5), sound_codec="pcm_s16le")
+    with pytest.raises(EmotionNetError, match=r"no face was found.*faces alone"):
+        sees.answer(sound)
+    assert sees.answer(both)["streams"] == "faces"
+
+
+def test_the_text_has_a_bar_an_emotion_and_a_line_a_window(predictor, run, tmp_path, capsys):
+    sound = write_clip(tmp_path / "a.wav", samples=voice(1.6), sound_codec="pcm_s16le")
+    code, out, _ = said(capsys, run, sound, "--plot", tmp_path / "time.png")
+    assert code == 0
+    assert "trained on: demo" in out
+    assert "from speech alone; no picture, 1.6 s of sound" in out
+    for label in LABELS:
+        assert label in out
+    assert out.count(" s  ") == 3
+    assert (tmp_path / "time.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_terminal_without_unicode_gets_plain_text(monkeypatch):
+    answer = {
+        "clip": "ü.mp4", "emotion": "happy", "probabilities": {"happy": 0.75, "sad": 0.25}, "notes": [],
+        "streams": "both", "faces_found": 3, "frames": 4, "audio_s": 1.0, "timeline": [{}],
+    }  # fmt: skip
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    text = predicting._line(answer, False, stream)
+    assert text.isascii()
+    assert "#" * 20 in text
+    assert "\\xfc.mp4" in text
+    assert "█" in describe(answer)
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "starts"),
+    [
+        (0.2, [0.0]),
+        (2.0, [0.0]),
+        (2.1, [0.05]),
+        (3.0, [0, 1]),
+        (3.5, [0, 1, 1.5]),
+        (4.0, [0, 1, 2]),
+    ],
+)
+def test_windows_cover_the_clip(duration_s, starts):
+    assert window_starts(duration_s, 2.0) == pytest.approx(starts)
+
+
+def test_what_is_no_run_is_refused_in_words(run, tmp_path):
+    with pytest.raises(UsageError, match="no run here"):
+        predicting.predict(tmp_path / "nowhere", "a.mp4")
+    with pytest.raises(UsageError, match="a PNG"):
+        predicting.main([str(run), "a.mp4", "--plot", "time.svg"])
+
+
+def other_version(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"format": 99}))
+
+
+def tampered_config(folder):
+    path = folder / "model.keras"
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    config = files["config.json"].replace(b"LateFusion", b"os.system!")
+    assert config != files["config.json"]
+    files["config.json"] = config
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+
+
+def truncated(folder):
+    data = (folder / "model.keras").read_bytes()
+    (folder / "model.keras").write_bytes(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (other_version, "format 99"),
+        (tampered_config, "model.keras: cannot be loaded"),
+        (truncated, "model.keras: cannot be loaded"),
+    ],
+)
+def test_a_broken_run_is_an_error_without_a_traceback(run, tmp_path, capsys, change, words):
+    folder = tmp_path / "broken"
+    shutil.copytree(run, folder)
+    change(folder)
+    with pytest.raises(SystemExit) as end:
+        run_command(lambda _: predicting.main([str(folder), "a.mp4", "--json"]))
+    out, err = capsys.readouterr()
+    assert end.value.code == 1
+    assert out == ""
+    assert err.startswith("error: ")
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_help_loads_no_tensorflow():
+    code = (
+        "import sys, emotionnet.predict, emotionnet.evaluate\n"
+        "for verb in (emotionnet.predict, emotionnet.evaluate):\n"
+        "    try: verb.main(['--help'])\n"
+        "    except SystemExit as end: assert end.code == 0\n"
+        "heavy = {'tensorflow', 'keras', 'matplotlib', 'sklearn', 'cv2'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
