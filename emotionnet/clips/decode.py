@@ -30,12 +30,15 @@ class Frame:
     Args:
         frame: the decoder's frame.
         time_s: presentation time in seconds.
+        converters: shared by the frames of a stream: FFmpeg's converters by long side, since making
+            one costs more than converting.
     """
 
-    __slots__ = ("_frame", "_quarter_turns", "time_s")
+    __slots__ = ("_converters", "_frame", "_quarter_turns", "time_s")
 
-    def __init__(self, frame, time_s: float):
+    def __init__(self, frame, time_s: float, converters: dict | None = None):
         self._frame = frame
+        self._converters = {} if converters is None else converters
         self.time_s = time_s
         # The display matrix of phone videos, counterclockwise as `numpy.rot90` counts.
         self._quarter_turns = round(frame.rotation / 90) % 4
@@ -63,7 +66,12 @@ class Frame:
         """
         height, width = self._frame.height, self._frame.width
         scale = 1.0 if long_side is None else min(1.0, long_side / max(height, width))
-        rgb = self._frame.reformat(
+        if long_side not in self._converters:
+            from av.video.reformatter import VideoReformatter
+
+            self._converters[long_side] = VideoReformatter()
+        rgb = self._converters[long_side].reformat(
+            self._frame,
             width=max(1, round(width * scale)),
             height=max(1, round(height * scale)),
             format="rgb24",
@@ -159,6 +167,7 @@ def read_frames(
         damage = _Damage()
         step = 1 / float(stream.average_rate or stream.guessed_rate or 25)
         start, time, slot, kept = None, None, None, 0
+        converters: dict = {}
         for frame in damage.decode(container, stream):
             previous = time
             time = frame.time
@@ -171,7 +180,7 @@ def read_frames(
                 continue
             slot = now
             kept += 1
-            yield Frame(frame, time)
+            yield Frame(frame, time, converters)
         if not kept:
             raise BadClip("has a picture stream, but not one picture could be decoded")
         damage.note(notes, "picture", stream, time - start + step)

@@ -63,9 +63,11 @@ class Detector:
         from mtcnn import MTCNN
 
         self._mtcnn = MTCNN()
-        model = self._mtcnn.get_stage(stage_id=3).model
-        signature = [tf.TensorSpec([None, _PATCH, _PATCH, 3], tf.float32)]
-        self._refiner = tf.function(lambda patches: model(patches), input_signature=signature)
+        for stage, height_width in zip(self._mtcnn.stages, ((None, None), (24, 24), (48, 48))):
+            # As graphs: layer by layer, calling costs more than computing on pictures this small.
+            signature = [tf.TensorSpec([None, *height_width, 3], tf.float32)]
+            stage._model = tf.function(stage.model.__call__, input_signature=signature)
+        self._refiner = self._mtcnn.get_stage(stage_id=3).model
 
     def detect(self, pictures: Sequence[np.ndarray]) -> list[list[Face]]:
         """Searches pictures for faces.
