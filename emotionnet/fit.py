@@ -50,6 +50,9 @@ def fit(
     patience: int | None = None,
     augment: str | None = None,
     precision: str = "float32",
+    learning: str = "all",
+    start_fraction: float | str = "1/3",
+    per_epoch: int = 20,
     name: str | None = None,
     out: str | os.PathLike = "saved_models",
     resume: bool = False,
@@ -74,6 +77,11 @@ def fit(
         epochs, batch_size, learning_rate, patience: for every stream; see `SETTINGS`.
         augment: ``none``, ``light`` or ``paper``, see `emotionnet.training.train.AUGMENTATIONS`.
         precision: ``float32``, ``mixed_bfloat16`` or ``mixed_float16``.
+        learning: ``all`` labels from the start; or those of some actors, and after each epoch those
+            of the pool's clips that the model is least sure of (``uncertainty``) or of random ones
+            (``random``), see `emotionnet.training.uncertainty`.
+        start_fraction: share of the training actors whose labels are used from the start.
+        per_epoch: clips that move out of the pool after each epoch.
         name: of the run folder; by default made of system, corpus and protocol.
         out: where run folders go.
         resume: go on with the run ``name`` after a kill.
@@ -89,8 +97,11 @@ def fit(
     """
     from emotionnet.clips.records import Records
     from emotionnet.inputs.protocols import number_of_folds, split_rows
+    from emotionnet.systems import get_system
+    from emotionnet.training.uncertainty import Learning
 
     _check(streams=(streams, (*STREAMS, "both")), precision=(precision, PRECISIONS))
+    labels_when = Learning(learning, start_fraction, per_epoch)
     if records is None:
         corpus = corpus or "demo"
         records = prepare_corpus(corpus, root, workers, corpus_options or {})
@@ -112,17 +123,24 @@ def fit(
         "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "patience": patience,
     }  # fmt: skip
     overrides = {key: value for key, value in overrides.items() if value is not None}
+    # A system may bring settings of its own.
+    which, general = ("DEMO_SETTINGS", DEMO_SETTINGS) if demo else ("SETTINGS", SETTINGS)
+    own = get_system(system)
     settings = {
-        stream: {**(DEMO_SETTINGS if demo else SETTINGS)[stream], **overrides} for stream in STREAMS
+        stream: {**each, **overrides}
+        for stream, each in {**general, **getattr(own, which, {})}.items()
     }
     system_config = {
         "samples": window_samples(records.rows),
         "batch_norm_momentum": 0.9,  # 0.99 lags behind in trainings of a few hundred steps
         **(DEMO_SYSTEM if demo else {}),
+        **getattr(own, "CORPUS_CONFIG", {}).get(corpus, {}),
         **(system_config or {}),
         "streams": tuple(wanted),
     }
-    name = name or _free_name(Path(out), _default_name(system, corpus, protocol, streams), resume)
+    name = name or _free_name(
+        Path(out), _default_name(system, corpus, protocol, streams, learning), resume
+    )
     top = Path(out) / name
 
     from emotionnet.emotions import label_order
@@ -149,6 +167,7 @@ def fit(
             "settings": settings,
             "augment": augment,
             "precision": precision,
+            "learning": dataclasses.asdict(labels_when),
         }
         folder = top if len(pairs) == 1 else top / f"fold_{fold}_seed_{seed}"
         _train_one(folder, config, split, records, resume)
@@ -229,10 +248,10 @@ def _any_has(rows: Sequence, stream: str) -> bool:
     return any(row.faces_found > 0 if stream == "faces" else row.samples > 0 for row in rows)
 
 
-def _default_name(system: str, corpus: str, protocol: str, streams: str) -> str:
-    if corpus == "demo" and system == "ghost_fan" and protocol == "holdout" and streams == "both":
+def _default_name(*parts: str) -> str:
+    if parts == ("ghost_fan", "demo", "holdout", "both", "all"):
         return "demo"
-    return "-".join(part for part in (system, corpus, protocol, streams) if part != "both")
+    return "-".join(part for part in parts if part not in ("both", "all"))
 
 
 def _free_name(out: Path, name: str, resume: bool) -> str:
@@ -305,6 +324,14 @@ def parser() -> argparse.ArgumentParser:
     g.add_argument("--learning-rate", type=float)
     g.add_argument("--augment", help=f"{', '.join(AUGMENT)} (default: paper; demo: light)")
     g.add_argument("--precision", default="float32", help=", ".join(PRECISIONS))
+    g = p.add_argument_group("learning from few labels")
+    g.add_argument("--learning", default="all",
+                   help="which labels are used: all (default) from the start; or uncertainty, or "
+                   "random: those of some actors, and after each epoch a few more")  # fmt: skip
+    g.add_argument("--start-fraction", default="1/3", metavar="SHARE",
+                   help="training actors labelled from the start (default: %(default)s)")  # fmt: skip
+    g.add_argument("--per-epoch", type=int, default=20, metavar="CLIPS",
+                   help="clips labelled after each epoch (default: %(default)s)")  # fmt: skip
     g = p.add_argument_group("where")
     g.add_argument("--name", help="name of the run folder")
     g.add_argument("--out", default="saved_models", metavar="DIR", help="default: %(default)s")

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from emotionnet.inputs.views import SAMPLE_RATE
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -23,6 +25,10 @@ class Augmentation:
         noise_share: chance that a clip gets noise.
         noise_std: standard deviation of the noise, relative to the clip's peak. The paper's
             variance of 0.01 is 0.1 here; relative, since RAVDESS peaks go down to -47 dBFS (ours).
+        frame_jitter: share of its segment, about the centre, from which each frame is drawn; 1 is
+            the whole segment (Radoi and Cioroiu, section III-B.1).
+        sound_shift_s: largest shift of the sound in seconds, either way; theirs is 0.01.
+        copies: whether pitch-shifted and time-stretched copies join the speech stream's clips.
     """
 
     rotation_degrees: float = 5.0
@@ -31,6 +37,9 @@ class Augmentation:
     contrast: float = 0.2
     noise_share: float = 0.5
     noise_std: float = 0.1
+    frame_jitter: float = 0.0
+    sound_shift_s: float = 0.0
+    copies: bool = False
 
 
 def clip_seed(seed: int, epoch: tf.Tensor | int, clip: tf.Tensor) -> tf.Tensor:
@@ -40,6 +49,14 @@ def clip_seed(seed: int, epoch: tf.Tensor | int, clip: tf.Tensor) -> tf.Tensor:
     return tf.random.experimental.stateless_fold_in(
         key, tf.strings.to_hash_bucket_fast(clip, 2**31 - 1)
     )
+
+
+def draw_jitter(frames: int, seed: tf.Tensor, strength: Augmentation) -> tf.Tensor | None:
+    """Where in its segment each frame is taken, (frames,) for `View`; None for the centres."""
+    if strength.frame_jitter <= 0:
+        return None
+    half = strength.frame_jitter / 2
+    return tf.random.stateless_uniform((frames,), seed + 1, -half, half)
 
 
 def augment(inputs: dict, seed: tf.Tensor, strength: Augmentation) -> dict:
@@ -57,6 +74,9 @@ def augment(inputs: dict, seed: tf.Tensor, strength: Augmentation) -> dict:
     inputs = dict(inputs)
     if "faces" in inputs:
         inputs["faces"] = augment_faces(inputs["faces"], draws[:4], strength)
+    if "waveform" in inputs and strength.sound_shift_s > 0:
+        shift_s = tf.random.stateless_uniform((), seed + 2, -1.0, 1.0) * strength.sound_shift_s
+        inputs["waveform"] = shift_sound(inputs["waveform"], inputs["waveform_samples"], shift_s)
     if "waveform" in inputs and strength.noise_share > 0 and strength.noise_std > 0:
         noise = tf.random.stateless_normal(tf.shape(inputs["waveform"]), seed)
         inputs["waveform"] = add_noise(
@@ -96,6 +116,18 @@ def augment_faces(faces: tf.Tensor, draws: tf.Tensor, strength: Augmentation) ->
         + draws[2] * strength.brightness * 255
     )
     return tf.saturate_cast(tf.round(x), tf.uint8)
+
+
+def shift_sound(waveform: tf.Tensor, samples: tf.Tensor, shift_s: tf.Tensor) -> tf.Tensor:
+    """Moves the real samples of a waveform (samples,) later by ``shift_s``, or earlier if negative.
+
+    What leaves at one end is lost, zeros come in at the other; length and padding stay.
+    """
+    shift = tf.cast(tf.round(shift_s * SAMPLE_RATE), tf.int32)
+    place = tf.range(tf.shape(waveform)[0])
+    source = place - shift
+    real = (place < samples) & (source >= 0) & (source < samples)
+    return tf.where(real, tf.gather(waveform, tf.where(real, source, 0)), 0.0)
 
 
 def add_noise(

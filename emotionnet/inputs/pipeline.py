@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from emotionnet.inputs.augment import Augmentation, augment, clip_seed
+from emotionnet.inputs.augment import Augmentation, augment, clip_seed, draw_jitter
 from emotionnet.inputs.views import View, view_example
 
 
@@ -74,13 +74,10 @@ def training_batches(
     steps = training_steps(len(rows), batch_size)
     order = epoch_order(len(rows), seed, epoch)[start_step * batch_size : steps * batch_size]
     rows = [rows[i] for i in order]
-    dataset = _viewed(source, rows)
-    if strength is not None:
-        clips = tf.data.Dataset.from_tensor_slices([row.clip for row in rows])
-        dataset = tf.data.Dataset.zip(clips, dataset).map(
-            lambda clip, inputs: augment(inputs, clip_seed(seed, epoch, clip), strength),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
+    if strength is None:
+        dataset = _viewed(source, rows)
+    else:
+        dataset = _augmented(source, rows, seed, epoch, strength)
     targets = np.eye(len(source.labels), dtype=np.float32)[source.targets(rows)]
     dataset = tf.data.Dataset.zip(dataset, tf.data.Dataset.from_tensor_slices(targets))
     return dataset.batch(batch_size).prefetch(2)
@@ -97,3 +94,17 @@ def _viewed(source: Source, rows: Sequence) -> tf.data.Dataset:
         return {name: inputs[name] for name in source.inputs}
 
     return source.records.dataset(rows).map(view, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _augmented(
+    source: Source, rows: Sequence, seed: int, epoch: int, strength: Augmentation
+) -> tf.data.Dataset:
+    def view(clip, serialized):
+        draw = clip_seed(seed, epoch, clip)
+        jitter = draw_jitter(source.view.frames, draw, strength)
+        inputs = view_example(serialized, source.view, jitter)
+        return augment({name: inputs[name] for name in source.inputs}, draw, strength)
+
+    clips = tf.data.Dataset.from_tensor_slices([row.clip for row in rows])
+    dataset = tf.data.Dataset.zip(clips, source.records.dataset(rows))
+    return dataset.map(view, num_parallel_calls=tf.data.AUTOTUNE)

@@ -39,12 +39,19 @@ class View:
         """Length of the window in seconds."""
         return self.samples / SAMPLE_RATE
 
-    def __call__(self, parsed: dict, start_s: tf.Tensor | float | None = None) -> dict:
+    def __call__(
+        self,
+        parsed: dict,
+        start_s: tf.Tensor | float | None = None,
+        jitter: tf.Tensor | None = None,
+    ) -> dict:
         """Maps a parsed record to a model's inputs.
 
         Args:
             parsed: the tensors that `emotionnet.clips.records.parse` gives.
             start_s: where the window begins; None centres it.
+            jitter: (frames,) where in its segment each frame is taken, in segments from the centre
+                (-0.5 to 0.5), for training; None takes the centres.
 
         Returns:
             ``faces`` (frames, image_size, image_size, 3) uint8; ``frame_mask`` (frames,) float32,
@@ -52,7 +59,10 @@ class View:
             ``waveform_samples`` () int32, 0 where there is no sound.
         """
         window = self._window(parsed, start_s)
-        return {**self._pick_faces(parsed, *window), **self._cut_sound(parsed["waveform"], *window)}
+        return {
+            **self._pick_faces(parsed, *window, jitter),
+            **self._cut_sound(parsed["waveform"], *window),
+        }
 
     def _window(self, parsed: dict, start_s) -> tuple[tf.Tensor, tf.Tensor]:
         length_s = clip_seconds(parsed)
@@ -61,7 +71,7 @@ class View:
         start_s = tf.cast(start_s, tf.float32)
         return start_s, tf.minimum(start_s + self.window_s, length_s)
 
-    def _pick_faces(self, parsed: dict, start_s, end_s) -> dict:
+    def _pick_faces(self, parsed: dict, start_s, end_s, jitter=None) -> dict:
         jpegs, times_s = parsed["jpegs"], parsed["times_s"]
         middles_s = times_s + frame_seconds(times_s) / 2
         # A picture that ends before the sound does still fills all the segments.
@@ -73,11 +83,15 @@ class View:
         # A sentinel without a face stands last, so that a clip without pictures needs no branch.
         distance_s = tf.abs(tf.concat([middles_s, [-1e9]], 0)[None] - centres_s[:, None])
         has_face = tf.concat([tf.strings.length(jpegs) > 0, [False]], 0)
-        distance_s = tf.where(has_face[None], distance_s, 1e9)
-        nearest = tf.argmin(distance_s, axis=1)
         # Frames may be further apart than segments (a short or slow clip): then neighbours share one.
         reach_s = tf.maximum(segment_s, frame_seconds(times_s)) / 2 + 1e-3
-        found = tf.reduce_min(distance_s, axis=1) <= reach_s
+        reachable = has_face[None] & (distance_s <= reach_s)
+        found = tf.reduce_any(reachable, axis=1)
+        if jitter is not None:
+            # Another frame of the same segment; which segments have a face stays the same.
+            wanted_s = centres_s + jitter * segment_s
+            distance_s = tf.abs(tf.concat([middles_s, [-1e9]], 0)[None] - wanted_s[:, None])
+        nearest = tf.argmin(tf.where(reachable, distance_s, 1e9), axis=1)
         picked = tf.where(found, tf.gather(tf.concat([jpegs, [b""]], 0), nearest), b"")
         faces = tf.map_fn(self._decode, picked, fn_output_signature=tf.uint8)
         faces = tf.ensure_shape(faces, (self.frames, self.image_size, self.image_size, 3))
@@ -126,6 +140,6 @@ def clip_seconds(parsed: dict) -> tf.Tensor:
     return tf.maximum(picture_s, tf.cast(tf.shape(parsed["waveform"])[0], tf.float32) / SAMPLE_RATE)
 
 
-def view_example(serialized: tf.Tensor, view: View) -> dict:
-    """Parses one serialized record and views it."""
-    return view(parse(serialized))
+def view_example(serialized: tf.Tensor, view: View, jitter: tf.Tensor | None = None) -> dict:
+    """Parses one serialized record and views it; see `View`."""
+    return view(parse(serialized), jitter=jitter)

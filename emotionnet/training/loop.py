@@ -26,7 +26,8 @@ class Settings:
     Args:
         epochs: at most so many.
         batch_size: clips a step.
-        learning_rate: of Adam, decayed to zero by a half cosine over ``epochs``.
+        learning_rate: of Adam.
+        decay: "cosine", to zero over ``epochs``; or "step", to a tenth after half of them.
         patience: epochs without a better validation score before stopping; 0 never stops early.
         label_smoothing: share of the target spread over all classes.
         clip_norm: largest global norm of the gradient.
@@ -37,11 +38,18 @@ class Settings:
     epochs: int = 40
     batch_size: int = 8
     learning_rate: float = 1e-3
+    decay: str = "cosine"
     patience: int = 10
     label_smoothing: float = 0.0
     clip_norm: float = 5.0
     seed: int = 0
     save_every_s: float = 60.0
+
+    def learning_rate_at(self, progress: float) -> float:
+        """The learning rate when a share of the epochs, 0 to 1, is done."""
+        if self.decay == "step":
+            return self.learning_rate * (1.0 if progress < 0.5 else 0.1)
+        return self.learning_rate * (1 + math.cos(math.pi * progress)) / 2
 
 
 @dataclass(frozen=True)
@@ -49,27 +57,25 @@ class StreamData:
     """What a stream learns from.
 
     Args:
-        steps: training steps an epoch.
+        steps: ``steps(epoch)`` is the number of training steps of an epoch, counted from 0.
         training: ``training(epoch, start_step)`` gives batches ``(inputs, one-hot targets)``.
         validation: ``validation()`` gives batches of inputs, all clips once.
         validation_targets: label numbers of those clips (n,).
+        after_epoch: ``after_epoch(model, epoch)`` is called when an epoch is done; what it gives
+            is added to the epoch's history row. What it changes must be part of the state.
     """
 
-    steps: int
+    steps: Callable[[int], int]
     training: Callable[[int, int], Iterable]
     validation: Callable[[], Iterable]
     validation_targets: np.ndarray
+    after_epoch: Callable[[keras.Model, int], dict] = lambda model, epoch: {}
 
 
-def compile_stream(
-    model: keras.Model, settings: Settings, steps: int, from_logits: bool = True
-) -> None:
-    """Gives ``model`` its own optimizer (Adam, cosine decay), cross-entropy and accuracy."""
-    decay = keras.optimizers.schedules.CosineDecay(
-        settings.learning_rate, max(1, settings.epochs * steps)
-    )
+def compile_stream(model: keras.Model, settings: Settings, from_logits: bool = True) -> None:
+    """Gives ``model`` its own optimizer (Adam), cross-entropy and accuracy."""
     model.compile(
-        optimizer=keras.optimizers.Adam(decay, global_clipnorm=settings.clip_norm),
+        optimizer=keras.optimizers.Adam(settings.learning_rate, global_clipnorm=settings.clip_norm),
         loss=keras.losses.CategoricalCrossentropy(
             from_logits=from_logits, label_smoothing=settings.label_smoothing
         ),
@@ -104,29 +110,34 @@ def train_stream(
         saved_values: variables of a state that was loaded for this stream; None to start anew.
         on_epoch: called with each history row.
     """
-    compile_stream(model, settings, data.steps, from_logits)
+    compile_stream(model, settings, from_logits)
     if saved_values is None:
         state.begin(name)
     else:
         assign(training_variables(model), saved_values, checkpoint)
     last_save = time.monotonic()
+    all_steps = [data.steps(epoch) for epoch in range(settings.epochs)]
+    bar = progress(total=sum(all_steps), what=f"train {name}", unit="steps")
+    bar.update(sum(all_steps[: state.epoch]) + state.step)
 
     for epoch in range(state.epoch, settings.epochs):
         if settings.patience and state.wait >= settings.patience:
             break
         if state.step == 0:
             state.sums = dict.fromkeys(("clips", "loss", "accuracy"), 0.0)
-        started, first_step = time.monotonic(), state.step
-        bar = progress(total=data.steps, what=f"{name} {epoch + 1}/{settings.epochs}", unit="steps")
-        bar.update(state.step)
+        started, first_step, steps = time.monotonic(), state.step, all_steps[epoch]
         for inputs, targets in data.training(epoch, state.step):
+            # By the share of epochs, not by steps: epochs may grow.
+            model.optimizer.learning_rate = settings.learning_rate_at(
+                (epoch + state.step / steps) / settings.epochs
+            )
             logs = _train_step(model, inputs, targets, state)
             state.step += 1
             bar.update()
-            bar.set_postfix(
-                loss=f"{logs['loss']:.3f}", acc=f"{logs['accuracy']:.3f}", refresh=False
+            bar.set_postfix_str(
+                _postfix(epoch, settings, logs, state.best.get(name)), refresh=False
             )
-            if time.monotonic() - last_save > settings.save_every_s and state.step < data.steps:
+            if time.monotonic() - last_save > settings.save_every_s and state.step < steps:
                 state.save(checkpoint, training_variables(model))
                 last_save = time.monotonic()
         train_s = time.monotonic() - started
@@ -136,9 +147,10 @@ def train_stream(
             **_running_means(state),
             **_validate(model, data, from_logits),
             "learning_rate": float(np.asarray(model.optimizer.learning_rate)),
-            "steps": data.steps,
+            "steps": steps,
             "seconds": round(train_s, 2),
-            "clips_per_s": round((data.steps - first_step) * settings.batch_size / train_s, 2),
+            "clips_per_s": round((steps - first_step) * settings.batch_size / train_s, 2),
+            **data.after_epoch(model, epoch),
         }
         score = [row["val_uar"], -row["val_loss"]]
         # Without validation clips the last epoch counts as the best.
@@ -148,22 +160,26 @@ def train_stream(
             state.wait = 0
         else:
             state.wait += 1
-        bar.set_postfix(
-            loss=f"{row['loss']:.3f}",
-            val_acc=f"{row['val_accuracy']:.3f}",
-            best=state.best[name]["epoch"],
-        )
-        bar.close()
         state.history.append(row)
         state.epoch, state.step = epoch + 1, 0
         state.save(checkpoint, training_variables(model))
         last_save = time.monotonic()
         on_epoch(row)
+    bar.close()
 
     assign(model.weights, state.best_weights[name], checkpoint)
     state.done.append(name)
     state.stream = ""
     state.save(checkpoint)
+
+
+def _postfix(epoch: int, settings: Settings, logs: dict, best: dict | None) -> str:
+    text = (
+        f"epoch {epoch + 1}/{settings.epochs}, loss {logs['loss']:.3f}, acc {logs['accuracy']:.2f}"
+    )
+    if best:
+        text += f", best val UAR {best['score'][0]:.2f} (epoch {best['epoch']})"
+    return text
 
 
 def _train_step(model: keras.Model, inputs: dict, targets, state: TrainingState) -> dict:

@@ -37,6 +37,8 @@ class TrainingState:
         best_weights: for each stream the weights of that epoch.
         done: streams that are finished.
         history: one dict an epoch and stream.
+        labelled: for each stream the clips that have moved out of its pool, see
+            `emotionnet.training.uncertainty.LabelPool`.
     """
 
     fingerprint: str = ""
@@ -49,10 +51,12 @@ class TrainingState:
     best_weights: dict[str, list[np.ndarray]] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
     history: list[dict] = field(default_factory=list)
+    labelled: dict[str, list[list]] = field(default_factory=dict)
 
     def begin(self, stream: str) -> None:
         """Moves the cursor to the start of ``stream``."""
         self.stream, self.epoch, self.step, self.wait, self.sums = stream, 0, 0, 0, {}
+        self.labelled.setdefault(stream, []).clear()
 
     def save(self, path: str | Path, variables: Sequence = ()) -> None:
         """Writes the state and the values of ``variables``, whole or not at all."""

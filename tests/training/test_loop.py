@@ -36,7 +36,7 @@ def stream_data(kill_at: tuple[int, int] | None = None) -> StreamData:
             rows = order[step]
             yield X[rows], np.eye(3, dtype="float32")[Y[rows]]
 
-    return StreamData(4, training, lambda: [X[32:]], Y[32:])
+    return StreamData(lambda epoch: 4, training, lambda: [X[32:]], Y[32:])
 
 
 def train(folder, kill_at=None, settings=SETTINGS):
