@@ -1,7 +1,8 @@
 """Audio-visual emotion recognition, from a folder of talking-face clips to a model on a phone.
 
 The verbs of the command line are the Python API: ``emotionnet.fit(...)`` is
-``python -m emotionnet.fit``, and so are ``prepare``, ``evaluate`` and ``predict``.
+``python -m emotionnet.fit``, and so are ``prepare``, ``evaluate``, ``predict``, ``label`` and
+``stream``.
 Importing this package loads neither TensorFlow nor Keras.
 """
 
@@ -9,8 +10,11 @@ import importlib
 
 __version__ = "0.1.0"
 
-VERBS = ("prepare", "fit", "evaluate", "predict")
-_PACKAGES = ("corpora", "clips", "inputs", "layers", "systems", "training", "evaluation")
+VERBS = ("prepare", "fit", "evaluate", "predict", "cost", "label", "stream")
+_PACKAGES = (
+    *("corpora", "clips", "inputs", "layers", "systems", "training", "evaluation"),
+    *("labelling", "streaming"),
+)
 
 __all__ = [*VERBS, "__version__"]
 

@@ -1,0 +1,148 @@
+"""What a person answered: kept in a CSV that the ``folder`` corpus reads, written after every answer."""
+
+import os
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from emotionnet.errors import UsageError
+from emotionnet.files import read_csv, sha256, write_csv
+from emotionnet.labelling.queue import Scored
+
+#: What a row says; further columns of an existing file are kept.
+COLUMNS = ("file", "emotion", "actor", "entropy_bits", "run", "labelled")
+_SKIPPED = ("file", "run")
+
+
+class Session:
+    """The clips of one sitting, their answers, and the files that these are kept in.
+
+    Args:
+        pool: folder of the clips.
+        out: the CSV of the answers. Rows of other clips in it are kept as they are.
+        clips: what to ask, in order.
+        labels: the answers to choose from.
+        run: which model asked, see `emotionnet.labelling.queue.run_id`.
+
+    Raises:
+        UsageError: ``out`` is there but is not such a CSV.
+    """
+
+    def __init__(
+        self,
+        pool: str | os.PathLike,
+        out: str | os.PathLike,
+        clips: Sequence[Scored],
+        labels: Sequence[str],
+        run: str,
+    ):
+        self.pool, self.out, self.run = Path(pool), Path(out), run
+        self.clips, self.labels = list(clips), tuple(labels)
+        self._lock = threading.Lock()
+        self._rows = read_labels(self.out)
+        self._entropy = {clip.file: clip.entropy_bits for clip in self.clips}
+        self._skipped = {r["file"] for r in _read_skipped(self._skipped_file) if r["run"] == run}
+
+    @property
+    def name(self) -> str:
+        """The same for the same CSV: under it a browser keeps answers that were not saved yet."""
+        return sha256(str(self.out.resolve()))[:12]
+
+    @property
+    def _skipped_file(self) -> Path:
+        return self.out.with_suffix(".skipped.csv")
+
+    def answers(self) -> dict[str, dict[str, Any]]:
+        """File → ``emotion`` ("" for skipped) and ``actor``, of the clips of this sitting."""
+        with self._lock:
+            found = {
+                file: {"emotion": self._rows[file]["emotion"], "actor": self._rows[file]["actor"]}
+                for file in self._entropy
+                if file in self._rows
+            }
+            for file in self._entropy:
+                if file in self._skipped and file not in found:
+                    found[file] = {"emotion": "", "actor": ""}
+            return found
+
+    def answer(self, file: str, emotion: str | None, actor: str = "") -> None:
+        """Keeps one answer, on disk when this returns.
+
+        Args:
+            file: a clip of this sitting.
+            emotion: one of the labels; "" to skip the clip, None to take the answer back.
+            actor: who is seen or heard, "" where unknown.
+
+        Raises:
+            ValueError: a clip that was not asked about, or no such label.
+        """
+        if file not in self._entropy:
+            raise ValueError("this clip is not asked about")
+        if emotion and emotion not in self.labels:
+            raise ValueError(f"{emotion!r} is not one of the labels")
+        with self._lock:
+            rows, skipped = dict(self._rows), set(self._skipped)
+            rows.pop(file, None)
+            skipped.discard(file)
+            if emotion:
+                rows[file] = {
+                    **self._rows.get(file, {}),
+                    "file": file,
+                    "emotion": emotion,
+                    "actor": " ".join(actor.split()),
+                    "entropy_bits": f"{self._entropy[file]:.4f}",
+                    "run": self.run,
+                    "labelled": datetime.now(UTC).isoformat(timespec="seconds"),
+                }
+            elif emotion == "":
+                skipped.add(file)
+            if rows != self._rows:
+                write_labels(self.out, rows)
+            if skipped != self._skipped:
+                lines = ({"file": name, "run": self.run} for name in sorted(skipped))
+                write_csv(self._skipped_file, lines, _SKIPPED)
+            self._rows, self._skipped = rows, skipped
+
+    def actor_of(self, file: str) -> str:
+        """Who the clip shows, as far as its folder tells: the name of the innermost folder."""
+        parts = PurePosixPath(file).parts
+        return parts[-2] if len(parts) > 1 else ""
+
+    def counts(self) -> dict[str, int]:
+        """How many clips of this sitting have each answer; "" counts the skipped ones."""
+        emotions = [answer["emotion"] for answer in self.answers().values()]
+        return {label: emotions.count(label) for label in (*self.labels, "")}
+
+
+def read_labels(path: str | os.PathLike) -> dict[str, dict[str, str]]:
+    """File → row of a CSV of labels; empty where there is none yet.
+
+    Raises:
+        UsageError: it lacks the columns ``file`` and ``emotion``, or cannot be read.
+    """
+    if not Path(path).exists():
+        return {}
+    try:
+        rows = read_csv(path)
+    except (UnicodeDecodeError, IsADirectoryError):
+        raise UsageError(f"{path}: is not a CSV of labels. Give another --out.") from None
+    if rows and not {"file", "emotion"} <= rows[0].keys():
+        raise UsageError(
+            f"{path}: lacks the columns file and emotion, so it is not a CSV of labels. "
+            "Nothing was changed; give another --out."
+        )
+    return {row["file"]: {"actor": "", "run": "", **row} for row in rows}
+
+
+def write_labels(path: str | os.PathLike, rows: dict[str, dict[str, str]]) -> None:
+    """Writes rows as CSV, sorted by file, whole or not at all."""
+    own = {key: None for row in rows.values() for key in row if key}
+    columns = list(dict.fromkeys([*COLUMNS, *own]))
+    lines = ({c: row.get(c) or "" for c in columns} for _, row in sorted(rows.items()))
+    write_csv(path, lines, columns)
+
+
+def _read_skipped(path: Path) -> list[dict[str, str]]:
+    return read_csv(path) if path.is_file() else []

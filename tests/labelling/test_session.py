@@ -1,0 +1,102 @@
+"""Answers on disk: whole, resumable, and in the form that the folder corpus reads."""
+
+import pytest
+
+from emotionnet.corpora import folder
+from emotionnet.corpora.media import write_clip
+from emotionnet.errors import UsageError
+from emotionnet.files import read_csv
+from emotionnet.labelling.queue import Scored
+from emotionnet.labelling.session import Session
+
+LABELS = ("neutral", "happy", "sad")
+
+
+@pytest.fixture
+def pool(tmp_path):
+    import numpy as np
+
+    for name in ("anna/a.wav", "anna/b.wav", 'bob/c, "d" é.wav'):
+        samples = np.random.default_rng(0).normal(0, 0.1, 8000)
+        write_clip(tmp_path / name, samples=samples, sound_codec="pcm_s16le")
+    return tmp_path
+
+
+def session(pool, out="labels.csv", run="r1"):
+    files = ("anna/a.wav", "anna/b.wav", 'bob/c, "d" é.wav')
+    clips = [Scored(file, "1", "1", run, 1.5) for file in files]
+    return Session(pool, pool / out, clips, LABELS, run)
+
+
+def test_the_folder_corpus_reads_the_answers(pool):
+    s = session(pool)
+    s.answer("anna/a.wav", "happy", " anna  b ")
+    s.answer('bob/c, "d" é.wav', "sad", "bob")
+    s.answer("anna/b.wav", "")  # skipped: not a row
+    ignored = []
+    rows = folder.scan(pool, ignored, table="labels.csv")
+    assert ignored == []
+    found = {row.sound: (row.emotion, row.actor, row.label_kind) for row in rows}
+    assert found == {
+        "anna/a.wav": ("happy", "anna b", "given"),
+        'bob/c, "d" é.wav': ("sad", "bob", "given"),
+    }
+
+
+def test_a_sitting_goes_on_where_it_was_left(pool):
+    s = session(pool)
+    s.answer("anna/a.wav", "happy", "anna")
+    s.answer("anna/b.wav", "")
+    assert (
+        session(pool).answers()
+        == s.answers()
+        == {
+            "anna/a.wav": {"emotion": "happy", "actor": "anna"},
+            "anna/b.wav": {"emotion": "", "actor": ""},
+        }
+    )
+    s.answer("anna/a.wav", None)
+    s.answer("anna/b.wav", "sad")
+    assert session(pool).answers() == {"anna/b.wav": {"emotion": "sad", "actor": ""}}
+    # What was skipped when another model asked is asked again.
+    s.answer("anna/b.wav", "")
+    assert session(pool, run="r2").answers() == {}
+
+
+def test_rows_and_columns_of_others_are_kept(pool):
+    out = pool / "labels.csv"
+    out.write_text("file,emotion,actor,note\nold.wav,calm,zoe,keep me\nanna/a.wav,sad,anna,mine\n")
+    session(pool).answer("anna/a.wav", "happy", "anna")
+    rows = {row["file"]: row for row in read_csv(out)}
+    assert rows["old.wav"]["emotion"] == "calm"
+    assert rows["old.wav"]["note"] == "keep me"
+    assert rows["anna/a.wav"]["emotion"] == "happy"
+    assert rows["anna/a.wav"]["note"] == "mine"
+
+
+def test_another_kind_of_file_is_never_overwritten(pool):
+    out = pool / "labels.csv"
+    out.write_text("name,age\nanna,3\n")
+    with pytest.raises(UsageError, match="lacks the columns file and emotion"):
+        session(pool)
+    assert out.read_text() == "name,age\nanna,3\n"
+
+
+def test_only_clips_and_labels_of_the_sitting_are_taken(pool):
+    s = session(pool)
+    for file, emotion in (("../secret.wav", "happy"), ("anna/a.wav", "bored")):
+        with pytest.raises(ValueError, match="not"):
+            s.answer(file, emotion)
+    assert not (pool / "labels.csv").exists()
+
+
+def test_an_answer_that_cannot_be_written_is_not_taken(pool, monkeypatch):
+    s = session(pool)
+
+    def full(*args):
+        raise OSError(28, "No space left on device", "labels.csv")
+
+    monkeypatch.setattr("emotionnet.labelling.session.write_labels", full)
+    with pytest.raises(OSError, match="No space"):
+        s.answer("anna/a.wav", "happy")
+    assert s.answers() == {}
