@@ -12,6 +12,9 @@ from emotionnet.clips.records import parse
 
 SAMPLE_RATE = 16000
 STORED_FACE = 224
+#: Centres of segments are taken this much early, so that of two frames equally near the first is
+#: taken, however times were rounded.
+TIE_S = 1e-4
 
 
 @dataclass(frozen=True)
@@ -87,17 +90,19 @@ class View:
         reach_s = tf.maximum(segment_s, frame_seconds(times_s)) / 2 + 1e-3
         reachable = has_face[None] & (distance_s <= reach_s)
         found = tf.reduce_any(reachable, axis=1)
+        wanted_s = centres_s - TIE_S
         if jitter is not None:
             # Another frame of the same segment; which segments have a face stays the same.
-            wanted_s = centres_s + jitter * segment_s
-            distance_s = tf.abs(tf.concat([middles_s, [-1e9]], 0)[None] - wanted_s[:, None])
+            wanted_s += jitter * segment_s
+        distance_s = tf.abs(tf.concat([middles_s, [-1e9]], 0)[None] - wanted_s[:, None])
         nearest = tf.argmin(tf.where(reachable, distance_s, 1e9), axis=1)
         picked = tf.where(found, tf.gather(tf.concat([jpegs, [b""]], 0), nearest), b"")
-        faces = tf.map_fn(self._decode, picked, fn_output_signature=tf.uint8)
+        faces = tf.map_fn(self.decode, picked, fn_output_signature=tf.uint8)
         faces = tf.ensure_shape(faces, (self.frames, self.image_size, self.image_size, 3))
         return {"faces": faces, "frame_mask": tf.cast(found, tf.float32)}
 
-    def _decode(self, jpeg: tf.Tensor) -> tf.Tensor:
+    def decode(self, jpeg: tf.Tensor) -> tf.Tensor:
+        """A stored face () string as (image_size, image_size, 3) uint8; black where it is empty."""
         size = self.image_size
         # libjpeg shrinks by 2, 4 or 8 while decoding, at a fraction of the cost.
         ratio = next((r for r in (8, 4, 2) if STORED_FACE // r >= size), 1)
