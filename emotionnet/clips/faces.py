@@ -117,6 +117,32 @@ class FaceFinder:
         return [face and face.scaled(1 / scale) for face in faces]
 
 
+class Follower:
+    """Follows the face of one live stream, whose pictures come a few at a time.
+
+    As `FaceFinder.follow`, but answers at once: only the last frames of a call lack what smoothing
+    looks ahead for.
+
+    Args:
+        finder: finds the faces.
+    """
+
+    def __init__(self, finder: FaceFinder):
+        self._finder = finder
+        self._person = _Person()
+        self._before: list[tuple[Frame, Face | None]] = []
+
+    def see(self, frames: Sequence[Frame]) -> list[Face | None]:
+        """The face in each of the next frames of the stream, in picture pixels, or None."""
+        pairs = list(self._before)
+        for chunk in _chunks(frames):
+            pairs += zip(chunk, self._finder._follow_chunk(chunk, self._person))
+        smoothed = [_smoothed(pairs, i, SMOOTHING_S)[1] for i in range(len(pairs))]
+        new = smoothed[len(self._before) :]
+        self._before = pairs[-SMOOTHING_FRAMES:]
+        return new
+
+
 class _Person:
     """Who is followed, where they were last, and who else was there."""
 
