@@ -1,0 +1,259 @@
+"""The counts, against the figures of system 1's paper, TensorFlow's own profiler and known files."""
+
+import functools
+import json
+
+import numpy as np
+import pytest
+
+from emotionnet import cost as cost_verb
+from emotionnet.deploy.operations import Operation, Tensor, einsum_terms, floating_operations
+from emotionnet.errors import EmotionNetError, UsageError
+
+
+def counted(model):
+    from emotionnet.deploy.cost import count
+    from emotionnet.deploy.graphs import keras_graph
+
+    return count(keras_graph(model))
+
+
+@pytest.fixture(scope="module")
+def whole():
+    from emotionnet.systems import build_model
+
+    return build_model("ghost_fan", 8)
+
+
+@pytest.fixture(scope="module")
+def whole_cost(whole):
+    return counted(whole)
+
+
+@functools.cache
+def face_encoder(depthwise):
+    from emotionnet.systems import ghost_fan
+
+    return ghost_fan.face_encoder(ghost_fan.Config(depthwise=depthwise))
+
+
+@pytest.mark.parametrize(
+    ("depthwise", "parameters", "megas"),
+    [("faithful", 316_898, 47.43), ("stride2", 279_202, 42.65)],
+)
+def test_face_encoder_has_the_known_figures(depthwise, parameters, megas):
+    total = counted(face_encoder(depthwise)).sum()
+    assert total.parameters == parameters
+    assert round(total.multiply_adds / 1e6, 2) == megas
+
+
+def test_fifteen_frames_and_the_whole_have_the_papers_figures(whole_cost):
+    encoder = [x for x in whole_cost.layers if x.layer.startswith("face_stream/face_encoder")]
+    assert round(sum(x.flops for x in encoder) / 2e9, 3) == 0.760
+    networks = whole_cost.sum(front_end=False)
+    assert networks.parameters == 920_756
+    assert round(networks.flops / 2e9, 3) == 0.767
+    speech = [x.multiply_adds for x in whole_cost.layers
+              if x.layer.startswith("speech_stream") and not x.front_end]  # fmt: skip
+    assert round(sum(speech) / 1e6, 2) == 6.80
+
+
+def test_front_end_is_apart_and_the_parts_add_up(whole_cost):
+    parts = [whole_cost.sum(front_end=x) for x in (True, False)]
+    assert parts[0].parameters == 0
+    assert parts[0].multiply_adds > 1e6
+    assert sum(p.flops for p in parts) == whole_cost.sum().flops
+    assert sum(g.flops for g in whole_cost.grouped(2)) == whole_cost.sum().flops
+
+
+def test_agrees_with_tensorflows_profiler():
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    encoder = face_encoder("faithful")
+    traced = tf.function(encoder).get_concrete_function(tf.TensorSpec((1, 224, 224, 3)))
+    frozen = convert_variables_to_constants_v2(traced)
+    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation() | {"output": "none"}
+    theirs = tf.compat.v1.profiler.profile(frozen.graph, options=options).total_float_ops
+    assert counted(encoder).sum().flops == pytest.approx(theirs, rel=1e-3)
+
+
+def test_a_layer_moves_its_inputs_weights_and_outputs():
+    import keras
+
+    inputs = keras.Input((6, 6, 4))
+    outputs = keras.layers.Conv2D(8, 3, padding="valid", name="only")(inputs)
+    (layer,) = counted(keras.Model(inputs, outputs)).layers
+    weights = 4 * (3 * 3 * 4 * 8 + 8)
+    assert layer.weight_bytes == weights
+    assert layer.moved_bytes == weights + 4 * (6 * 6 * 4 + 4 * 4 * 8)
+    assert layer.multiply_adds == 4 * 4 * 8 * 3 * 3 * 4
+    assert layer.flops == 2 * layer.multiply_adds + 4 * 4 * 8  # the bias
+
+
+def test_shared_layers_count_their_work_twice_and_their_weights_once():
+    import keras
+
+    dense = keras.layers.Dense(3, use_bias=False, name="shared")
+    a, b = keras.Input((5,), name="a"), keras.Input((5,), name="b")
+    outputs = keras.layers.Add(name="sum")([dense(a), dense(b)])
+    total = counted(keras.Model({"a": a, "b": b}, outputs)).sum()
+    assert (total.parameters, total.multiply_adds) == (15, 30)
+
+
+def test_names_that_look_like_another_layers_second_call():
+    import keras
+
+    inputs = keras.Input((5,))
+    x = keras.layers.Dense(2, use_bias=False, name="dense")(inputs)
+    x = keras.layers.Dense(7, use_bias=False, name="dense_1")(x)
+    work = {x.layer: x.multiply_adds for x in counted(keras.Model(inputs, x)).layers}
+    assert work["dense"] == 10
+    assert work["dense_1"] == 14
+
+
+def test_unknown_own_layers_are_counted_by_what_they_do():
+    import keras
+
+    class Own(keras.layers.Layer):
+        def build(self, shape):
+            self.w = self.add_weight(shape=(shape[-1], 4))
+
+        def call(self, x):
+            return keras.ops.einsum("btc,cd->btd", x, self.w)
+
+    inputs = keras.Input((3, 5))
+    layer = counted(keras.Model(inputs, Own(name="own")(inputs))).layers[0]
+    assert (layer.layer, layer.parameters, layer.multiply_adds) == ("own", 20, 3 * 5 * 4)
+
+
+def test_loops_are_named_as_not_counted():
+    import keras
+
+    inputs = keras.Input((4, 3))
+    model = keras.Model(inputs, keras.layers.GRU(2, name="gru", unroll=False)(inputs))
+    assert any("loop" in note for note in counted(model).notes)
+
+
+def test_counting_leaves_the_model_as_it_was(whole):
+    small = face_encoder("stride2")
+    picture = np.random.default_rng(0).random((1, 224, 224, 3), np.float32) * 255
+    before = np.asarray(small(picture))
+    counted(small)
+    assert "call" not in vars(small.layers[3])
+    np.testing.assert_array_equal(np.asarray(small(picture)), before)
+
+
+def test_ghost_equations_count_the_cheap_operation_as_full(whole):
+    from emotionnet.deploy.cost import check_ghosts
+    from emotionnet.deploy.graphs import keras_graph
+
+    checks = {c.layer.rpartition("bottleneck_")[2]: c for c in check_ghosts(keras_graph(whole))}
+    assert len(checks) == 22
+    # Row 2 expands 16 maps to 72 at 56 x 56: C1 = 36.
+    first = checks["2/expand"]
+    assert first.parameters == 16 * 36 + 9 * 36
+    assert first.equation_10 == 16 * 36 + 36 + 9 * 36 * 72
+    assert first.multiply_adds == 15 * 56 * 56 * first.parameters
+    assert first.equation_14 == 15 * 56 * 56 * (16 * 36 + 9 * 36 * 72)
+
+
+@pytest.mark.parametrize(
+    ("equation", "shapes", "terms"),
+    [
+        ("ij,jk->ik", [(2, 3), (3, 4)], 3),
+        ("...ij,...jk->...ik", [(9, 2, 3), (9, 3, 4)], 3),
+        ("aecd,abcd->acbe", [(1, 5, 2, 8), (1, 6, 2, 8)], 8),
+        ("ij->ji", [(2, 3)], 0),
+    ],
+)
+def test_einsum_terms(equation, shapes, terms):
+    assert einsum_terms(equation, shapes) == terms
+
+
+def test_profiler_rules_of_single_operations():
+    map4, one = Tensor("x", (1, 2, 2, 4), 4), Tensor("y", (1, 4), 4)
+    assert floating_operations(Operation("mean", "", (map4,), (one,))) == 16 + 4
+    assert floating_operations(Operation("addv2".removesuffix("v2"), "", (map4,), (map4,))) == 16
+    assert floating_operations(Operation("maxpool", "", (map4,), (one,), terms=4)) == 16
+    assert floating_operations(Operation("reshape", "", (map4,), (map4,))) == 0
+
+
+def test_report_and_json_of_the_command(capsys):
+    command = ["ghost_fan", "--no-latency", "--set", "image_size=32", "--set", "frames=2"]
+    assert cost_verb.main([*command, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["sum"]["networks"]["parameters"] == 920_756
+    text = cost_verb.report(result)
+    assert "equation 13" in text
+    assert "profiler" in text
+    assert "equation 10" in text
+    assert all(board in text for board in ("Raspberry Pi 4B", "Raspberry Pi 5", "Zenbo Junior II"))
+
+
+@pytest.mark.parametrize("target", ["no_such_system", "nothing.keras", "nothing.onnx"])
+def test_unknown_targets_are_named(target):
+    with pytest.raises(EmotionNetError, match=target):
+        cost_verb.cost(target, threads=())
+
+
+def test_broken_files_are_named(tmp_path):
+    for name in ("a.tflite", "a.onnx"):
+        (tmp_path / name).write_bytes(b"no network, only some text")
+        with pytest.raises(EmotionNetError, match=name):
+            cost_verb.cost(tmp_path / name, threads=())
+
+
+def test_settings_are_for_systems():
+    with pytest.raises(UsageError, match="no setting 'colour'"):
+        cost_verb.cost("ghost_fan", threads=(), colour=1)
+
+
+@pytest.fixture(scope="module")
+def small_files(tmp_path_factory):
+    """One small network as Keras model, .tflite and .onnx."""
+    pytest.importorskip("tf2onnx")
+    import keras
+    import tensorflow as tf
+    import tf2onnx
+
+    inputs = keras.Input((8, 8, 3), name="picture")
+    x = keras.layers.Conv2D(4, 3, strides=2, padding="same", activation="relu")(inputs)
+    x = keras.layers.DepthwiseConv2D(5, padding="same")(x)
+    x = keras.layers.Flatten()(x)
+    model = keras.Model(inputs, keras.layers.Dense(2, name="out")(x))
+    # Biases that are zero, or equal, would be optimised away.
+    random = np.random.default_rng(0)
+    model.set_weights([random.normal(size=w.shape) for w in model.get_weights()])
+    folder = tmp_path_factory.mktemp("files")
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    spec = tf.TensorSpec((1, 8, 8, 3), name="picture")
+    archive.add_endpoint("serve", lambda picture: {"out": model(picture)}, [spec])
+    archive.write_out(folder / "saved", verbose=False)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "saved"))
+    (folder / "small.tflite").write_bytes(converter.convert())
+    function = tf.function(lambda picture: model(picture), input_signature=[spec])
+    tf2onnx.convert.from_function(function, [spec], output_path=str(folder / "small.onnx"))
+    return model, folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", ["tflite", "onnx"])
+def test_files_count_as_the_model_they_were_made_of(small_files, suffix):
+    model, folder = small_files
+    truth = counted(model).sum()
+    result = cost_verb.cost(folder / f"small.{suffix}", threads=(1,), runs=5)
+    found = result["sum"]["all"]
+    assert found["multiply_adds"] == truth.multiply_adds
+    assert found["parameters"] == truth.parameters
+    assert result["file_bytes"] > 4 * truth.parameters
+    (latency,) = result["latency"]
+    assert 0 < latency["p50_ms"] <= latency["p95_ms"]
+    assert latency["runs"] == 5
+
+
+@pytest.mark.slow
+def test_a_signature_that_is_not_there_is_named(small_files):
+    with pytest.raises(UsageError, match="no signature 'other'"):
+        cost_verb.cost(small_files[1] / "small.tflite", threads=(), signature="other")
