@@ -122,7 +122,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         samples = x.shape[1] or ops.shape(x)[1]
         if lengths is not None:
             lengths = ops.expand_dims(ops.cast(lengths, "int32"), -1)
-            x = ops.where(ops.arange(samples, dtype="int32") < lengths, x, 0.0)
+            x = ops.where(self._before(lengths, samples), x, 0.0)
         frames = self._frames(samples)
         half = self.n_fft // 2 if self.center else 0
         x = ops.pad(x, [[0, 0], [half, half]])[:, : (frames - 1) * self.hop_length + self.n_fft]
@@ -134,6 +134,10 @@ class LogMelSpectrogram(keras.layers.Layer):
             decibels = ops.maximum(decibels, loudest - self.top_db)
         features = self._features(decibels)
         return (features, mask) if self.return_mask else features
+
+    def _before(self, lengths, samples):
+        """Whether a sample is one of the clip's, (batch, samples)."""
+        return ops.arange(samples, dtype="int32") < lengths
 
     def _decibels(self, power):
         scale = 10.0 / np.log(10.0)

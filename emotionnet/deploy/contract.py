@@ -1,0 +1,135 @@
+"""``contract.json``: all that a developer must know to call the model, as data."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+#: Rises when the meaning of a field changes.
+FORMAT = 1
+
+#: What every tensor of every entry point means, and its range.
+MEANING: dict[str, tuple[str, Sequence[float] | None]] = {
+    "faces": (
+        "RGB pixels of the face crops, in the order of time; any value where masked",
+        (0, 255),
+    ),
+    "face": ("RGB pixels of one face crop", (0, 255)),
+    "frame_mask": ("1 where there is a face, 0 where not; all 0: answer from speech alone", (0, 1)),
+    "waveform": ("mono sound at 16 kHz, zeros after its end; NaN counts as silence", (-1, 1)),
+    "waveform_samples": (
+        "true length of the sound in samples; 0: answer from the face alone",
+        None,
+    ),
+    "embedding": ("features of one face", None),
+    "embeddings": ("features of the faces, in the order of time; any value where masked", None),
+    "speech_logits": ("answer of the speech stream before softmax", None),
+    "probabilities": ("fused answer, in the order of the labels", (0, 1)),
+    "face_probabilities": ("answer from the face alone; uniform where there is none", (0, 1)),
+    "speech_probabilities": ("answer from speech alone; uniform where there is none", (0, 1)),
+}
+
+_FUSION = {
+    "GM": "geometric mean: softmax of the mean of the streams' log probabilities",
+    "AM": "arithmetic mean of the streams' probabilities",
+}
+_ABSENT = "a stream that is absent has no say: the fused answer is the other's"
+
+
+def make_contract(
+    *,
+    name: str,
+    labels: Sequence[str],
+    system: str,
+    system_config: Mapping[str, Any],
+    front_end: Mapping[str, Any] | None,
+    files: Mapping[str, Mapping[str, Any]],
+    signatures: Mapping[str, Mapping[str, Any]],
+    tolerances: Mapping[str, Mapping[str, float]],
+    provenance: Mapping[str, Any],
+    versions: Mapping[str, str],
+    minimum_runtime: str,
+) -> dict[str, Any]:
+    """The contract as plain data.
+
+    Args:
+        name: of the run.
+        labels: in the order of the outputs.
+        system, system_config: what the model is.
+        front_end: configuration of the audio front-end; None where the model has none.
+        files: precision → ``file``, ``bytes``, ``float_parts``.
+        signatures: as `emotionnet.deploy.litert.read_signatures` gives them; the same in all files.
+        tolerances: precision → the largest difference allowed on the golden clips.
+        provenance: corpus, licence, protocol and what else says where the model comes from.
+        versions: of the packages that made the files.
+        minimum_runtime: the oldest TensorFlow Lite runtime that has the operators.
+    """
+    frames, size = system_config["frames"], system_config["image_size"]
+    samples, rate = system_config["samples"], system_config.get("sample_rate", 16000)
+    return {
+        "format": FORMAT,
+        "name": name,
+        "system": system,
+        "labels": list(labels),
+        "files": {key: dict(value) for key, value in files.items()},
+        "signatures": {key: _described(value) for key, value in signatures.items()},
+        "faces": {
+            "frames": frames,
+            "size": size,
+            "colour": "RGB",
+            "dtype": "uint8",
+            "scaling": "none: the model scales 0...255 by itself",
+            "pick": f"cut the window into {frames} equal segments; of each, the frame with a face "
+            "nearest to the middle; no face in a segment: mask 0",
+        },
+        "sound": {
+            "sample_rate_hz": rate,
+            "channels": 1,
+            "samples": samples,
+            "window_s": samples / rate,
+            "padding": "zeros after the end; the true length goes into waveform_samples",
+            "scaling": "16-bit samples divided by 32768",
+        },
+        "crop": crop_rule(size),
+        "fusion": {
+            "mode": system_config.get("fusion"),
+            "rule": _FUSION.get(system_config.get("fusion"), "inside the model"),
+            "absent": _ABSENT,
+            "streams": list(system_config.get("streams", ("faces", "speech"))),
+        },
+        "front_end": dict(front_end) if front_end else None,
+        "tolerances": {key: dict(value) for key, value in tolerances.items()},
+        "system_config": {
+            k: list(v) if isinstance(v, tuple) else v for k, v in system_config.items()
+        },
+        "provenance": dict(provenance),
+        "versions": dict(versions),
+        "minimum_runtime": minimum_runtime,
+    }
+
+
+def crop_rule(size: int) -> dict[str, Any]:
+    """The rule of `emotionnet.clips.crop`, as numbers and word for word, for faces of ``size``."""
+    from emotionnet.clips import crop
+
+    text = crop.__doc__.split("\n\n", 1)[1].strip()
+    return {
+        **crop.CROP_CONFIG,
+        "size": size,
+        "margin": "none beyond the side: it reaches from the forehead to below the chin",
+        "points": ["left eye", "right eye", "left mouth corner", "right mouth corner"],
+        "points_are": "as seen in the upright picture: the left eye is the one at smaller x",
+        "rule": text.replace(f"{crop.CROP_SIZE} by {crop.CROP_SIZE}", f"{size} by {size}"),
+    }
+
+
+def _described(signature: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        side: [
+            {
+                **tensor,
+                "range": list(bounds) if (bounds := MEANING[tensor["name"]][1]) else None,
+                "meaning": MEANING[tensor["name"]][0],
+            }
+            for tensor in signature[side]
+        ]
+        for side in ("inputs", "outputs")
+    }

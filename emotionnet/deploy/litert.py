@@ -1,0 +1,136 @@
+"""Reading and running ``.tflite`` files with LiteRT and NumPy alone: no TensorFlow, no Keras."""
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emotionnet.errors import EmotionNetError
+
+
+class LiteModel:
+    """A ``.tflite`` file.
+
+    Args:
+        path: the file.
+        threads: of the interpreter.
+
+    Raises:
+        EmotionNetError: LiteRT is not installed, or the file is not one it can run.
+    """
+
+    def __init__(self, path: str | os.PathLike, threads: int = 1):
+        self.path = Path(path)
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError:
+            raise EmotionNetError(
+                "LiteRT is not installed: pip install ai-edge-litert (or emotionnet[tflite])."
+            ) from None
+        try:
+            self.content = self.path.read_bytes()
+            if self.content[4:8] != b"TFL3":
+                raise ValueError("no TFL3 mark at its beginning")
+            self._interpreter = Interpreter(model_content=self.content, num_threads=threads)
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            raise EmotionNetError(
+                f"{self.path}: LiteRT cannot load it ({reason[:200]})."
+            ) from error
+        self._runners: dict[str, Any] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the entry points."""
+        return sorted(self._interpreter.get_signature_list())
+
+    def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Calls an entry point; inputs and outputs by name."""
+        runner = self._runner(signature)
+        return {name: np.array(value) for name, value in runner(**inputs).items()}
+
+    def _runner(self, signature: str):
+        if signature not in self._runners:
+            self._runners[signature] = self._interpreter.get_signature_runner(signature)
+        return self._runners[signature]
+
+    def signatures(self) -> dict[str, dict[str, list[dict[str, Any]]]]:
+        """Entry point → ``inputs`` and ``outputs``, each ``name``, ``shape``, ``dtype``, ``scale``,
+        ``zero_point`` (None for tensors that are not quantised), sorted by name."""
+        found = {}
+        for name in self.names:
+            runner = self._runner(name)
+            found[name] = {
+                "inputs": _tensors(runner.get_input_details()),
+                "outputs": _tensors(runner.get_output_details()),
+            }
+        return found
+
+    @cached_property
+    def graph(self):
+        """The flatbuffer as objects (``ModelT`` of LiteRT's schema)."""
+        from ai_edge_litert import schema_py_generated as schema
+
+        return schema.ModelT.InitFromObj(schema.Model.GetRootAs(self.content, 0))
+
+    def operators(self) -> list[dict[str, Any]]:
+        """Every operator: ``subgraph``, ``op``, ``output`` (name), ``types`` of activations in and
+        out."""
+        return list(operators(self.graph))
+
+    def minimum_runtime(self) -> str:
+        """The oldest TensorFlow Lite runtime that has all operators; "" where the file is silent."""
+        for entry in self.graph.metadata or []:
+            if entry.name == b"min_runtime_version":
+                data = bytes(bytearray(self.graph.buffers[entry.buffer].data))
+                return data.split(b"\0")[0].decode()
+        return ""
+
+
+def operators(graph):
+    """The operators of a ``ModelT``, see `LiteModel.operators`."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    codes = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
+    types = {v: k for k, v in vars(schema.TensorType).items() if isinstance(v, int)}
+    for subgraph in graph.subgraphs:
+        for operator in subgraph.operators:
+            code = graph.operatorCodes[operator.opcodeIndex]
+            number = max(code.builtinCode, code.deprecatedBuiltinCode)
+            custom = (code.customCode or b"").decode()
+            tensors = [
+                subgraph.tensors[i]
+                for i in (*operator.inputs, *operator.outputs)
+                if i >= 0 and not _constant(graph, subgraph.tensors[i])
+            ]
+            yield {
+                "subgraph": (subgraph.name or b"").decode(),
+                "op": custom or codes.get(number, f"unknown operator {number}"),
+                "builtin": not custom,
+                "output": subgraph.tensors[operator.outputs[0]].name.decode(),
+                "types": [types[tensor.type] for tensor in tensors],
+            }
+
+
+def _constant(graph, tensor) -> bool:
+    data = graph.buffers[tensor.buffer].data
+    return data is not None and len(data) > 0
+
+
+def _tensors(details: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    tensors = []
+    for name, detail in sorted(details.items()):
+        scale, zero_point = detail["quantization"]
+        tensors.append(
+            {
+                "name": name,
+                "shape": [int(d) for d in detail["shape"]],
+                "dtype": np.dtype(detail["dtype"]).name,
+                "scale": float(scale) or None,
+                "zero_point": int(zero_point) if scale else None,
+            }
+        )
+    return tensors

@@ -1,0 +1,101 @@
+"""The entry points of a model on a device: whole clips, and live use where a face is encoded once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+
+from emotionnet.layers.frames import UnfoldFrames
+from emotionnet.layers.fusion import LateFusion
+
+#: What each output of a model is called in every system.
+OUTPUTS = ("probabilities", "face_probabilities", "speech_probabilities")
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One entry point of the file.
+
+    Attributes:
+        name: ``classify``, ``encode_face``, ``encode_speech`` or ``fuse``.
+        function: inputs by name to a dict of outputs.
+        inputs: name → (shape with batch 1, dtype).
+    """
+
+    name: str
+    function: Callable[..., dict]
+    inputs: dict[str, tuple[tuple[int, ...], str]]
+
+
+def signatures(model: keras.Model) -> list[Signature]:
+    """The entry points that a (deploy form of a) model has.
+
+    ``classify`` always. ``encode_face`` (one picture to its embedding), ``encode_speech`` (sound to
+    logits) and ``fuse`` (embeddings, mask and logits to probabilities) where the model's face
+    stream encodes picture after picture and its streams meet in a `LateFusion`.
+
+    Args:
+        model: with the inputs and outputs that every system has.
+    """
+    shapes = {name: (1, *tensor.shape[1:]) for name, tensor in model.input.items()}
+    kinds = {"faces": "uint8", "waveform_samples": "int32"}
+    whole = {name: (shape, kinds.get(name, "float32")) for name, shape in shapes.items()}
+
+    def classify(**inputs):
+        return model(_as_float(inputs, "faces"), training=False)
+
+    found = [Signature("classify", classify, whole)]
+    parts = _parts(model)
+    if parts is None:
+        return found
+    encoder, tail, speech, fusion = parts
+
+    def encode_face(face):
+        picture = keras.ops.cast(face, "float32")
+        return {"embedding": encoder(picture, training=False)}
+
+    def encode_speech(waveform, waveform_samples):
+        inputs = {"waveform": waveform, "waveform_samples": waveform_samples}
+        return {"speech_logits": speech(inputs, training=False)}
+
+    def fuse(embeddings, frame_mask, speech_logits, waveform_samples):
+        inputs = {"embeddings": embeddings, "frame_mask": frame_mask}
+        logits = tail(inputs, training=False)
+        answers = fusion(logits, speech_logits, frame_mask, waveform_samples)
+        return dict(zip(OUTPUTS, answers))
+
+    frames, size = shapes["faces"][1], shapes["faces"][2:]
+    width, classes = encoder.output.shape[-1], model.output["probabilities"].shape[-1]
+    sound = {name: whole[name] for name in ("waveform", "waveform_samples")}
+    live = {
+        "embeddings": ((1, frames, width), "float32"),
+        "frame_mask": whole["frame_mask"],
+        "speech_logits": ((1, classes), "float32"),
+        "waveform_samples": whole["waveform_samples"],
+    }
+    return [
+        *found,
+        Signature("encode_face", encode_face, {"face": ((1, *size), "uint8")}),
+        Signature("encode_speech", encode_speech, sound),
+        Signature("fuse", fuse, live),
+    ]
+
+
+def _as_float(inputs: dict, name: str) -> dict:
+    return {**inputs, name: keras.ops.cast(inputs[name], "float32")}
+
+
+def _parts(model: keras.Model):
+    """Face encoder, the rest of the face stream, speech stream and fusion; None where not so."""
+    by_name = {layer.name: layer for layer in model.layers}
+    faces, speech = by_name.get("face_stream"), by_name.get("speech_stream")
+    fusions = [layer for layer in model.layers if isinstance(layer, LateFusion)]
+    if faces is None or speech is None or len(fusions) != 1:
+        return None
+    encoders = [layer for layer in faces.layers if layer.name == "face_encoder"]
+    unfolds = [layer for layer in faces.layers if isinstance(layer, UnfoldFrames)]
+    if len(encoders) != 1 or len(unfolds) != 1:
+        return None
+    inputs = {"embeddings": unfolds[0].output, "frame_mask": faces.input["frame_mask"]}
+    tail = keras.Model(inputs, faces.output, name="face_tail")
+    return encoders[0], tail, speech, fusions[0]

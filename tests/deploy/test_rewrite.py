@@ -1,0 +1,102 @@
+"""The deploy form answers as the trained model does, and really is another form."""
+
+import keras
+import numpy as np
+import pytest
+from tiny_model import tiny_inputs, tiny_model
+
+from emotionnet.deploy.frontend import CompactMFCC, CompactSpectrogram
+from emotionnet.deploy.rewrite import banded, deploy_form
+from emotionnet.errors import EmotionNetError
+from emotionnet.layers import MFCC, LogMelSpectrogram, TripletAttention
+
+#: gamma, beta, mean and variance of three channels.
+NORM = list(np.array([[0.5, 2, 1], [1, 0, 1], [0.1, 0.2, 0.3], [1, 2, 3]], np.float32))
+
+
+def _nested(model, *names):
+    for name in names:
+        model = model.get_layer(name)
+    return model
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"depthwise": "stride2", "tam_residual": False, "image_size": 50, "fusion": "AM"},
+        {"variant": "F1", "speech": "S1"},
+    ],
+    ids=["default", "stride2 without residual, odd maps", "plain"],
+)
+def test_same_answers(config):
+    model = tiny_model(**config)
+    inputs = tiny_inputs(model, clips=3)
+    form = deploy_form(model)
+    expected, got = model(inputs, training=False), form(inputs, training=False)
+    assert set(got) == set(expected)
+    for name in expected:
+        np.testing.assert_allclose(got[name], expected[name], atol=1e-5, err_msg=name)
+    faces = inputs["faces"][0].astype(np.float32)
+    want = _nested(model, "face_stream", "face_encoder")(faces, training=False)
+    have = _nested(form, "face_stream", "face_encoder")(faces, training=False)
+    assert np.std(want) > 0.01
+    np.testing.assert_allclose(have, want, atol=1e-5 * float(np.max(np.abs(want))))
+
+
+def test_no_norm_and_no_dropout_are_left_and_the_model_is_untouched():
+    model = tiny_model()
+    before = [np.array(w) for w in model.weights]
+    form = deploy_form(model)
+    kinds = {type(layer) for layer in form._flatten_layers()}
+    assert not kinds & {keras.layers.BatchNormalization, keras.layers.Dropout, TripletAttention}
+    assert {"face_stream", "speech_stream"} <= {layer.name for layer in form.layers}
+    assert len(model.weights) == len(before)
+    assert all(np.array_equal(a, b) for a, b in zip(model.weights, before))
+
+
+def test_a_norm_that_follows_no_convolution_stays():
+    inputs = keras.Input((4, 4, 3))
+    x = keras.layers.BatchNormalization()(keras.layers.ReLU()(inputs))
+    model = keras.Model(inputs, x)
+    model.layers[-1].set_weights(NORM)
+    x = np.random.default_rng(0).normal(size=(2, 4, 4, 3)).astype(np.float32)
+    np.testing.assert_allclose(deploy_form(model)(x), model(x, training=False), atol=1e-6)
+
+
+def test_a_convolution_that_is_used_twice_keeps_its_own_answer():
+    inputs = keras.Input((8, 2))
+    plain = keras.layers.Conv1D(3, 3, padding="same")(inputs)
+    norm = keras.layers.BatchNormalization()
+    model = keras.Model(inputs, keras.layers.Add()([plain, norm(plain)]))
+    norm.set_weights(NORM)
+    x = np.random.default_rng(0).normal(size=(2, 8, 2)).astype(np.float32)
+    np.testing.assert_allclose(deploy_form(model)(x), model(x, training=False), atol=1e-6)
+
+
+def test_banded_is_the_convolution():
+    rng = np.random.default_rng(0)
+    kernel, plane = rng.normal(size=(7, 7, 2)), rng.normal(size=(1, 9, 5, 2))
+    wide = keras.ops.conv(plane, kernel[..., None], padding="same")
+    side_by_side = plane.transpose(0, 1, 3, 2).reshape(1, 9, 10)
+    narrow = keras.ops.conv(side_by_side, banded(kernel, 5), padding="same")
+    np.testing.assert_allclose(narrow, np.squeeze(wide, -1), atol=1e-10)
+
+
+@pytest.mark.parametrize("settings", [{}, {"n_fft": 400, "hop_length": 160, "n_mels": 40}])
+@pytest.mark.parametrize("kinds", [(MFCC, CompactMFCC), (LogMelSpectrogram, CompactSpectrogram)])
+def test_compact_front_end(kinds, settings):
+    rng = np.random.default_rng(0)
+    sound = rng.normal(0, 0.1, (2, 16000)).astype(np.float32)
+    sound[1, 100] = np.nan
+    lengths = np.array([16000, 7001])
+    wide, compact = (np.array(kind(**settings)(sound, lengths)) for kind in kinds)
+    assert np.abs(compact - wide).max() <= 1e-6 * np.ptp(wide)
+
+
+def test_nan_in_weights_is_named():
+    model = tiny_model()
+    bias = _nested(model, "speech_stream", "classifier").bias
+    bias.assign(np.full(bias.shape, np.nan))
+    with pytest.raises(EmotionNetError, match=r"classifier/bias.*NaN"):
+        deploy_form(model)
