@@ -58,7 +58,7 @@ def prepare(
     ignored: list[tuple[str, str]] = []
     if rows is None:
         if corpus == "demo":
-            corpora.get_corpus(corpus).make(root, workers=workers or None)
+            corpora.get_corpus(corpus).make(root, workers=workers)
         rows = corpora.scan(corpus, root, ignored, **options)
     _check_rows(rows, root)
     content = {name: config[name] for name in ("schema", "crop", "jpeg_quality", "max_rate")}

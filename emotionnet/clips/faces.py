@@ -54,7 +54,9 @@ class FaceFinder:
     def _follow(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Face | None]]:
         person = _Person()
         for chunk in _chunks(frames):
-            yield from zip(chunk, self._follow_chunk(chunk, person))
+            for face in self._follow_chunk(chunk, person):
+                # Taken out, so that this chunk is gone before the next one is gathered.
+                yield chunk.pop(0), face
 
     def _follow_chunk(self, chunk: list[Frame], person: "_Person") -> list[Face | None]:
         person.look_at(chunk[0].size)
@@ -180,7 +182,7 @@ class _Person:
         else:
             chosen = min(faces, key=self._strangeness, default=None)
             # The longer unseen, the further they may have gone.
-            reach = 0.6 + 1.5 * (now_s - self.seen_s)
+            reach = 0.75 + 2.5 * (now_s - self.seen_s)
             if chosen is not None and (self._strangeness(chosen) > reach or self._other(chosen)):
                 chosen = None
         if chosen is not None:

@@ -25,6 +25,8 @@ from emotionnet.errors import BadClip, EmotionNetError
 MOST_WORKERS = 8
 #: Clips that may be finished ahead of the one that is waited for, for each process.
 AHEAD = 4
+#: What a process runs.
+PROGRAM = "from emotionnet.clips.workers import serve; serve()"
 
 
 def default_workers() -> int:
@@ -167,9 +169,11 @@ class _Worker:
             # Small networks on small pictures: a GPU would only be crowded by many processes.
             "CUDA_VISIBLE_DEVICES": "-1",
         }
-        command = [sys.executable, "-c", "from emotionnet.clips.workers import serve; serve()"]
         return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+            [sys.executable, "-c", PROGRAM],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
         )
 
 
