@@ -13,7 +13,7 @@ def test_the_box_of_a_face_that_looks_ahead_follows_the_distance_of_the_eyes():
 
 
 def test_opening_the_mouth_changes_nothing():
-    opened = FACE + [[0, 0], [0, 0], [0, 0], [3, 9], [-3, 9]]
+    opened = FACE + np.array([[0, 0], [0, 0], [0, 0], [3, 9], [-3, 9]])
     assert crop_box(opened) == pytest.approx(crop_box(FACE))
 
 

@@ -108,8 +108,7 @@ def test_somebody_who_stays_alone_long_enough_is_followed_in_the_end():
     her, him = face(500, 360, 220), face(800, 360, 200)
     found, _ = follow([[her, him]] * 30 + [[him]] * 300)
     assert found[-1][0] == pytest.approx(800)
-    gone = [f for f in found[30:170]]
-    assert all(f is None for f in gone)
+    assert all(f is None for f in found[30:170])
 
 
 def test_two_people_who_cross_keep_their_names():

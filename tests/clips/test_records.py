@@ -76,7 +76,7 @@ def test_rows_come_in_the_order_asked_for(tmp_path):
     records = Records.open(tmp_path)
     assert [row.clip for row in records.rows] == sorted(data)
     assert {row.shard for row in records.rows} == {"shard-00000.tfrecord", "shard-00001.tfrecord"}
-    order = np.random.default_rng(1).permutation(20).tolist() + [3, 3]
+    order = [*np.random.default_rng(1).permutation(20).tolist(), 3, 3]
     rows = [records.rows[i] for i in order]
     waveforms = records.dataset(rows).map(lambda example: parse(example)["waveform"])
     for row, waveform in zip(rows, waveforms, strict=True):
