@@ -36,7 +36,9 @@ NAME = "ghost_fan"
 
 STREAMS = {
     "faces": Stream("face_stream", ("faces", "frame_mask"), "face_probabilities"),
-    "speech": Stream("speech_stream", ("waveform", "waveform_samples"), "speech_probabilities"),
+    "speech": Stream(
+        "speech_stream", ("waveform", "waveform_samples"), "speech_probabilities", "as_sequence"
+    ),
 }
 
 #: Table I: kernel, expansion, triplet attention, stride, maps out.

@@ -61,7 +61,7 @@ class StreamData:
         training: ``training(epoch, start_step)`` gives batches ``(inputs, one-hot targets)``.
         validation: ``validation()`` gives batches of inputs, all clips once.
         validation_targets: label numbers of those clips (n,).
-        after_epoch: ``after_epoch(model, epoch)`` is called when an epoch is done; what it gives
+        after_epoch: ``after_epoch(epoch)`` is called when an epoch is done; what it gives
             is added to the epoch's history row. What it changes must be part of the state.
     """
 
@@ -69,7 +69,7 @@ class StreamData:
     training: Callable[[int, int], Iterable]
     validation: Callable[[], Iterable]
     validation_targets: np.ndarray
-    after_epoch: Callable[[keras.Model, int], dict] = lambda model, epoch: {}
+    after_epoch: Callable[[int], dict] = lambda epoch: {}
 
 
 def compile_stream(model: keras.Model, settings: Settings, from_logits: bool = True) -> None:
@@ -150,7 +150,7 @@ def train_stream(
             "steps": steps,
             "seconds": round(train_s, 2),
             "clips_per_s": round((steps - first_step) * settings.batch_size / train_s, 2),
-            **data.after_epoch(model, epoch),
+            **data.after_epoch(epoch),
         }
         score = [row["val_uar"], -row["val_loss"]]
         # Without validation clips the last epoch counts as the best.

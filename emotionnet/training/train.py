@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
-from scipy.special import softmax
 
 from emotionnet.errors import EmotionNetError
 from emotionnet.files import write_csv
@@ -23,8 +22,9 @@ from emotionnet.systems import get_system
 from emotionnet.systems.base import STREAM_INPUTS
 from emotionnet.training.loop import Settings, StreamData, train_stream
 from emotionnet.training.run import Run
+from emotionnet.training.scoring import PoolScorer
 from emotionnet.training.state import TrainingState, assign
-from emotionnet.training.uncertainty import LabelPool, Learning, entropy_bits
+from emotionnet.training.uncertainty import LabelPool, Learning
 
 #: The stream that is all streams at once: trained through the fusion, with one optimizer.
 JOINT = "joint"
@@ -70,7 +70,7 @@ def train_run(run: Run, records) -> None:
             train_stream(
                 stream_model,
                 name,
-                _stream_data(run, records, parts, name, inputs, state),
+                _stream_data(run, records, parts, name, stream_model, inputs, state),
                 _settings(config, name),
                 state,
                 run.checkpoint,
@@ -121,11 +121,17 @@ def _augmentation(config: dict) -> Augmentation | None:
 
 
 def _stream_data(
-    run: Run, records, parts: dict, name: str, inputs: Sequence[str], state: TrainingState
+    run: Run,
+    records,
+    parts: dict,
+    name: str,
+    model: keras.Model,
+    inputs: Sequence[str],
+    state: TrainingState,
 ) -> StreamData:
     config, view, strength = run.config, run.view(), _augmentation(run.config)
     settings, streams = _settings(config, name), config["streams"]
-    logits = name in get_system(config["system"]).STREAMS
+    stream = get_system(config["system"]).STREAMS.get(name)
     training = [row for row in parts["train"] if has_stream(row, name, streams)]
     validation = [row for row in parts["validation"] if has_stream(row, name, streams)]
     if not training:
@@ -140,6 +146,14 @@ def _stream_data(
             copies[copy.clip.rpartition("~")[0]].append(copy)
     each = 1 + len(KINDS) * bool(copies)
     source = Source(records, view, run.labels, tuple(inputs))
+    uncertainty = PoolScorer(
+        model,
+        source,
+        pool.pool,
+        settings.batch_size,
+        logits=stream is not None,
+        front=stream.front if stream else "",
+    )
     # Read once for each run rather than once for each epoch, as far as that stays small.
     small = len(validation) * view.frames * view.image_size**2 * 3 < 300e6
     batches = inference_batches(source, validation, settings.batch_size)
@@ -157,13 +171,11 @@ def _stream_data(
             strength=strength,
         )
 
-    def after_epoch(model: keras.Model, epoch: int) -> dict:
+    def after_epoch(epoch: int) -> dict:
         used, started = len(pool.labelled), time.monotonic()
         # A label that no epoch will use is not asked for.
         if epoch + 1 < settings.epochs:
-            pool.move(
-                epoch, lambda rows: _uncertainty(model, source, rows, settings.batch_size, logits)
-            )
+            pool.move(epoch, uncertainty)
         if learning.scheme == "all":
             return {"labels_used": used}
         return {"labels_used": used, "pool_s": round(time.monotonic() - started, 2)}
@@ -175,15 +187,6 @@ def _stream_data(
         validation_targets=np.asarray(source.targets(validation)),
         after_epoch=after_epoch,
     )
-
-
-def _uncertainty(
-    model, source: Source, rows: Sequence, batch_size: int, logits: bool
-) -> np.ndarray:
-    """Entropy of the model's answers to ``rows`` in bits (n,)."""
-    batches = inference_batches(source, rows, batch_size)
-    answers = np.concatenate([np.asarray(model.predict_on_batch(x)) for x in batches])
-    return entropy_bits(softmax(answers.astype(np.float64), axis=1) if logits else answers)
 
 
 def _log_epoch(run: Run, state: TrainingState, row: dict) -> None:

@@ -73,31 +73,35 @@ class LabelPool:
         moved: ``[clip, epoch, bits]`` of each clip that has moved, in order; appended to. It is
             part of the training's state. Epochs count from 1, bits are None for ``random``.
 
+    Attributes:
+        start: rows that are labelled from the start.
+        pool: the other rows, sorted by clip, whether they have moved or not.
+
     Raises:
         UsageError: all clips are one person's, so that no pool is left.
     """
 
     def __init__(self, rows: Sequence, learning: Learning, seed: int, moved: list[list]):
         self.learning, self.seed, self._moved = learning, seed, moved
-        self.start, pool = list(rows), []
+        self.start, self.pool = list(rows), []
         if learning.scheme != "all":
-            self.start, pool = divide_by_person(rows, learning.start_fraction, seed)
-        self._rows = {row.clip: row for row in pool}
+            self.start, self.pool = divide_by_person(rows, learning.start_fraction, seed)
 
     @property
     def labelled(self) -> list:
         """Rows whose label is used now: the start set, then what has moved, in order."""
-        return self.start + [self._rows[clip] for clip, *_ in self._moved]
+        rows = {row.clip: row for row in self.pool}
+        return self.start + [rows[clip] for clip, *_ in self._moved]
 
     @property
     def waiting(self) -> list:
-        """Rows of the pool, sorted by clip."""
+        """Rows of the pool that have not moved, sorted by clip."""
         moved = {clip for clip, *_ in self._moved}
-        return [row for clip, row in sorted(self._rows.items()) if clip not in moved]
+        return [row for row in self.pool if row.clip not in moved]
 
     def size(self, epoch: int) -> int:
         """How many labels are used in an epoch, counted from 0."""
-        return len(self.start) + min(len(self._rows), epoch * self.learning.per_epoch)
+        return len(self.start) + min(len(self.pool), epoch * self.learning.per_epoch)
 
     def move(self, epoch: int, uncertainty: Callable[[list], np.ndarray]) -> list:
         """Moves the clips that follow ``epoch`` (counted from 0) out of the pool.
