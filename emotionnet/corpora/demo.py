@@ -40,7 +40,7 @@ SAME_VOICE = (("calm", "sad"), ("happy", "surprised"))
 CEILING = 1 - 0.5 * 4 / len(EMOTIONS)
 
 #: Changes whenever the same seed would give other clips, so that old folders are made anew.
-VERSION = 2
+VERSION = 3
 FPS = 12
 HEIGHT, WIDTH = 180, 240
 SAMPLE_RATE = 16000

@@ -11,6 +11,8 @@ from emotionnet.corpora.person import Colour, Person, rgb
 
 # The patch that a head is drawn on, in half face heights around the origin.
 LEFT, RIGHT, TOP, BOTTOM = -1.5, 1.5, -1.35, 1.9
+# Half axes of the ellipsoid that features lie on.
+_ELLIPSOID = (0.9, 1.3)
 
 
 class Layer:
@@ -19,6 +21,7 @@ class Layer:
     def __init__(self, image: np.ndarray, scale: int, yaw: float = 0.0, pitch: float = 0.0):
         self.image, self.scale = image, scale
         self.yaw, self.pitch = yaw, pitch
+        self._cosines, self._sines = np.cos((yaw, pitch)), np.sin((yaw, pitch))
 
     def mask(self) -> "Layer":
         """An empty layer of one channel over this one."""
@@ -28,21 +31,15 @@ class Layer:
         """``image`` seen from the same angle."""
         return Layer(image, self.scale, self.yaw, self.pitch)
 
-    def turned(self, points: np.ndarray, lift: float = 0.0) -> np.ndarray:
-        """Face coordinates after yaw and pitch of a half ellipsoid; ``lift`` stands out of it."""
-        x, y = points[..., 0], points[..., 1]
-        depth = 0.75 * np.sqrt(np.clip(1 - (x / 0.9) ** 2 - (y / 1.3) ** 2, 0, 1)) + lift
-        return np.stack(
-            [
-                x * np.cos(self.yaw) + depth * np.sin(self.yaw),
-                y * np.cos(self.pitch) + depth * np.sin(self.pitch),
-            ],
-            axis=-1,
-        )
-
     def pixels(self, points: np.ndarray, lift: float = 0.0) -> np.ndarray:
-        """Pixel places in the fixed point (4 fractional bits) that OpenCV draws with."""
-        turned = self.turned(np.asarray(points, float), lift)
+        """Where OpenCV draws the points, in its fixed point of 4 fractional bits.
+
+        Yaw and pitch turn a half ellipsoid; ``lift`` stands out of it, as a nose does.
+        """
+        points = np.asarray(points, float)
+        x, y = (points / _ELLIPSOID).T
+        depth = 0.75 * np.sqrt(np.maximum(1 - x**2 - y**2, 0)) + lift
+        turned = points * self._cosines + depth[:, None] * self._sines
         return np.rint((turned - (LEFT, TOP)) * self.scale * 16).astype(np.int32)
 
     def fill(self, points: np.ndarray, colour, lift: float = 0.0) -> None:

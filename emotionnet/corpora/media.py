@@ -53,7 +53,9 @@ def write_clip(
             picture = container.add_stream(picture_codec, rate=_fraction(fps))
             picture.height, picture.width = first.shape[:2]
             picture.pix_fmt = pixel_format
-            defaults = {"preset": "veryfast", "crf": "20"} if picture_codec == "libx264" else {}
+            # Slower presets weigh blocks by a tree over later frames, and were seen to give other
+            # bytes from one run to the next.
+            defaults = {"preset": "superfast", "crf": "20"} if picture_codec == "libx264" else {}
             picture.options = {**defaults, **(options or {})}
             # One thread gives the same file on every machine, and clips are written in parallel.
             picture.codec_context.thread_count = 1
