@@ -1,0 +1,182 @@
+"""`fit` as a whole: on records of noise, with settings small enough for tests."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from tiny_run import SYSTEM_CONFIG, make_clip, write_records
+
+from emotionnet.errors import UsageError
+from emotionnet.files import read_csv
+from emotionnet.fit import fit, main, window_samples
+
+EMOTIONS = ("neutral", "happy", "sad")
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    clips = [
+        make_clip(f"{actor}-{emotion}-{take}", emotion, actor, "female", seed=hash((i, k)) % 1000)
+        for i, actor in enumerate(("01", "02", "03", "04"))
+        for k, emotion in enumerate(EMOTIONS)
+        for take in (1, 2)
+    ]
+    return write_records(tmp_path_factory.mktemp("fit") / "records", clips)
+
+
+def options(records, out, **changes):
+    return {
+        "records": records.folder,
+        "out": out,
+        "streams": "speech",
+        "epochs": 2,
+        "batch_size": 4,
+        "augment": "light",
+        "protocol": "actor_folds",
+        "system_config": SYSTEM_CONFIG,
+        **changes,
+    }
+
+
+def test_a_run_folder_says_everything(records, tmp_path):
+    folder = fit(**options(records, tmp_path, name="run"))
+
+    config = json.loads((folder / "config.json").read_text())
+    assert config["labels"] == list(EMOTIONS)
+    assert config["manifest_hash"] == records.manifest_hash
+    versions = json.loads((folder / "versions.json").read_text())
+    assert versions["packages"]["keras"]
+    history = read_csv(folder / "history.csv")
+    assert [row["epoch"] for row in history] == ["1", "2"]
+    split = read_csv(folder / "split.csv")
+    parts = {part: {r["actor"] for r in split if r["part"] == part} for part in
+             ("train", "validation", "test")}  # fmt: skip
+    assert not parts["train"] & parts["test"]
+    assert not parts["validation"] & (parts["train"] | parts["test"])
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["speech"]["n"] == sum(r["part"] == "test" for r in split)
+    assert "faces" not in metrics
+    assert (folder / "model.keras").is_file()
+    assert (folder / "report.html").is_file()
+    assert any((folder / "logs" / "speech").iterdir())
+    assert not (folder / "checkpoint").exists()
+
+    with pytest.raises(UsageError, match="there is a run already"):
+        fit(**options(records, tmp_path, name="run"))
+    with pytest.raises(UsageError, match="other settings.*settings"):
+        fit(**options(records, tmp_path, name="run", resume=True, epochs=3))
+
+
+def test_an_untrained_stream_never_answers(records, tmp_path):
+    from emotionnet.training.run import Run
+
+    model = Run.open(fit(**options(records, tmp_path, name="speech_only", epochs=1))).model()
+    rng = np.random.default_rng(0)
+    frames, size, samples = (SYSTEM_CONFIG[k] for k in ("frames", "image_size", "samples"))
+    answer = model.predict_on_batch({
+        "faces": rng.uniform(0, 255, (1, frames, size, size, 3)),
+        "frame_mask": np.ones((1, frames)),
+        "waveform": rng.normal(0, 0.1, (1, samples)),
+        "waveform_samples": np.array([samples]),
+    })  # fmt: skip
+    np.testing.assert_allclose(answer["probabilities"], answer["speech_probabilities"], atol=1e-6)
+    np.testing.assert_allclose(answer["face_probabilities"], 1 / 3, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_all_folds_make_a_group(records, tmp_path):
+    top = fit(**options(records, tmp_path, name="group", folds="all", epochs=1))
+    metrics = json.loads((top / "metrics.json").read_text())
+    assert len(metrics["runs"]) == 4
+    assert metrics["speech"]["n"] == len(records.rows)
+    assert metrics["over_runs"]["speech"]["runs"] == 4
+    assert (top / "report.html").is_file()
+
+
+@pytest.mark.slow
+def test_both_streams_and_joint_training(records, tmp_path):
+    for joint, names in ((False, {"faces", "speech"}), (True, {"joint"})):
+        changes = {"streams": "both", "epochs": 1, "joint": joint, "name": f"joint_{joint}"}
+        folder = fit(**options(records, tmp_path, **changes))
+        assert {row["stream"] for row in read_csv(folder / "history.csv")} == names
+        metrics = json.loads((folder / "metrics.json").read_text())
+        assert {"fused", "faces", "speech", "masked"} <= set(metrics)
+        # Late fusion: without one stream, the answer is the other's.
+        for gone, rest in (("faces", "speech"), ("speech", "faces")):
+            assert metrics["masked"][gone]["accuracy"] == metrics[rest]["accuracy"]
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_to_the_same_bits(records, tmp_path):
+    words = [sys.executable, "-m", "emotionnet.fit", "--records", str(records.folder),
+             "--out", str(tmp_path), "--streams", "speech", "--protocol", "actor_folds",
+             "--epochs", "8", "--batch-size", "4", "--augment", "light"]  # fmt: skip
+    for key, value in SYSTEM_CONFIG.items():
+        words += ["--set", f"{key}={value}"]
+    subprocess.run([*words, "--name", "whole"], check=True, capture_output=True)
+
+    process = subprocess.Popen(
+        [*words, "--name", "killed"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    history = tmp_path / "killed" / "history.csv"
+    deadline = time.monotonic() + 120
+    while not history.exists() and time.monotonic() < deadline:
+        time.sleep(0.005)  # waits for another process: nothing else tells when it got there
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert history.exists()
+    assert not (tmp_path / "killed" / "model.keras").exists(), "it was killed too late to tell"
+    subprocess.run([*words, "--name", "killed", "--resume"], check=True, capture_output=True)
+
+    from emotionnet.training.run import Run
+
+    whole, killed = (Run.open(tmp_path / name).model() for name in ("whole", "killed"))
+    for a, b in zip(whole.variables, killed.variables, strict=True):
+        np.testing.assert_array_equal(a, b, err_msg=a.path)
+    assert (tmp_path / "whole" / "predictions.csv").read_bytes() == (
+        tmp_path / "killed" / "predictions.csv"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--system", "nope"], "nope"),
+        (["--protocol", "nope"], "nope"),
+        (["--streams", "nope"], "nope"),
+        (["--augment", "nope"], "nope"),
+        (["--precision", "half"], "half"),
+        (["--set", "frmes=3"], "frmes"),
+        (["--corpus", "ravdess", "--root", "x"], "either"),
+        (["--fold", "99"], "99"),
+    ],
+)
+def test_bad_usage_names_what_is_wrong(records, tmp_path, words, says):
+    with pytest.raises(UsageError, match=says):
+        main(["--records", str(records.folder), "--out", str(tmp_path), *words])
+    assert not list(tmp_path.iterdir())
+
+
+def test_corpora_need_a_root_that_exists(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="--root"):
+        main(["--corpus", "ravdess"])
+    with pytest.raises(UsageError, match="nowhere"):
+        main(["--corpus", "ravdess", "--root", "nowhere"])
+    with pytest.raises(UsageError, match="no-such-corpus"):
+        main(["--corpus", "no-such-corpus", "--root", "."])
+
+
+def test_the_window_holds_the_longest_clip():
+    def rows(*samples):
+        return [type("Row", (), {"samples": n}) for n in samples]
+
+    assert window_samples(rows(16000, 30000)) == 32000
+    assert window_samples(rows(32000)) == 32000
+    assert window_samples(rows(10**7)) == 96000
+    assert window_samples(rows(0)) == 16000
