@@ -68,7 +68,7 @@ def test_a_run_folder_says_everything(records, tmp_path):
 
     with pytest.raises(UsageError, match="there is a run already"):
         fit(**options(records, tmp_path, name="run"))
-    with pytest.raises(UsageError, match="other settings.*settings"):
+    with pytest.raises(UsageError, match=r"other settings.*settings"):
         fit(**options(records, tmp_path, name="run", resume=True, epochs=3))
 
 
