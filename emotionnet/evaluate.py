@@ -120,6 +120,7 @@ def _evaluate_group(
     metrics = {"run": folder.name, "part": part, **_provenance(runs[0])}
     for key in ("fold", "seed"):
         metrics[key] = sorted({run.config[key] for run in runs})
+    metrics["protocol_text"] = _common_text(runs)
     metrics["commit"] = ", ".join(dict.fromkeys(_provenance(run)["commit"] for run in runs))
     metrics |= measure(Answers.pool(answers))
     metrics["runs"] = each
@@ -145,6 +146,17 @@ def _check_alike(folder: Path, runs: Sequence[Any]) -> None:
                 f"{folder}: its runs differ in {key} ({' and '.join(sorted(values))}), so their "
                 "numbers cannot be averaged. Evaluate them one by one."
             )
+
+
+def _common_text(runs: Sequence[Any]) -> str:
+    """The division in words: that of the runs where it is one, else what they have in common."""
+    from emotionnet.inputs.protocols import PROTOCOLS
+
+    texts = {run.config.get("protocol_description", "") for run in runs}
+    if len(texts) == 1:
+        return texts.pop()
+    protocol = PROTOCOLS.get(runs[0].config["protocol"])
+    return f"{protocol.summary}; leaks: {protocol.leaks or 'nothing'}" if protocol else ""
 
 
 def _provenance(run) -> dict[str, Any]:

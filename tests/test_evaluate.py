@@ -148,7 +148,11 @@ def test_a_group_is_its_folds_pooled_and_averaged(run, records, tmp_path):
     model = run.model()
     folds = {1: records.rows[:4], 2: records.rows[4:]}
     for fold, rows in folds.items():
-        make_run(group / f"fold_{fold}_seed_0", records, rows, model, fold=fold, folds=2)
+        text = f"fold {fold} of 2"
+        make_run(
+            group / f"fold_{fold}_seed_0", records, rows, model,
+            fold=fold, folds=2, protocol_description=text,
+        )  # fmt: skip
     unfinished = make_run(group / "fold_3_seed_0", records, records.rows[:1], model, fold=3)
     (unfinished.folder / "model.keras").unlink()
     metrics = evaluating.evaluate(group)
@@ -162,6 +166,7 @@ def test_a_group_is_its_folds_pooled_and_averaged(run, records, tmp_path):
         assert over["accuracy_mean"] == pytest.approx(np.mean(of_folds))
         assert over["accuracy_sd"] == pytest.approx(np.std(of_folds, ddof=1))
     assert metrics["fold"] == [1, 2]
+    assert metrics["protocol_text"].startswith("one fixed division over actors")
     assert any("fold_3_seed_0" in note for note in metrics["notes"])
     assert (group / "fold_1_seed_0" / "report.html").is_file()
     assert "±" in (group / "report.html").read_text()

@@ -210,8 +210,7 @@ def measure(answers: Answers) -> dict[str, Any]:
             continue
         clips = [clip for clip, yes in zip(answers.clips, answered) if yes]
         targets = np.array([answers.labels.index(clip.emotion) for clip in clips])
-        different = len({clip.clip for clip in clips})
-        scored = score(answers.labels, targets, table[answered], clips, different)
+        scored = score(answers.labels, targets, table[answered], clips)
         missing = len(answered) - len(clips)
         if missing and kind in OUTPUTS:
             lacks = "faces" if kind == "faces" else "sound" if kind == "speech" else "either"

@@ -19,7 +19,6 @@ def score(
     targets: np.ndarray,
     probabilities: np.ndarray,
     rows: Sequence[Any] | None = None,
-    distinct: int | None = None,
 ) -> dict[str, Any]:
     """Scores the answers for n clips over C classes.
 
@@ -27,10 +26,9 @@ def score(
         labels: C label names, in the order of the probabilities.
         targets: (n,) index of the true label.
         probabilities: (n, C), each row summing to 1.
-        rows: n objects with ``sex`` and ``actor`` (manifest rows); None leaves out
-            ``per_sex`` and ``per_actor``. Empty values are left out of both.
-        distinct: how many different clips the n answers are about, where several runs answered
-            the same clips; the interval then counts each clip once. Default: n.
+        rows: n objects with ``clip``, ``sex`` and ``actor`` (manifest rows). A clip that several
+            runs answered counts once in the intervals. None leaves out ``per_sex`` and
+            ``per_actor``; rows with an empty value are left out of them.
 
     Returns:
         ``accuracy`` (weighted average recall) with its Wilson ``interval_95``; ``uar``, the mean
@@ -45,6 +43,7 @@ def score(
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
     targets, probabilities = _checked(labels, targets, probabilities)
+    clips = range(len(targets)) if rows is None else [row.clip for row in rows]
     n, classes = probabilities.shape
     answers = probabilities.argmax(axis=1)
     right = answers == targets
@@ -54,13 +53,11 @@ def score(
     present = support > 0
     ece, bins = calibration(probabilities.max(axis=1), right)
     result = {
-        "accuracy": float(right.mean()),
-        "interval_95": list(wilson(float(right.mean()), distinct or n)),
+        **_rate(right, clips),
         "uar": float(recall[present].mean()),
         "uar_classes": int(present.sum()),
         "absent_classes": [name for name, here in zip(labels, present) if not here],
         "macro_f1": float(f1[present].mean()),
-        "n": n,
         "per_class": {
             name: {
                 "precision": _number(precision[i]),
@@ -76,8 +73,8 @@ def score(
         "reliability": bins,
     }
     if rows is not None:
-        result["per_sex"] = _accuracy_by([row.sex for row in rows], right)
-        result["per_actor"] = _accuracy_by([row.actor for row in rows], right)
+        result["per_sex"] = _rate_by([row.sex for row in rows], right, clips)
+        result["per_actor"] = _rate_by([row.actor for row in rows], right, clips)
     return result
 
 
@@ -130,18 +127,19 @@ def _checked(labels, targets, probabilities) -> tuple[np.ndarray, np.ndarray]:
     return targets, probabilities
 
 
-def _accuracy_by(names: Sequence[str], right: np.ndarray) -> dict[str, dict[str, Any]]:
+def _rate(right: np.ndarray, clips: Sequence[Any]) -> dict[str, Any]:
+    accuracy = float(right.mean())
+    interval = list(wilson(accuracy, len(set(clips))))
+    return {"accuracy": accuracy, "interval_95": interval, "n": len(right)}
+
+
+def _rate_by(names: Sequence[str], right: np.ndarray, clips: Sequence[str]) -> dict[str, Any]:
     groups = defaultdict(list)
-    for name, hit in zip(names, right):
+    for i, name in enumerate(names):
         if name:
-            groups[name].append(bool(hit))
+            groups[name].append(i)
     return {
-        name: {
-            "accuracy": sum(hits) / len(hits),
-            "interval_95": list(wilson(sum(hits) / len(hits), len(hits))),
-            "n": len(hits),
-        }
-        for name, hits in sorted(groups.items())
+        name: _rate(right[here], [clips[i] for i in here]) for name, here in sorted(groups.items())
     }
 
 

@@ -139,7 +139,7 @@ def _warnings(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def _facts(metrics: Mapping[str, Any]) -> str:
-    kind = metrics["label_kind"]
+    kind, folds = metrics["label_kind"], metrics.get("folds")
     return html.facts(
         (
             ("System", metrics.get("system")),
@@ -148,7 +148,7 @@ def _facts(metrics: Mapping[str, Any]) -> str:
             ("Labels", LABEL_KINDS.get(kind, kind)),
             ("Protocol", metrics["protocol"]),
             ("Division", metrics.get("protocol_text")),
-            ("Fold", _many(metrics["fold"])),
+            ("Fold", _many(metrics["fold"]) + (f" of {folds}" if folds else "")),
             ("Seed", _many(metrics["seed"])),
             ("Scored on", f"{metrics['fused']['n']} {metrics['part']} clips"),
             ("Actors", len(metrics["fused"].get("per_actor") or ()) or None),
@@ -165,28 +165,29 @@ def _many(value: Any) -> str:
 def _headline(metrics: Mapping[str, Any]) -> list[str]:
     scored = _scored(metrics)
     runs = metrics.get("over_runs")
-    header = ["", "accuracy", "95 % interval", "UAR", "ECE", "NLL", "clips"]
     if runs:
-        header[1:1] = ["accuracy, mean ± sd", "UAR, mean ± sd"]
+        header = ["", "accuracy, mean ± sd", "UAR, mean ± sd"]
+        header += ["all clips together", "95 % interval", "ECE", "clips"]
+    else:
+        header = ["", "accuracy", "95 % interval", "UAR", "ECE", "NLL", "clips"]
     rows = []
     for name, s in scored.items():
-        row = [STREAMS[name], percent(s["accuracy"]), interval(s["interval_95"])]
-        row += [percent(s["uar"]), percent(s["ece"]), f"{s['nll']:.2f}", s["n"]]
+        pooled = [percent(s["accuracy"]), interval(s["interval_95"])]
         if runs:
             o = runs[name]
-            row[1:1] = [
-                spread(o["accuracy_mean"], o["accuracy_sd"]),
-                spread(o["uar_mean"], o["uar_sd"]),
-            ]
-        rows.append(row)
+            means = [spread(o[f"{m}_mean"], o[f"{m}_sd"]) for m in ("accuracy", "uar")]
+            rows.append([STREAMS[name], *means, *pooled, percent(s["ece"]), s["n"]])
+        else:
+            more = [percent(s["uar"]), percent(s["ece"]), f"{s['nll']:.2f}", s["n"]]
+            rows.append([STREAMS[name], *pooled, *more])
     parts = [html.heading("Result"), html.table(header, rows, main=0)]
     if runs:
         n = len(metrics["runs"])
         parts.append(
             html.paragraph(
-                f"Mean ± sd: over the {n} runs, the standard deviation between runs. The other "
-                "columns: all clips of all runs together; where several runs answered the same "
-                "clip, the interval counts it once.",
+                f"Mean ± sd: over the {n} runs, with the standard deviation between them. The other "
+                "columns: the answers of all runs taken together; where several runs answered the "
+                "same clip, an interval counts it once.",
                 small=True,
             )
         )

@@ -22,16 +22,9 @@ def one_hot_answers(answers, confidence=0.8):
 # answered n n h h s s
 TARGETS = [0, 0, 0, 1, 1, 2]
 ANSWERS = [0, 0, 1, 1, 2, 2]
+PEOPLE = [("female", "a"), ("female", "a"), ("male", "b"), ("male", "b"), ("", ""), ("male", "c")]
 ROWS = [
-    SimpleNamespace(sex=sex, actor=actor)
-    for sex, actor in [
-        ("female", "a"),
-        ("female", "a"),
-        ("male", "b"),
-        ("male", "b"),
-        ("", ""),
-        ("male", "c"),
-    ]
+    SimpleNamespace(clip=f"c{i}", sex=sex, actor=actor) for i, (sex, actor) in enumerate(PEOPLE)
 ]
 
 
@@ -84,11 +77,13 @@ def test_a_class_never_answered_has_no_precision_but_an_f1_of_zero():
     assert scored["macro_f1"] == pytest.approx((1 + 2 / 3 + 0) / 3)
 
 
-def test_repeated_clips_count_once_in_the_interval():
-    table = one_hot_answers(ANSWERS * 5)
-    alone = score(LABELS, TARGETS, one_hot_answers(ANSWERS))["interval_95"]
-    assert score(LABELS, TARGETS * 5, table, distinct=6)["interval_95"] == pytest.approx(alone)
-    assert score(LABELS, TARGETS * 5, table)["interval_95"] != pytest.approx(alone)
+def test_repeated_clips_count_once_in_the_intervals(scored):
+    again = score(LABELS, TARGETS * 5, one_hot_answers(ANSWERS * 5), ROWS * 5)
+    assert again["n"] == 30
+    assert again["interval_95"] == pytest.approx(scored["interval_95"])
+    assert again["per_actor"]["a"]["interval_95"] == scored["per_actor"]["a"]["interval_95"]
+    alone = score(LABELS, TARGETS * 5, one_hot_answers(ANSWERS * 5))
+    assert alone["interval_95"][0] > scored["interval_95"][0]
 
 
 def test_scores_are_plain_json(scored):

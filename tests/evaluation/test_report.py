@@ -46,7 +46,10 @@ class Page(HTMLParser):
 def make_metrics(**changes):
     rng = np.random.default_rng(0)
     targets = np.arange(32) % 8
-    rows = [SimpleNamespace(sex=("female", "male")[i % 2], actor=f"{i % 4:02d}") for i in range(32)]
+    rows = [
+        SimpleNamespace(clip=f"c{i}", sex=("female", "male")[i % 2], actor=f"{i % 4:02d}")
+        for i in range(32)
+    ]
 
     def scored():
         return score(EMOTIONS, targets, rng.dirichlet(np.ones(8), 32), rows)
