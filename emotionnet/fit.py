@@ -6,7 +6,6 @@ system, fuses them and evaluates on actors that the training never saw.
 
 import argparse
 import dataclasses
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,17 +17,6 @@ STREAMS = ("faces", "speech")
 AUGMENT = ("none", "light", "paper")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
-#: How each stream is trained unless the command says otherwise (no paper gives these: ours).
-SETTINGS = {
-    "faces": {"epochs": 40, "batch_size": 8, "learning_rate": 1e-3, "patience": 10},
-    "speech": {"epochs": 100, "batch_size": 32, "learning_rate": 1e-3, "patience": 30},
-}
-#: The demo is the same system on smaller pictures and for fewer epochs: minutes on two cores.
-DEMO_SETTINGS = {
-    "faces": {"epochs": 12, "batch_size": 8, "learning_rate": 2e-3, "patience": 0},
-    "speech": {"epochs": 30, "batch_size": 16, "learning_rate": 1e-3, "patience": 0},
-}
-DEMO_SYSTEM = {"image_size": 112}
 DATA = Path("data")
 
 
@@ -74,7 +62,7 @@ def fit(
         seeds: seeds; several folds or seeds make a group of runs.
         streams: ``faces``, ``speech`` or ``both``.
         joint: train all through the fusion with one optimizer, instead of each stream by itself.
-        epochs, batch_size, learning_rate, patience: for every stream; see `SETTINGS`.
+        epochs, batch_size, learning_rate, patience: for every stream; see `emotionnet.training.plan`.
         augment: ``none``, ``light`` or ``paper``, see `emotionnet.training.train.AUGMENTATIONS`.
         precision: ``float32``, ``mixed_bfloat16`` or ``mixed_float16``.
         learning: ``all`` labels from the start; or those of some actors, and after each epoch those
@@ -96,84 +84,59 @@ def fit(
         EmotionNetError: the corpus or the checkpoint cannot be used.
     """
     from emotionnet.clips.records import Records
+    from emotionnet.emotions import label_order
+    from emotionnet.evaluate import evaluate
     from emotionnet.inputs.protocols import number_of_folds, split_rows
-    from emotionnet.systems import get_system
+    from emotionnet.training import plan
     from emotionnet.training.uncertainty import Learning
 
     _check(streams=(streams, (*STREAMS, "both")), precision=(precision, PRECISIONS))
+    if augment:
+        _check(augment=(augment, AUGMENT))
     labels_when = Learning(learning, start_fraction, per_epoch)
     if records is None:
-        corpus = corpus or "demo"
-        records = prepare_corpus(corpus, root, workers, corpus_options or {})
+        records = prepare_corpus(corpus or "demo", root, workers, corpus_options or {})
     elif corpus or root:
         raise UsageError("give either --records, or --corpus with --root, not both")
     records = Records.open(records)
-    corpus = records.rows[0].corpus
+    rows, corpus = records.rows, records.rows[0].corpus
     demo = corpus == "demo"
     protocol = protocol or ("holdout" if demo else "actor_folds")
-    augment = augment or ("light" if demo else "paper")
-    _check(augment=(augment, AUGMENT))
     if folds == "all":
-        folds = range(1, number_of_folds(records.rows, protocol) + 1)
-    pairs = [(fold, seed) for seed in seeds for fold in folds]
-
-    wanted = list(STREAMS) if streams == "both" else [streams]
-    wanted = [s for s in wanted if streams != "both" or _any_has(records.rows, s)]
-    overrides = {
-        "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "patience": patience,
-    }  # fmt: skip
-    overrides = {key: value for key, value in overrides.items() if value is not None}
-    # A system may bring settings of its own.
-    which, general = ("DEMO_SETTINGS", DEMO_SETTINGS) if demo else ("SETTINGS", SETTINGS)
-    own = get_system(system)
-    settings = {
-        stream: {**each, **overrides}
-        for stream, each in {**general, **getattr(own, which, {})}.items()
+        folds = range(1, number_of_folds(rows, protocol) + 1)
+    trained = plan.streams_of(streams, rows)
+    common = {
+        "system": system,
+        "system_config": plan.system_config(system, corpus, rows, trained, system_config or {}),
+        "labels": list(label_order(row.emotion for row in rows)),
+        "corpus": corpus,
+        "label_kind": rows[0].label_kind,
+        "records": str(Path(records.folder).resolve()),
+        "manifest_hash": records.manifest_hash,
+        "protocol": protocol,
+        "streams": trained,
+        "joint": joint,
+        "settings": plan.stream_settings(
+            system,
+            corpus,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            patience=patience,
+        ),
+        "augment": augment or ("light" if demo else "paper"),
+        "precision": precision,
+        "learning": dataclasses.asdict(labels_when),
     }
-    system_config = {
-        "samples": window_samples(records.rows),
-        "batch_norm_momentum": 0.9,  # 0.99 lags behind in trainings of a few hundred steps
-        **(DEMO_SYSTEM if demo else {}),
-        **getattr(own, "CORPUS_CONFIG", {}).get(corpus, {}),
-        **(system_config or {}),
-        "streams": tuple(wanted),
-    }
-    name = name or _free_name(
-        Path(out), _default_name(system, corpus, protocol, streams, learning), resume
-    )
+    splits = [split_rows(rows, protocol, fold, seed) for seed in seeds for fold in folds]
+    if not name:
+        name = _default_name(system, corpus, protocol, streams, learning)
+        name = name if resume else _free_name(Path(out), name)
     top = Path(out) / name
-
-    from emotionnet.emotions import label_order
-
-    for fold, seed in pairs:
-        split = split_rows(records.rows, protocol=protocol, fold=fold, seed=seed)
-        config = {
-            "system": system,
-            "system_config": _full_config(system, system_config),
-            "labels": list(label_order(row.emotion for row in records.rows)),
-            "corpus": corpus,
-            "label_kind": records.rows[0].label_kind,
-            "records": str(Path(records.folder).resolve()),
-            "manifest_hash": records.manifest_hash,
-            "protocol": protocol,
-            "protocol_description": split.description,
-            "split_warning": split.warning,
-            "leaky": split.leaky,
-            "fold": fold,
-            "folds": split.folds,
-            "seed": seed,
-            "streams": wanted,
-            "joint": joint,
-            "settings": settings,
-            "augment": augment,
-            "precision": precision,
-            "learning": dataclasses.asdict(labels_when),
-        }
-        folder = top if len(pairs) == 1 else top / f"fold_{fold}_seed_{seed}"
-        _train_one(folder, config, split, records, resume)
-    if len(pairs) > 1:
-        from emotionnet.evaluate import evaluate
-
+    for split in splits:
+        folder = top if len(splits) == 1 else top / f"fold_{split.fold}_seed_{split.seed}"
+        _train_one(folder, {**common, **_about(split)}, split, records, resume)
+    if len(splits) > 1:
         evaluate(top)
     return top
 
@@ -181,21 +144,34 @@ def fit(
 def prepare_corpus(
     corpus: str, root: str | os.PathLike | None, workers: int | None, options: dict
 ) -> Path:
-    """Prepares a corpus into ``data/<corpus>/records``, unless that is done already."""
+    """Prepares a corpus into ``data/<corpus>/records``, unless that is done already.
+
+    Args:
+        corpus: its name.
+        root: its folder; the demo's is made.
+        workers: processes.
+        options: of the corpus; other options get other records, ``data/ravdess-song/records``.
+    """
     from emotionnet.prepare import prepare
 
     if corpus != "demo" and root is None:
         raise UsageError(f"--corpus {corpus} needs --root: the folder that holds its files")
-    home = DATA / corpus
+    home = DATA / "-".join([corpus, *map(str, options.values())])
     out = home / "records"
     prepare(corpus, Path(root) if root else home / "clips", out, workers=workers, **options)
     return out
 
 
-def window_samples(rows: Sequence) -> int:
-    """Samples of sound that hold the longest clip, in half seconds at 16 kHz, at most 6 s."""
-    longest = max((row.samples for row in rows), default=0)
-    return 8000 * min(12, max(2, math.ceil(longest / 8000)))
+def _about(split) -> dict:
+    """What a run's config says of its split."""
+    return {
+        "protocol_description": split.description,
+        "split_warning": split.warning,
+        "leaky": split.leaky,
+        "fold": split.fold,
+        "folds": split.folds,
+        "seed": split.seed,
+    }
 
 
 def _train_one(folder: Path, config: dict, split, records, resume: bool) -> None:
@@ -237,26 +213,13 @@ def _announce(run, split) -> None:
         print(f"warning    {split.warning}")
 
 
-def _full_config(system: str, overrides: dict) -> dict:
-    from emotionnet.systems import make_config
-
-    full = dataclasses.asdict(make_config(system, **overrides))
-    return {key: list(v) if isinstance(v, tuple) else v for key, v in full.items()}
-
-
-def _any_has(rows: Sequence, stream: str) -> bool:
-    return any(row.faces_found > 0 if stream == "faces" else row.samples > 0 for row in rows)
-
-
 def _default_name(*parts: str) -> str:
     if parts == ("ghost_fan", "demo", "holdout", "both", "all"):
         return "demo"
     return "-".join(part for part in parts if part not in ("both", "all"))
 
 
-def _free_name(out: Path, name: str, resume: bool) -> str:
-    if resume:
-        return name
+def _free_name(out: Path, name: str) -> str:
     free, number = name, 1
     while (out / free).exists():
         number += 1

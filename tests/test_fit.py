@@ -13,7 +13,8 @@ from tiny_run import SYSTEM_CONFIG, make_clip, write_records
 
 from emotionnet.errors import UsageError
 from emotionnet.files import read_csv
-from emotionnet.fit import fit, main, window_samples
+from emotionnet.fit import fit, main
+from emotionnet.training.plan import window_samples
 
 EMOTIONS = ("neutral", "happy", "sad")
 

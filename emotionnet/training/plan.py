@@ -1,0 +1,84 @@
+"""What a training does unless the command says otherwise: settings a stream, and the system's config."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+#: How each stream is trained (no paper gives these: ours). A system may bring ``SETTINGS`` of its own.
+SETTINGS = {
+    "faces": {"epochs": 40, "batch_size": 8, "learning_rate": 1e-3, "patience": 10},
+    "speech": {"epochs": 100, "batch_size": 32, "learning_rate": 1e-3, "patience": 30},
+}
+#: The demo is the same system on smaller pictures and for fewer epochs: minutes on two cores.
+DEMO_SETTINGS = {
+    "faces": {"epochs": 12, "batch_size": 8, "learning_rate": 2e-3, "patience": 0},
+    "speech": {"epochs": 30, "batch_size": 16, "learning_rate": 1e-3, "patience": 0},
+}
+DEMO_SYSTEM = {"image_size": 112}
+#: Sound given to a model is at most this long.
+LONGEST_S = 6.0
+
+
+def stream_settings(system: str, corpus: str, **overrides: Any) -> dict[str, dict[str, Any]]:
+    """Settings of each stream, as `emotionnet.training.loop.Settings` takes them.
+
+    Args:
+        system: name of the system.
+        corpus: the demo is trained for minutes, others until they are done.
+        overrides: for every stream; None leaves the default.
+    """
+    from emotionnet.systems import get_system
+
+    which, general = (
+        ("DEMO_SETTINGS", DEMO_SETTINGS) if corpus == "demo" else ("SETTINGS", SETTINGS)
+    )
+    overrides = {key: value for key, value in overrides.items() if value is not None}
+    own = getattr(get_system(system), which, {})
+    return {stream: {**each, **overrides} for stream, each in {**general, **own}.items()}
+
+
+def system_config(
+    system: str, corpus: str, rows: Sequence, streams: Sequence[str], overrides: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Every field of a system's ``Config`` as plain data, fitted to the clips.
+
+    Args:
+        system: name of the system.
+        corpus: of the rows; the demo uses smaller pictures, and a system may name fields for others.
+        rows: record rows; the longest decides how much sound the model takes.
+        streams: streams that are trained.
+        overrides: what the user wants.
+
+    Raises:
+        UsageError: a field that the system does not have.
+    """
+    from emotionnet.systems import get_system, make_config
+
+    fields = {
+        "samples": window_samples(rows),
+        "batch_norm_momentum": 0.9,  # 0.99 lags behind in trainings of a few hundred steps
+        **(DEMO_SYSTEM if corpus == "demo" else {}),
+        **getattr(get_system(system), "CORPUS_CONFIG", {}).get(corpus, {}),
+        **overrides,
+        "streams": tuple(streams),
+    }
+    full = dataclasses.asdict(make_config(system, **fields))
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in full.items()}
+
+
+def window_samples(rows: Sequence) -> int:
+    """Samples of sound that hold the longest clip, in half seconds at 16 kHz, 1 s to `LONGEST_S`."""
+    longest = max((row.samples for row in rows), default=0)
+    return 8000 * min(round(2 * LONGEST_S), max(2, math.ceil(longest / 8000)))
+
+
+def streams_of(asked: str, rows: Sequence) -> list[str]:
+    """The streams to train: the one that was asked for; of ``both``, those that any clip has."""
+    if asked != "both":
+        return [asked]
+    has = {
+        "faces": any(row.faces_found > 0 for row in rows),
+        "speech": any(row.samples > 0 for row in rows),
+    }
+    return [stream for stream, any_clip in has.items() if any_clip]
