@@ -1,0 +1,185 @@
+"""Does asking for the most uncertain clips help? Accuracy against labels used, by scheme.
+
+    python benchmarks/uncertainty.py --records RECORDS --out FOLDER --streams speech --folds 1,2,3
+    python benchmarks/uncertainty.py --records RECORDS --out FOLDER --system segments
+
+Trains the same system with ``uncertainty``, ``random`` and ``all``, three times: seed ``i`` on the
+``i``-th fold of ``--folds`` (one fold: all three seeds on it). All schemes of a seed start from the
+same weights, and the first two from the same start set; after each epoch both know as many labels.
+Writes ``curves.csv``, ``curves.png`` and ``summary.md``. Can be stopped: it goes on where it was.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+
+SCHEMES = ("uncertainty", "random", "all")
+#: Epochs over which the curves are averaged: one epoch's accuracy jumps about.
+SMOOTH = 5
+
+
+def train(args: argparse.Namespace, scheme: str, number: int) -> Path:
+    """One run; finished ones are left alone."""
+    import keras
+
+    from emotionnet.fit import fit
+
+    keras.backend.clear_session()
+    return fit(
+        records=args.records,
+        system=args.system,
+        streams=args.streams,
+        folds=[args.folds[number % len(args.folds)]],
+        seeds=[number],
+        epochs=args.epochs,
+        patience=0,
+        augment=args.augment,
+        learning=scheme,
+        start_fraction=args.start_fraction,
+        per_epoch=args.per_epoch,
+        out=args.out / "runs",
+        name=f"{scheme}-{number}",
+        resume=True,
+    )
+
+
+def read_run(folder: Path) -> dict:
+    """Curve, test answers and times of a run."""
+    from emotionnet.evaluation.answers import Answers
+    from emotionnet.files import read_csv
+    from emotionnet.training.run import Run
+
+    run = Run.open(folder)
+    history = read_csv(folder / "history.csv")
+    answers = Answers.read(folder / "predictions.csv", run.labels)
+    targets = np.array([run.labels.index(clip.emotion) for clip in answers.clips])
+    return {
+        "labels": np.array([int(row["labels_used"]) for row in history]),
+        "accuracy": np.array([float(row["val_accuracy"]) for row in history]),
+        "train_s": sum(float(row["seconds"]) for row in history),
+        "pool_s": sum(float(row.get("pool_s") or 0) for row in history),
+        "right": answers.probabilities["fused"].argmax(axis=1) == targets,
+    }
+
+
+def smooth(values: np.ndarray) -> np.ndarray:
+    """Mean over the last `SMOOTH` values, fewer at the start."""
+    return np.array([values[max(0, i + 1 - SMOOTH) : i + 1].mean() for i in range(len(values))])
+
+
+def draw(runs: dict[str, list[dict]], title: str, path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for scheme, colour in zip(SCHEMES, ("#b03a2e", "#2e6db0", "#6b6b6b")):
+        curves = 100 * np.array([smooth(run["accuracy"]) for run in runs[scheme]])
+        mean, sd = curves.mean(axis=0), curves.std(axis=0, ddof=1)
+        labels = np.mean([run["labels"] for run in runs[scheme]], axis=0)
+        if scheme == "all":  # every label from the first epoch on: a level, not a curve
+            axes.axhline(mean[-1], color=colour, linestyle="--", label="all labels, last epochs")
+            axes.axhspan(mean[-1] - sd[-1], mean[-1] + sd[-1], color=colour, alpha=0.1, lw=0)
+            continue
+        axes.plot(labels, mean, color=colour, label=scheme)
+        axes.fill_between(labels, mean - sd, mean + sd, color=colour, alpha=0.15, lw=0)
+    axes.set(xlabel="labels used", ylabel="accuracy on validation actors, %", title=title)
+    axes.legend(loc="lower right", frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=150)
+
+
+def summarise(runs: dict[str, list[dict]]) -> str:
+    """A Markdown table and the paired differences."""
+    from emotionnet.evaluation.intervals import mean_and_sd, wilson
+
+    lines = [
+        "| scheme | labels at the end | test accuracy, mean ± sd | pooled, 95 % interval | "
+        "validation accuracy over all epochs, mean ± sd | training, s | pool, s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for scheme in SCHEMES:
+        mine = runs[scheme]
+        test, test_sd = mean_and_sd([run["right"].mean() for run in mine])
+        area, area_sd = mean_and_sd([run["accuracy"].mean() for run in mine])
+        pooled = np.concatenate([run["right"] for run in mine])
+        low, high = wilson(pooled.mean(), len(pooled))
+        lines.append(
+            f"| {scheme} | {np.mean([run['labels'][-1] for run in mine]):.0f} "
+            f"| {100 * test:.1f} ± {100 * test_sd:.1f} "
+            f"| {100 * pooled.mean():.1f} ({100 * low:.1f} to {100 * high:.1f}), n = {len(pooled)} "
+            f"| {100 * area:.1f} ± {100 * area_sd:.1f} "
+            f"| {np.mean([run['train_s'] for run in mine]):.0f} "
+            f"| {np.mean([run['pool_s'] for run in mine]):.1f} |"
+        )
+    for other in ("random", "all"):
+        pairs = list(zip(runs["uncertainty"], runs[other]))
+        test = [100 * (a["right"].mean() - b["right"].mean()) for a, b in pairs]
+        area = [100 * (a["accuracy"].mean() - b["accuracy"].mean()) for a, b in pairs]
+        low, high = bootstrap([a["right"].astype(float) - b["right"] for a, b in pairs])
+        lines += [
+            "",
+            f"uncertainty less {other}, points: test {', '.join(f'{d:+.1f}' for d in test)} "
+            f"(95 % interval of the mean over clips {low:+.1f} to {high:+.1f}); validation over all "
+            f"epochs {', '.join(f'{d:+.1f}' for d in area)}",
+        ]
+    return "\n".join(lines)
+
+
+def bootstrap(differences: list[np.ndarray], draws: int = 10_000) -> tuple[float, float]:
+    """95 % interval in points of the mean difference, clips drawn anew within each run."""
+    rng = np.random.default_rng(0)
+    means = np.mean(
+        [d[rng.integers(0, len(d), (draws, len(d)))].mean(axis=1) for d in differences], axis=0
+    )
+    low, high = np.percentile(100 * means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("--records", required=True)
+    p.add_argument("--out", required=True, type=Path)
+    p.add_argument("--system", default="ghost_fan")
+    p.add_argument("--streams", default="both")
+    p.add_argument("--folds", default="1", help="of the corpus' default protocol")
+    p.add_argument("--seeds", type=int, default=3)
+    p.add_argument("--epochs", type=int, default=40)
+    p.add_argument("--augment", default="none")
+    p.add_argument("--start-fraction", default="1/3")
+    p.add_argument("--per-epoch", type=int, default=12)
+    return p
+
+
+def main() -> int:
+    from emotionnet.clips.records import Records
+    from emotionnet.files import write_csv, write_text
+
+    args = parser().parse_args()
+    args.folds = [int(fold) for fold in args.folds.split(",")]
+    runs = {scheme: [] for scheme in SCHEMES}
+    for number in range(args.seeds):
+        for scheme in SCHEMES:
+            runs[scheme].append(read_run(train(args, scheme, number)))
+    rows = [
+        {"scheme": scheme, "seed": seed, "epoch": epoch + 1, "labels": labels, "accuracy": accuracy}
+        for scheme in SCHEMES
+        for seed, run in enumerate(runs[scheme])
+        for epoch, (labels, accuracy) in enumerate(zip(run["labels"], run["accuracy"]))
+    ]
+    write_csv(args.out / "curves.csv", rows, list(rows[0]))
+    corpus = Records.open(args.records).rows[0].corpus
+    what = "speech" if args.streams == "speech" else "faces and speech"
+    draw(runs, f"{corpus}, {what}, {args.system}, {args.seeds} seeds", args.out / "curves.png")
+    summary = summarise(runs)
+    write_text(args.out / "summary.md", summary + "\n")
+    print(summary)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
