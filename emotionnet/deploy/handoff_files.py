@@ -1,0 +1,126 @@
+"""The Android part of a bundle: Kotlin source and a guide, filled in from ``contract.json``."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from emotionnet.errors import EmotionNetError
+from emotionnet.files import write_text
+
+#: What an app depends on; both LiteRT APIs are in it from 2.1.0 (CompiledModel alone in 2.0).
+LITERT_ANDROID = "2.1.5"
+MINIMUM_SDK = 23
+PACKAGE = "emotionnet"
+_FILES = ("EmotionInputs.kt", "EmotionClassifier.kt", "ANDROID.md")
+_LIVE = ("encode_face", "encode_speech", "fuse")
+#: The smallest file that keeps the answers is the one for a phone.
+_BEST = ("int8", "dynamic", "float16", "float32")
+
+
+def write_android_files(out_dir: str | os.PathLike, contract: Mapping[str, Any]) -> list[Path]:
+    """Writes ``EmotionInputs.kt``, ``EmotionClassifier.kt`` and ``ANDROID.md``.
+
+    Args:
+        out_dir: the bundle's folder.
+        contract: as `emotionnet.deploy.contract.make_contract` gives it. Without the entry points
+            ``encode_face``, ``encode_speech`` and ``fuse`` the live part is left out.
+
+    Returns:
+        The files written.
+
+    Raises:
+        EmotionNetError: the contract asks for something that the Kotlin source does not do.
+    """
+    values = _values(contract)
+    live = all(name in contract["signatures"] for name in _LIVE)
+    written = []
+    for name in _FILES:
+        template = resources.files("emotionnet.deploy").joinpath("templates", name)
+        path = Path(out_dir) / name
+        write_text(path, _fill(template.read_text(encoding="utf-8"), values, live))
+        written.append(path)
+    return written
+
+
+def _fill(template: str, values: Mapping[str, str], live: bool) -> str:
+    """Puts the values in; keeps or drops what stands between ``{{live}}`` and ``{{end}}`` lines."""
+    block = re.compile(r"^[^\n]*\{\{live\}\}[^\n]*\n(.*?)^[^\n]*\{\{end\}\}[^\n]*\n", re.S | re.M)
+    text = block.sub(r"\1" if live else "", template)
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], text)
+
+
+def _values(contract: Mapping[str, Any]) -> dict[str, str]:
+    signatures, crop, sound = contract["signatures"], contract["crop"], contract["sound"]
+    if crop["upright"]:
+        raise EmotionNetError("the Kotlin crop does not turn pictures: crop with upright=False.")
+    outputs = {name: _outputs(signature) for name, signature in signatures.items()}
+    faces = contract["faces"]
+    file = _model_file(contract["files"])
+    labels = contract["labels"]
+    return {
+        "package": PACKAGE,
+        "name": _kotlin_string(contract["name"]),
+        "title": contract["name"],
+        "model_file": _kotlin_string(file["file"]),
+        "file": file["file"],
+        "megabytes": f"{file['bytes'] / 1e6:.2f}",
+        "labels": ", ".join(_kotlin_string(label) for label in labels),
+        "label_rows": "\n".join(f"| {i} | {label} |" for i, label in enumerate(labels)),
+        "frames": str(faces["frames"]),
+        "face_size": str(faces["size"]),
+        "sample_rate_hz": str(sound["sample_rate_hz"]),
+        "samples": str(sound["samples"]),
+        "window_s": f"{sound['window_s']:g}",
+        "frame_ms": f"{1000 * sound['window_s'] / faces['frames']:.0f}",
+        "crop_side": repr(float(crop["side"])),
+        "crop_drop": repr(float(crop["drop"])),
+        "crop_mouth_weight": repr(float(crop["mouth_weight"])),
+        "embedding": str(outputs.get("encode_face", {}).get("embedding", 0)),
+        "outputs": "\n".join(
+            f"    {_kotlin_string(name)} to mapOf("
+            + ", ".join(f"{_kotlin_string(key)} to {size}" for key, size in sizes.items())
+            + "),"
+            for name, sizes in outputs.items()
+        ),
+        "corpus": str(contract["provenance"].get("corpus", "unknown")),
+        "litert": LITERT_ANDROID,
+        "minimum_sdk": str(MINIMUM_SDK),
+        "minimum_runtime": str(contract["minimum_runtime"] or "unknown"),
+    }
+
+
+def _outputs(signature: Mapping[str, Any]) -> dict[str, int]:
+    """Output name to number of values; checks that the tensors are of the types written in Kotlin."""
+    types = {"faces": "uint8", "face": "uint8", "waveform_samples": "int32"}
+    for tensor in (*signature["inputs"], *signature["outputs"]):
+        expected = types.get(tensor["name"], "float32")
+        if tensor["dtype"] != expected:
+            raise EmotionNetError(
+                f"{tensor['name']} is {tensor['dtype']} in this model; the Kotlin source is "
+                f"written for {expected}."
+            )
+    sizes = {}
+    for tensor in signature["outputs"]:
+        sizes[tensor["name"]] = 1
+        for dimension in tensor["shape"]:
+            sizes[tensor["name"]] *= dimension
+    return sizes
+
+
+def _model_file(files: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    for precision in _BEST:
+        if precision in files:
+            return files[precision]
+    for file in files.values():
+        if str(file["file"]).endswith(".tflite"):
+            return file
+    raise EmotionNetError("the contract names no .tflite file, which an Android app needs.")
+
+
+def _kotlin_string(text: str) -> str:
+    # JSON's escapes are Kotlin's; only $ means something more.
+    return json.dumps(text).replace("$", "\\$")

@@ -1,0 +1,286 @@
+"""The hand-off's Kotlin: compiled against stubs of LiteRT, and run on vectors made by Python."""
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from emotionnet.clips.crop import CROP_CONFIG, crop_box, crop_face
+from emotionnet.deploy.contract import crop_rule
+from emotionnet.deploy.handoff_files import write_android_files
+from emotionnet.errors import EmotionNetError
+
+KOTLIN = Path(__file__).parent.parent / "kotlin"
+LABELS = ["neutral", "happy", 'my "own" $class', "überrascht"]
+FRAMES, SIZE, SAMPLES, WIDTH = 3, 16, 4000, 4
+
+
+def tensors(**shapes):
+    types = {"faces": "uint8", "face": "uint8", "waveform_samples": "int32"}
+    return [
+        {"name": name, "shape": list(shape), "dtype": types.get(name, "float32")}
+        for name, shape in shapes.items()
+    ]
+
+
+def contract(live=True):
+    """The fields of contract.json that the Android files are made of."""
+    answers = tensors(probabilities=(1, 4), face_probabilities=(1, 4), speech_probabilities=(1, 4))
+    sound = {"waveform": (1, SAMPLES), "waveform_samples": (1,)}
+    clip = {"faces": (1, FRAMES, SIZE, SIZE, 3), "frame_mask": (1, FRAMES), **sound}
+    signatures = {"classify": {"inputs": tensors(**clip), "outputs": answers}}
+    if live:
+        fused = {"embeddings": (1, FRAMES, WIDTH), "frame_mask": (1, FRAMES),
+                 "speech_logits": (1, 4), "waveform_samples": (1,)}  # fmt: skip
+        signatures |= {
+            "encode_face": {"inputs": tensors(face=(1, SIZE, SIZE, 3)),
+                            "outputs": tensors(embedding=(1, WIDTH))},
+            "encode_speech": {"inputs": tensors(**sound),
+                              "outputs": tensors(speech_logits=(1, 4))},
+            "fuse": {"inputs": tensors(**fused), "outputs": answers},
+        }  # fmt: skip
+    return {
+        "name": "test run",
+        "labels": LABELS,
+        "files": {"float32": {"file": "model_float32.tflite", "bytes": 4_000_000},
+                  "int8": {"file": "model_int8.tflite", "bytes": 1_234_567}},
+        "signatures": signatures,
+        "faces": {"frames": FRAMES, "size": SIZE},
+        "sound": {"sample_rate_hz": 16000, "samples": SAMPLES, "window_s": 0.25},
+        "crop": crop_rule(SIZE),
+        "provenance": {"corpus": "demo"},
+        "minimum_runtime": "2.3.0",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_files_are_filled_in(tmp_path, live):
+    written = write_android_files(tmp_path, contract(live))
+    names = ["ANDROID.md", "EmotionClassifier.kt", "EmotionInputs.kt"]
+    assert sorted(path.name for path in written) == names
+    for path in written:
+        text = path.read_text(encoding="utf-8")
+        assert "{{" not in text
+        assert "}}" not in text
+        assert ("encode_face" in text or "addFrame" in text or "EMBEDDING" in text) == live
+    guide = (tmp_path / "ANDROID.md").read_text(encoding="utf-8")
+    for word in ("model_int8.tflite", "1.23 MB", "minSdk", "litert:2.", "überrascht", "16000"):
+        assert word in guide
+
+
+def test_what_the_source_cannot_do_is_refused(tmp_path):
+    wrong = contract()
+    wrong["signatures"]["encode_face"]["outputs"][0]["dtype"] = "int8"
+    with pytest.raises(EmotionNetError, match="embedding is int8"):
+        write_android_files(tmp_path, wrong)
+    turned = contract() | {"crop": {**CROP_CONFIG, "upright": True}}
+    with pytest.raises(EmotionNetError, match="upright"):
+        write_android_files(tmp_path, turned)
+    onnx = contract() | {"files": {"onnx": {"file": "model.onnx", "bytes": 1}}}
+    with pytest.raises(EmotionNetError, match="tflite"):
+        write_android_files(tmp_path, onnx)
+    assert not list(tmp_path.iterdir())
+
+
+def compiler():
+    found = os.environ.get("EMOTIONNET_KOTLINC") or shutil.which("kotlinc")
+    if not found:
+        pytest.skip("no Kotlin compiler: `npm install kotlin-compiler` and set EMOTIONNET_KOTLINC "
+                    "to its bin/kotlinc, or put kotlinc on the PATH")  # fmt: skip
+    if not shutil.which("java"):
+        pytest.skip("no Java: install a JDK 17")
+    return found
+
+
+def compiled(folder, sources):
+    jar = folder / "test.jar"
+    command = ["bash", compiler(), "-nowarn", "-include-runtime", "-d", jar, *sources]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return jar
+
+
+@pytest.fixture(scope="module")
+def jvm(tmp_path_factory):
+    """A function from commands to answers of tests/kotlin/Main.kt."""
+    compiler()
+    folder = tmp_path_factory.mktemp("kotlin")
+    sources = [path for path in write_android_files(folder, contract()) if path.suffix == ".kt"]
+    # The variant without live use is compiled along, in a package of its own.
+    for path in write_android_files(folder / "clips", contract(live=False)):
+        if path.suffix == ".kt":
+            text = path.read_text(encoding="utf-8")
+            path.write_text(text.replace("package emotionnet", "package clips"), encoding="utf-8")
+            sources.append(path)
+    jar = compiled(folder, [*sources, *(KOTLIN / "stubs").glob("*.kt"), KOTLIN / "Main.kt"])
+
+    def ask(*commands):
+        done = subprocess.run(
+            ["java", "-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8", "-cp", jar, "MainKt"],
+            input="\n".join(commands) + "\n", capture_output=True, text=True, encoding="utf-8",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        answers = done.stdout.splitlines()
+        assert len(answers) == len(commands)
+        return answers
+
+    return ask
+
+
+@pytest.mark.slow
+def test_labels_arrive_as_they_are(jvm):
+    assert jvm("contract") == ["|".join(["test run", "model_int8.tflite", *LABELS])]
+
+
+@pytest.mark.slow
+def test_square_is_that_of_the_crop_function(jvm):
+    random = np.random.default_rng(0)
+    faces = [random.normal(0, 60, (5, 2)) + random.uniform(0, 1500, 2) for _ in range(300)]
+    # Halves and degenerate faces: everything in one point; eyes level; mouth on the eyes.
+    faces += [np.full((5, 2), 7.5), np.array([[10, 10], [12.5, 10], [0, 0], [10, 12], [12.5, 12]])]
+    faces += [np.array([[0, 0], [n, 0], [0, 0], [0, n], [n, n]]) / 2.0 for n in range(1, 40)]
+    commands, expected = [], []
+    for face in faces:
+        commands.append("square " + " ".join(repr(float(x)) for x in face[[0, 1, 3, 4]].ravel()))
+        x, y, side = crop_box(face)
+        side = max(2, round(side))
+        expected.append(f"{round(x - (side - 1) / 2)} {round(y - (side - 1) / 2)} {side}")
+    assert jvm(*commands) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", [3, 11, 16, 17, 24, 40, 64, 97])
+def test_crop_is_that_of_the_crop_function(jvm, tmp_path, side):
+    random = np.random.default_rng(side)
+    picture = random.integers(0, 256, (48, 64, 3)).astype(np.uint8)
+    picture = cv2.GaussianBlur(picture, (0, 0), 1.0)
+    picture.tofile(tmp_path / "picture.rgb")
+    # Level eyes at distance side / 3 with the mouth so close that the eyes set the scale.
+    places = list(itertools.product((-5.0, 20.0, 60.0), (4.0, 30.0)))
+    commands, expected = [], []
+    for number, (x, y) in enumerate(places):
+        points = np.array([[x, y], [x + side / 3, y], [0, 0], [x, y + 1], [x + side / 3, y + 1]])
+        expected.append(crop_face(picture, points, size=SIZE))
+        cx, cy, exact = crop_box(points)
+        assert round(exact) == side
+        left, top = round(cx - (side - 1) / 2), round(cy - (side - 1) / 2)
+        commands.append(f"crop {tmp_path}/picture.rgb 64 48 {left} {top} {side} {SIZE} "
+                        f"{tmp_path}/{number}.rgb")  # fmt: skip
+    jvm(*commands)
+    for number, theirs in enumerate(expected):
+        ours = np.fromfile(tmp_path / f"{number}.rgb", np.uint8).reshape(theirs.shape)
+        # OpenCV calculates in fixed point: half-way values may fall on either side.
+        assert np.abs(ours.astype(int) - theirs).max() <= 1
+        assert np.mean(ours != theirs) < 0.25
+
+
+@pytest.mark.slow
+def test_picked_frames_are_those_of_the_view(jvm):
+    from emotionnet.inputs.views import View
+
+    jpegs = [cv2.imencode(".jpg", np.full((8, 8, 3), 4 * i, np.uint8))[1].tobytes()
+             for i in range(60)]  # fmt: skip
+    random = np.random.default_rng(1)
+    commands, expected = [], []
+    for frames, n in itertools.product((1, 3, 15), (1, 2, 7, 31, 60)):
+        for jitter, kept in ((0.0, 1.0), (0.012, 0.7), (0.0, 0.3)):
+            times = np.arange(n) / 12 + random.uniform(0, jitter, n)
+            has = random.random(n) < kept
+            parsed = {
+                "jpegs": np.array([jpegs[i] if has[i] else b"" for i in range(n)], object),
+                "times_s": times.astype(np.float32),
+                "waveform": np.zeros(16000 * 4, np.float32),
+            }
+            viewed = View(frames=frames, image_size=8, samples=16000 * 6)(parsed)
+            levels = np.asarray(viewed["faces"]).mean(axis=(1, 2, 3))
+            mask = np.asarray(viewed["frame_mask"])
+            expected.append(" ".join(str(round(v / 4) if m else -1) for v, m in zip(levels, mask)))
+            end = max(4.0, float(times[-1] + (times[-1] - times[0]) / max(1, n - 1)))
+            marks = [f"{float(np.float32(t))!r}{'' if h else '-'}" for t, h in zip(times, has)]
+            commands.append(f"pick {frames} 0.0 {end!r} " + " ".join(marks))
+    assert any("-1" in line for line in expected)
+    assert jvm(*commands) == expected
+
+
+@pytest.mark.slow
+def test_ring_of_faces_keeps_the_last_and_masks_the_rest(jvm):
+    full = " ".join(f"{i / 10:.1f}:{i}" for i in range(20))
+    some = " ".join(f"{i / 10:.1f}:{i if i < 4 else '-'}" for i in range(10))
+    answers = jvm(
+        f"faces 30 2 1.0 2.0 {full}",  # window 1.0 to 2.0: segments 1.0-1.5 and 1.5-2.0
+        f"faces 6 2 1.0 2.0 {full}",  # the ring holds 1.4 to 1.9 only
+        f"faces 30 2 1.0 1.0 {some}",  # no face in the second half
+        f"faces 30 2 1.0 9.0 {some}",  # long ago
+    )
+    assert answers == [
+        "2 1.0 1.0 12.0 -12.0 17.0 -17.0",
+        "2 1.0 1.0 15.0 -15.0 18.0 -18.0",
+        "1 1.0 0.0 2.0 -2.0 0.0 0.0",
+        "0 0.0 0.0 0.0 0.0 0.0 0.0",
+    ]
+
+
+@pytest.mark.slow
+def test_ring_of_sound_is_in_order_with_zeros_after_its_end(jvm):
+    answers = jvm(
+        "sound 4 32767,-32768",
+        "sound 4 1,2,3 4,5,6",
+        "sound 3 1,2,3,4,5,6,7",
+    )
+    unit = np.float32(1 / 32768)
+    expected = [[2, 32767 / 32768, -1.0, 0, 0], [4, *(unit * np.arange(3, 7))],
+                [3, *(unit * np.arange(5, 8))]]  # fmt: skip
+    for answer, values in zip(answers, expected):
+        np.testing.assert_allclose([float(x) for x in answer.split()], values, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_both_runtimes_agree_and_make_their_buffers_once(jvm):
+    answers = dict(zip(
+        ("compiled 1", "compiled 4", "file 4", "interpreter 4"),
+        jvm(*(f"classify {case}" for case in
+              ("compiled 1", "compiled 4", "file 4", "interpreter 4"))),
+    ))  # fmt: skip
+    # 4 inputs and 3 outputs, however often it is called; all of them and the model are closed.
+    assert answers["compiled 1"].startswith("buffers 7 closed 8 ")
+    assert answers["compiled 4"].startswith("buffers 7 closed 8 ")
+    assert answers["file 4"] == answers["compiled 4"]
+    assert answers["interpreter 4"].startswith("buffers 0 closed 1 ")
+    same = answers["compiled 4"].split(" label ")[1]
+    assert answers["interpreter 4"].split(" label ")[1] == same
+    assert answers["compiled 1"].split(" label ")[1] != same
+    label = same.split(" ranked ")[0]
+    values = [float(x) for x in same.split(" values ")[1].split()]
+    assert label == LABELS[int(np.argmax(values))]
+    assert f"ranked {label} values" in same
+
+
+@pytest.mark.slow
+def test_live_use_encodes_each_face_once(jvm):
+    compiled_answer, interpreter_answer = jvm("live compiled 12", "live interpreter 12")
+    # Frames 0, 3, 6, 9 have no face. Buffers: encode_face 2, encode_speech 3, fuse 7.
+    assert compiled_answer.startswith("encoded 8 buffers 12 closed 13 ")
+    assert compiled_answer.split(" label ")[1] == interpreter_answer.split(" label ")[1]
+
+
+def test_contract_of_an_export_has_all_that_is_needed():
+    """The fields read here are those that `make_contract` writes."""
+    from emotionnet.deploy.contract import make_contract
+
+    made = make_contract(
+        name="a", labels=LABELS, system="ghost_fan",
+        system_config={"frames": FRAMES, "image_size": SIZE, "samples": SAMPLES},
+        front_end=None, files={}, signatures={}, tolerances={}, provenance={"corpus": "demo"},
+        versions={}, minimum_runtime="",
+    )  # fmt: skip
+    ours = contract()
+    assert set(ours) <= set(made)
+    for part in ("faces", "sound", "crop"):
+        assert set(ours[part]) <= set(made[part])
+    assert json.loads(json.dumps(ours)) == ours
