@@ -90,12 +90,13 @@ def _config(corpus: str, root: Path, options: dict[str, object]) -> dict[str, An
     from emotionnet.clips.crop import CROP_CONFIG
     from emotionnet.clips.decode import MAX_RATE, SAMPLE_RATE
     from emotionnet.clips.records import SCHEMA_VERSION
+    from emotionnet.corpora import corpus_options
 
     return {
         "schema": SCHEMA_VERSION,
         "corpus": corpus,
         "root": str(root.resolve()),
-        "options": dict(options),
+        "options": {**corpus_options(corpus), **options},
         "crop": CROP_CONFIG,
         "jpeg_quality": JPEG_QUALITY,
         "max_rate": MAX_RATE,
