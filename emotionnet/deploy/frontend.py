@@ -6,26 +6,27 @@ import numpy as np
 from keras import ops
 
 from emotionnet.layers.audio import MFCC, LogMelSpectrogram
-from emotionnet.layers.dft import MelDFT
 from emotionnet.layers.mel import hann_window, mel_matrix
 
 #: Mel filters that share a span of frequencies. Fewer make smaller matrices, and more of them.
 _FILTERS = 8
 
 
-class CompactMelDFT(MelDFT):
-    """`MelDFT` with its first step left in factors: window, DFT over the rows, twiddle.
+class CompactMelDFT:
+    """`emotionnet.layers.dft.MelDFT` with its first step in factors: window, rows, twiddle.
 
     One matrix then serves all columns. The mel matrix is stored in narrow blocks: in the order in
     which the second step leaves the frequencies, neighbouring filters need neighbouring ones.
 
     Args:
-        window, hop_length, mel, power: as of `MelDFT`.
+        window, hop_length, mel, power: as of `emotionnet.layers.dft.MelDFT`.
     """
 
     def __init__(self, window: np.ndarray, hop_length: int, mel: np.ndarray, power: float = 2.0):
-        super().__init__(window, hop_length, mel, power)
-        del self._first, self._bands
+        self.n_fft, self.hop_length, self.power = len(window), hop_length, power
+        self.columns = max(d for d in range(1, math.isqrt(self.n_fft) + 1) if self.n_fft % d == 0)
+        self.rows = self.n_fft // self.columns
+        self.kept = self.rows // 2 + 1
         p, r = np.arange(self.kept), np.arange(self.rows)
         c = q = np.arange(self.columns)
         self._window = _constant(window.reshape(self.rows, self.columns).T[:, None, :])
@@ -51,9 +52,8 @@ class CompactMelDFT(MelDFT):
             self._blocks.append((int(begin), int(end), _constant(block[begin:end])))
 
     def __call__(self, signal):
-        """(batch, (frames - 1) * hop_length + n_fft) samples to (batch, frames, n_mels)."""
+        """(batch, (frames - 1) * hop_length + n_fft) samples to (n_mels, batch * frames)."""
         x = self._columns(signal)
-        frames = x.shape[2] or ops.shape(x)[2]
         x = ops.reshape(x, (self.columns, -1, self.rows)) * self._window
         x = ops.reshape(x, (-1, self.rows))
         real, imag = (
@@ -72,8 +72,25 @@ class CompactMelDFT(MelDFT):
         power = ops.transpose(ops.reshape(power, (self.columns, -1, self.kept)), (1, 0, 2))
         power = ops.reshape(power, (-1, self.columns * self.kept))
         energies = [ops.matmul(power[:, begin:end], block) for begin, end, block in self._blocks]
-        energies = ops.concatenate(energies, axis=-1)
-        return ops.reshape(energies, (-1, frames, energies.shape[-1]))
+        return ops.transpose(ops.concatenate(energies, axis=-1))
+
+    def _columns(self, signal):
+        """Overlapping frames, dealt into columns: (columns, batch, frames, rows)."""
+        block = math.gcd(self.hop_length, self.n_fft)
+        step, blocks = self.hop_length // block, self.n_fft // block
+        length = signal.shape[1] or ops.shape(signal)[1]
+        if block % self.columns == 0 and blocks <= 64:
+            # Deal the signal once, then lay overlapping frames side by side from its blocks.
+            dealt = ops.reshape(signal, (-1, length // block, block // self.columns, self.columns))
+            dealt = ops.transpose(dealt, (3, 0, 1, 2))
+            ends = [j - blocks + 1 or None for j in range(blocks)]
+            return ops.concatenate(
+                [dealt[:, :, j : ends[j] : step] for j in range(blocks)], axis=-1
+            )
+        frames = (length - self.n_fft) // self.hop_length + 1
+        index = ops.expand_dims(ops.arange(frames) * self.hop_length, 1) + np.arange(self.n_fft)
+        x = ops.reshape(ops.take(signal, index, axis=1), (-1, frames, self.rows, self.columns))
+        return ops.transpose(x, (3, 0, 1, 2))
 
 
 class _Compact:
