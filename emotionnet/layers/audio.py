@@ -15,6 +15,8 @@ from emotionnet.layers.mel import dct_matrix, hann_window, mel_matrix
 
 #: Samples beyond this magnitude (or NaN) are broken, and count as silence. int16 values pass.
 _LOUDEST = 1e9
+#: Natural logarithms of powers to decibels.
+_DECIBELS = 10.0 / float(np.log(10.0))
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
@@ -114,6 +116,7 @@ class LogMelSpectrogram(keras.layers.Layer):
             *(self.sample_rate, self.n_fft, self.n_mels, self.fmin, self.fmax, self.htk, self.norm)
         )
         self._dft = MelDFT(window, self.hop_length, mel, self.power)
+        self._log_ref = float(np.log(max(self.amin, self.ref)))
         self.built = True
 
     def call(self, waveform, lengths=None):
@@ -127,28 +130,28 @@ class LogMelSpectrogram(keras.layers.Layer):
         half = self.n_fft // 2 if self.center else 0
         x = ops.pad(x, [[0, 0], [half, half]])[:, : (frames - 1) * self.hop_length + self.n_fft]
         decibels = self._decibels(self._dft(x))
-        mask = self._frame_mask(decibels, frames, lengths)
+        decibels = ops.reshape(decibels, (self.n_mels, -1, frames))
+        valid = self._valid(decibels, frames, lengths)
         if self.top_db is not None:
-            valid = ops.where(ops.expand_dims(mask, -1) > 0, decibels, self._floor_db())
-            loudest = ops.max(valid, axis=(1, 2), keepdims=True)
+            heard = ops.where(valid, decibels, self._decibels(0.0))
+            loudest = ops.max(heard, axis=(0, 2), keepdims=True)
             decibels = ops.maximum(decibels, loudest - self.top_db)
-        features = self._features(decibels)
-        return (features, mask) if self.return_mask else features
+        features = ops.transpose(self._features(decibels), (1, 2, 0))
+        return (features, ops.cast(valid, "float32")) if self.return_mask else features
+
+    def _before(self, lengths, samples):
+        """Whether a sample is one of the clip's, (batch, samples)."""
+        return ops.arange(samples, dtype="int32") < lengths
 
     def _before(self, lengths, samples):
         """Whether a sample is one of the clip's, (batch, samples)."""
         return ops.arange(samples, dtype="int32") < lengths
 
     def _decibels(self, power):
-        scale = 10.0 / np.log(10.0)
-        return scale * ops.log(ops.maximum(power, self.amin)) - scale * np.log(
-            max(self.amin, self.ref)
-        )
-
-    def _floor_db(self) -> float:
-        return 10.0 * float(np.log10(self.amin) - np.log10(max(self.amin, self.ref)))
+        return _DECIBELS * (ops.log(ops.maximum(power, self.amin)) - self._log_ref)
 
     def _features(self, decibels):
+        """(n_mels, batch, frames) to (width, batch, frames): frames last, as `MelDFT` has them."""
         return decibels
 
     def _frames(self, samples):
@@ -162,13 +165,12 @@ class LogMelSpectrogram(keras.layers.Layer):
             )
         return 1 + length // self.hop_length
 
-    def _frame_mask(self, features, frames, lengths):
-        """1 where a frame is one of the unpadded clip's, (batch, frames)."""
+    def _valid(self, decibels, frames, lengths):
+        """Whether a frame is one of the unpadded clip's, (batch, frames)."""
         if lengths is None:
-            return ops.ones_like(features[:, :, 0])
+            return ops.ones_like(decibels[0], dtype="bool")
         needed = ops.arange(frames, dtype="int32") * self.hop_length
-        needed = needed + (0 if self.center else self.n_fft)
-        return ops.cast(needed <= lengths, "float32")
+        return needed + (0 if self.center else self.n_fft) <= lengths
 
     def compute_output_shape(self, waveform_shape, lengths_shape=None):
         shape = (waveform_shape[0], self._frames(waveform_shape[1]))
@@ -232,10 +234,11 @@ class MFCC(LogMelSpectrogram):
 
     def build(self, waveform_shape, lengths_shape=None):
         super().build(waveform_shape, lengths_shape)
-        self._dct = dct_matrix(self.n_mels, self.n_mfcc, self.lifter).astype(np.float32)
+        self._dct = dct_matrix(self.n_mels, self.n_mfcc, self.lifter).T.astype(np.float32)
 
     def _features(self, decibels):
-        return ops.matmul(decibels, self._dct)
+        shape = (self.n_mfcc, *ops.shape(decibels)[1:])
+        return ops.reshape(ops.matmul(self._dct, ops.reshape(decibels, (self.n_mels, -1))), shape)
 
     def _width(self) -> int:
         return self.n_mfcc
