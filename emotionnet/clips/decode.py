@@ -131,8 +131,10 @@ def open_media(path: str | os.PathLike):
     if head.startswith(_LFS_POINTER):
         raise BadClip("is a git-lfs pointer, not the media; run `git lfs pull` in its repository")
     try:
+        # PyAV 19 no longer stumbles over titles that are no UTF-8, and has no such argument.
+        tolerant = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
         # "file:" keeps names such as "a:b.mp4" or "-x.wav" from being read as protocols or options.
-        return av.open("file:" + os.path.abspath(path), metadata_errors="replace")
+        return av.open("file:" + os.path.abspath(path), **tolerant)
     except (av.error.FFmpegError, OSError, ValueError):
         if _looks_like_text(head):
             raise BadClip("is a text file, not a video or sound file") from None

@@ -261,3 +261,11 @@ def test_a_single_frame_and_a_fifth_of_a_second(tmp_path):
     short = write_clip(tmp_path / "short.mp4", shades(5), 25, tone(0.2))
     assert len(list(read_frames(short))) == 5
     assert len(read_sound(short).samples) == pytest.approx(3200, abs=1100)  # AAC pads
+
+
+def test_titles_that_are_no_utf_8_do_not_matter(tmp_path):
+    path = write_clip(tmp_path / "a.wav", samples=tone(0.1), sound_codec="pcm_s16le")
+    content = path.read_bytes()
+    assert b"Lavf" in content
+    path.write_bytes(content.replace(b"Lavf", b"\xff\xe9\x80\xfe"))
+    assert len(read_sound(path).samples) == 1600
