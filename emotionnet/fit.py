@@ -200,7 +200,8 @@ def _train_one(folder: Path, config: dict, split, records, resume: bool) -> None
 def _announce(run, split) -> None:
     config = run.config
     print(f"run        {run.folder}")
-    print(f"system     {config['system']}, faces at {config['system_config']['image_size']} px")
+    faces = f", faces at {config['system_config']['image_size']} px"
+    print(f"system     {config['system']}{faces if 'faces' in config['streams'] else ''}")
     print(
         f"corpus     {config['corpus']}, {len(config['labels'])} emotions: {', '.join(config['labels'])}"
     )
