@@ -242,15 +242,14 @@ def summary(metrics: dict[str, Any]) -> str:
         if name not in metrics:
             continue
         s = metrics[name]
-        accuracy, uar = percent(s["accuracy"]), percent(s["uar"])
+        pooled = f"{percent(s['accuracy'])} (95 % interval {interval(s['interval_95'])})"
+        numbers = f"accuracy {pooled}, UAR {percent(s['uar'])}, {s['n']} clips"
         if "over_runs" in metrics:
             over = metrics["over_runs"][name]
-            accuracy = spread(over["accuracy_mean"], over["accuracy_sd"])
-            uar = spread(over["uar_mean"], over["uar_sd"])
-        lines.append(
-            f"  {title:<12} accuracy {accuracy}   95 % interval {interval(s['interval_95'])}   "
-            f"UAR {uar}   {s['n']} clips"
-        )
+            means = [spread(over[f"{m}_mean"], over[f"{m}_sd"]) for m in ("accuracy", "uar")]
+            numbers = f"accuracy {means[0]}, UAR {means[1]} over {over['runs']} runs; "
+            numbers += f"all together {pooled}, {s['clips']} clips"
+        lines.append(f"  {title:<12} {numbers}")
     return "\n".join([*lines, *(f"  note: {note}" for note in metrics["notes"])])
 
 

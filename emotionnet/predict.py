@@ -7,6 +7,7 @@ the mean of the windows' probabilities.
 
 import argparse
 import contextlib
+import itertools
 import json
 import math
 import os
@@ -260,7 +261,7 @@ def window_starts(duration_s: float, window_s: float) -> list[float]:
 
 
 def describe(answer: dict[str, Any], blocks: bool = True, width: int = 80) -> str:
-    """An answer as text: a line of facts, a bar for each emotion, a line for each window.
+    """An answer as text: a line of facts, a bar an emotion, and what it is over time.
 
     Args:
         answer: from `Predictor.answer`.
@@ -281,10 +282,16 @@ def describe(answer: dict[str, Any], blocks: bool = True, width: int = 80) -> st
         lines.append(f"    {name:<{longest}} {100 * p:5.1f} % {_bar(p, room, blocks)}".rstrip())
     if len(answer["timeline"]) > 1:
         lines.append("  over time")
-        for window in answer["timeline"]:
-            p = window["probabilities"]
-            text = f"{window['emotion']} ({100 * p[window['emotion']]:.0f} %)" if p else "nothing"
-            lines.append(f"    {window['start_s']:6.1f} – {window['end_s']:6.1f} s  {text}")
+        # Neighbours that agree share a line: a long clip stays readable.
+        for emotion, group in itertools.groupby(answer["timeline"], lambda w: w["emotion"]):
+            windows = list(group)
+            text = "nothing to answer from"
+            if emotion:
+                mean = sum(w["probabilities"][emotion] for w in windows) / len(windows)
+                text = f"{emotion} ({100 * mean:.0f} %)"
+            lines.append(
+                f"    {windows[0]['start_s']:6.1f} – {windows[-1]['end_s']:6.1f} s  {text}"
+            )
     lines += [f"  note: {note}" for note in answer["notes"]]
     return "\n".join(lines)
 

@@ -188,8 +188,30 @@ def test_the_text_has_a_bar_an_emotion_and_a_line_a_window(predictor, run, tmp_p
     assert "from speech alone; no picture, 1.6 s of sound" in out
     for label in LABELS:
         assert label in out
-    assert out.count(" s  ") == 3
+    assert "over time" in out
     assert (tmp_path / "time.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_neighbouring_windows_that_agree_share_a_line():
+    timeline = [
+        {
+            "start_s": i / 2,
+            "end_s": i / 2 + 1,
+            "emotion": emotion,
+            "probabilities": emotion and {emotion: 0.6 + i / 10},
+        }
+        for i, emotion in enumerate(["happy", "happy", None, "sad"])
+    ]
+    answer = {
+        "clip": "a.mp4", "emotion": "happy", "probabilities": {"happy": 0.75, "sad": 0.25}, "notes": [],
+        "streams": "both", "faces_found": 3, "frames": 4, "audio_s": 1.0, "timeline": timeline,
+    }  # fmt: skip
+    lines = [line.strip() for line in describe(answer).splitlines()]
+    assert lines[lines.index("over time") + 1 :] == [
+        "0.0 –    1.5 s  happy (65 %)",
+        "1.0 –    2.0 s  nothing to answer from",
+        "1.5 –    2.5 s  sad (90 %)",
+    ]
 
 
 def test_a_terminal_without_unicode_gets_plain_text(monkeypatch):

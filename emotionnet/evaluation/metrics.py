@@ -33,7 +33,7 @@ def score(
     Returns:
         ``accuracy`` (weighted average recall) with its Wilson ``interval_95``; ``uar``, the mean
         recall over the classes that have clips, ``uar_classes`` of them (``absent_classes`` names
-        the rest); ``macro_f1``; ``n``; ``per_class`` (precision, recall, f1, support; None where
+        the rest); ``macro_f1``; ``n`` answers about ``clips`` different clips; ``per_class`` (precision, recall, f1, support; None where
         undefined); ``confusion`` (C x C counts, a row a true label); ``nll`` (nats a clip);
         ``ece`` and its ``reliability`` bins; ``per_sex`` and ``per_actor``.
 
@@ -54,6 +54,7 @@ def score(
     ece, bins = calibration(probabilities.max(axis=1), right)
     result = {
         **_rate(right, clips),
+        "clips": len(set(clips)),
         "uar": float(recall[present].mean()),
         "uar_classes": int(present.sum()),
         "absent_classes": [name for name, here in zip(labels, present) if not here],

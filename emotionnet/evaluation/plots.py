@@ -210,6 +210,8 @@ def _draw_lines(ax, answer: Mapping[str, Any], names: Sequence[str]) -> None:
             color=COLOURS[i % len(COLOURS)],
             marker="osD^vPX*"[i % 8],
             markersize=4,
+            markevery=max(1, len(windows) // 30),
+            linewidth=1.5 if len(windows) <= 60 else 1,
             label=f"{name} {overall:.2f}",
         )
     ax.set_xlim(windows[0]["start_s"], windows[-1]["end_s"])

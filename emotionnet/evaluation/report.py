@@ -150,12 +150,18 @@ def _facts(metrics: Mapping[str, Any]) -> str:
             ("Division", metrics.get("protocol_text")),
             ("Fold", _many(metrics["fold"]) + (f" of {folds}" if folds else "")),
             ("Seed", _many(metrics["seed"])),
-            ("Scored on", f"{metrics['fused']['n']} {metrics['part']} clips"),
+            ("Scored on", _scored_on(metrics)),
             ("Actors", len(metrics["fused"].get("per_actor") or ()) or None),
             ("Commit", metrics.get("commit")),
             ("Versions", metrics.get("versions")),
         )
     )
+
+
+def _scored_on(metrics: Mapping[str, Any]) -> str:
+    n, clips = metrics["fused"]["n"], metrics["fused"]["clips"]
+    text = f"{clips} {metrics['part']} clips"
+    return text if n == clips else f"{text}, {n} answers of {len(metrics['runs'])} runs"
 
 
 def _many(value: Any) -> str:
@@ -167,7 +173,7 @@ def _headline(metrics: Mapping[str, Any]) -> list[str]:
     runs = metrics.get("over_runs")
     if runs:
         header = ["", "accuracy, mean ± sd", "UAR, mean ± sd"]
-        header += ["all clips together", "95 % interval", "ECE", "clips"]
+        header += ["all together", "95 % interval", "ECE", "answers"]
     else:
         header = ["", "accuracy", "95 % interval", "UAR", "ECE", "NLL", "clips"]
     rows = []
