@@ -88,6 +88,8 @@ def _evaluate_run(run, records, part: str, batch_size: int) -> dict[str, Any]:
     )
     answers.write(_place(run.folder, "predictions.csv", part))
     metrics = {"run": run.name, "part": part, **_provenance(run), **measure(answers)}
+    if config.get("split_warning"):
+        metrics["notes"].append(config["split_warning"])
     if opened.manifest_hash != config.get("manifest_hash", opened.manifest_hash):
         metrics["notes"].append("The records have changed since the run was trained.")
     _write(run.folder, part, metrics, learning_curves(run.folder / "history.csv"))
