@@ -1,0 +1,193 @@
+"""``python -m emotionnet.stream RUN FILE``: live answers, one every hop, from a file or a camera.
+
+A file is played as if it came from a camera, at its own speed or as fast as it goes. At the end stands
+how long answers took (segment end → answer) and how much of the time was spent computing.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from emotionnet.command import make_callable, run_command
+from emotionnet.errors import BadClip, EmotionNetError
+
+SPEEDS = ("real", "max")
+
+
+def stream(
+    run: str | os.PathLike,
+    source: str | os.PathLike = "camera",
+    speed: str = "real",
+    *,
+    window_s: float | None = None,
+    hop_s: float | None = None,
+    microphone: str | None = "",
+    each: Callable[[Any], object] | None = None,
+) -> dict[str, Any]:
+    """Answers a live stream until it ends, or Ctrl-C.
+
+    Args:
+        run: a run folder.
+        source: a file, or ``camera``, ``camera:1``, ``camera:/dev/video2`` …
+        speed: ``real`` plays a file at its own speed, ``max`` as fast as it goes.
+        window_s, hop_s: see `emotionnet.streaming.Stream`.
+        microphone: for a camera: FFmpeg's name of the device, "" for the usual one, None for none.
+        each: is called with every `emotionnet.streaming.Answer`.
+
+    Returns:
+        What `emotionnet.streaming.Stream.report` says, with ``source``, ``speed`` and ``notes``.
+
+    Raises:
+        UsageError: no run there, or a setting that does not fit.
+        EmotionNetError: the run, the file or the camera cannot be used.
+    """
+    from emotionnet.streaming.live import open_stream
+
+    opened = _open_source(source, speed, microphone)
+    try:
+        live = open_stream(
+            run, window_s, hop_s, faces=opened.has_pictures, sound=opened.has_sound, start_s=0.0
+        )
+        live.warm_up(opened.sample())
+        for answer in _answers(live, opened):
+            if each is not None:
+                each(answer)
+    finally:
+        opened.close()
+    notes = list(opened.notes)
+    if getattr(opened, "dropped", 0):
+        notes.append(f"{opened.dropped} pictures were dropped, since answers fell behind")
+    return {"source": str(source), "speed": speed, **live.report(), "notes": notes}
+
+
+def _answers(live, source):
+    # Ctrl-C ends a camera as the end of a file does.
+    with contextlib.suppress(KeyboardInterrupt):
+        for event in source:
+            if event.frame is not None:
+                yield from live.add_frame(event.frame, event.arrived)
+            else:
+                yield from live.add_sound(event.samples, event.time_s, event.arrived)
+    yield from live.finish()
+
+
+def _open_source(source: str | os.PathLike, speed: str, microphone: str | None):
+    from emotionnet.errors import UsageError
+    from emotionnet.streaming.sources import CameraSource, FileSource
+
+    if speed not in SPEEDS:
+        raise UsageError(f"--speed {speed}: not known. Choose one of {', '.join(SPEEDS)}.")
+    kind, _, which = str(source).partition(":")
+    if kind == "camera" and not Path(source).exists():
+        return CameraSource(int(which or 0) if (which or "0").isdecimal() else which, microphone)
+    try:
+        return FileSource(source, speed == "real")
+    except BadClip as error:
+        raise EmotionNetError(f"{source}: {error}") from None
+
+
+def describe(answer: Any) -> str:
+    """An answer as one line of text."""
+    if answer.emotion is None:
+        return f"{answer.time_s:8.1f} s  nothing seen or heard"
+    who = {"both": "faces and speech", "faces": "faces alone", "speech": "speech alone"}
+    best = 100 * float(answer.probabilities.max())
+    return (
+        f"{answer.time_s:8.1f} s  {answer.emotion:<10} {best:3.0f} %  {who[answer.streams]:<16}  "
+        f"{answer.faces} of {answer.segments} segments with a face, {answer.sound_s:.1f} s of sound"
+    )
+
+
+def summary(report: dict[str, Any]) -> str:
+    """The report as a few lines of text."""
+    lines = [
+        f"{report['answers']} answers to {report['stream_s']:.1f} s, one every {report['hop_s']:g} s"
+    ]
+    if report["answers"]:
+        if report["speed"] == "real":
+            ms = report["latency_ms"]
+            lines.append(
+                f"latency            p50 {ms['p50']:.0f} ms, p95 {ms['p95']:.0f} ms "
+                "from the end of a segment to its answer"
+            )
+            if report["look_ahead_s"]:
+                lines.append(
+                    f"                   ({1000 * report['look_ahead_s']:.0f} ms of it wait for the "
+                    "sound that belongs to the segment)"
+                )
+        ms = report["work_ms"]
+        lines.append(f"work an answer     p50 {ms['p50']:.0f} ms, p95 {ms['p95']:.0f} ms")
+        factor = report["real_time_factor"]
+        lines.append(
+            f"real-time factor   faces {factor['faces']:.3f}, network {factor['network']:.3f} "
+            "(seconds of work for a second of stream)"
+        )
+    late = []
+    if report["late_frames"]:
+        late.append(f"{report['late_frames']} pictures")
+    if report["late_sound_s"]:
+        late.append(f"{report['late_sound_s']:g} s of sound")
+    if late:
+        lines.append(f"came too late      {' and '.join(late)}")
+    return "\n".join([*lines, *(f"note: {note}" for note in report["notes"])])
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m emotionnet.stream``."""
+    p = argparse.ArgumentParser(
+        prog="python -m emotionnet.stream",
+        description="Live answers from a camera, or from a file that is played like one.",
+    )
+    p.add_argument("run", metavar="RUN", help="a run folder, as python -m emotionnet.fit makes it")
+    p.add_argument("source", metavar="FILE|camera", help="a recording, camera, camera:1 …")
+    p.add_argument("--speed", default="real", help="of a file: real (default) or max")
+    p.add_argument("--window", type=float, metavar="S", help="seconds that an answer is about")
+    p.add_argument("--hop", type=float, metavar="S", help="seconds from answer to answer")
+    p.add_argument("--microphone", default="", metavar="NAME", help="for a camera; none: no sound")
+    p.add_argument(
+        "--json", action="store_true", help="one JSON object a line and answer on stdout"
+    )
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parses the command line, answers as it goes, and says at the end how fast that was."""
+    from emotionnet.predict import NEVER_SEEN
+    from emotionnet.training.run import Run
+
+    args = parser().parse_args(argv)
+    out = sys.stdout
+    if Run.open(args.run).config["label_kind"] == "drawn":
+        print(NEVER_SEEN, file=sys.stderr)
+
+    def each(answer) -> None:
+        text = json.dumps(answer.as_dict(), allow_nan=False) if args.json else describe(answer)
+        print(text, file=out, flush=True)
+
+    # Whatever a library prints must not get between the answers.
+    with contextlib.redirect_stdout(sys.stderr):
+        report = stream(
+            args.run,
+            args.source,
+            args.speed,
+            window_s=args.window,
+            hop_s=args.hop,
+            microphone=None if args.microphone == "none" else args.microphone,
+            each=each,
+        )
+    if args.json:
+        print(json.dumps({"report": report}, allow_nan=False), file=out)
+    else:
+        print(summary(report), file=out)
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(main)
+else:
+    make_callable(__name__)

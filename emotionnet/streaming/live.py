@@ -1,0 +1,365 @@
+"""A live stream of pictures and sound, answered every hop in constant time and memory.
+
+Time is cut into segments of ``window / N`` seconds. When the pictures and the sound of a segment are
+there, its face (the one nearest to its centre) and its sound are encoded, once; the codes of the last N
+segments stand in a ring, and the answer is made from the ring. That is what the model answers for a clip
+that is the window: the same frames by the same rule, the same samples.
+"""
+
+import math
+import os
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from emotionnet.clips.clip import encode_jpeg
+from emotionnet.clips.crop import CROP_SIZE
+from emotionnet.clips.decode import SAMPLE_RATE, SILENCE_STEPS, Frame
+from emotionnet.clips.faces import FaceFinder, Follower
+from emotionnet.errors import UsageError
+from emotionnet.streaming.answer import Answer
+from emotionnet.streaming.meter import Meter
+from emotionnet.streaming.parts import Parts, open_parts
+from emotionnet.streaming.pictures import Crop, Pictures
+from emotionnet.streaming.sound import SoundRing, without_gaps
+
+#: How long what is late is waited for, in stream time.
+PATIENCE_S = 0.5
+#: Chunks of sound whose time is off by no more follow one another without a gap.
+JITTER_S = 0.02
+#: Shorter gaps in the sound are filled with silence, longer ones are left out.
+LONGEST_FILLED_S = 0.25
+#: Times are compared with this much tolerance.
+_TOLERANCE_S = 1e-3
+
+
+class Stream:
+    """Takes pictures and sound with their times, and gives an answer every hop.
+
+    Feed it with `add_frame` (pictures), or `add_face` (crops), and `add_sound`, each in order of
+    time; the two may be apart. Every call returns the answers that have become possible.
+
+    A segment is answered when its pictures and sound are there, or when one of them is ``patience_s``
+    behind. Gaps, a missing face and a missing sound are what they are to the model: absent. Sound that
+    comes late still counts where the model hears the whole window at once (ghost_fan); a segment
+    that was encoded is not encoded again.
+
+    Args:
+        parts: of the model, see `emotionnet.streaming.parts`.
+        labels: names of the classes.
+        window_s: how much of the past an answer is about; by default what the model was trained on.
+        hop_s: time from answer to answer, the length of a segment; by default the window is cut
+            into as many segments as the model was trained with.
+        faces, sound: whether pictures and sound will come. What will not is not waited for.
+        patience_s: how long late pictures or sound are waited for.
+        start_s: time at which the first segment begins; by default that of what is fed first.
+        finder: finds the faces in pictures; by default MTCNN, loaded at the first one.
+
+    Raises:
+        UsageError: a window that the model cannot answer from, or that is no whole number of hops.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        labels: Sequence[str],
+        window_s: float | None = None,
+        hop_s: float | None = None,
+        *,
+        faces: bool = True,
+        sound: bool = True,
+        patience_s: float = PATIENCE_S,
+        start_s: float | None = None,
+        finder: FaceFinder | None = None,
+    ):
+        self.parts, self.labels = parts, tuple(labels)
+        self.window = parts.window if window_s is None else round(window_s * SAMPLE_RATE)
+        self.segments = parts.segments if hop_s is None else _whole(self.window, hop_s)
+        if self.window < self.segments:
+            raise UsageError(f"a window of {window_s} s is too short for {self.segments} segments")
+        if parts.longest is not None and self.window > parts.longest:
+            raise UsageError(
+                f"a window of {self.window / SAMPLE_RATE:g} s is longer than this model can hear: "
+                f"{parts.longest / SAMPLE_RATE:g} s. Choose a shorter one."
+            )
+        self.window_s = self.window / SAMPLE_RATE
+        self.hop_s = self.window_s / self.segments
+        self._finder = finder or FaceFinder()
+        self._patience_s, self._start_s = patience_s, start_s
+        self._expects = {
+            "faces": faces and "faces" in parts.streams,
+            "speech": sound and "speech" in parts.streams,
+        }
+        if not any(self._expects.values()):
+            raise UsageError(
+                f"nothing to answer from: the model was trained on {' and '.join(parts.streams)}"
+            )
+        self.meter = Meter()
+        self.late_samples = self.late_frames = self.frames = 0
+        self._begin(0)
+
+    def add_frame(self, frame: Frame, arrived: float | None = None) -> list[Answer]:
+        """Takes a picture.
+
+        Args:
+            frame: its ``time_s`` is when it was taken.
+            arrived: when it could be had, by `time.perf_counter`; by default now.
+        """
+        if not self._expects["faces"]:
+            return []
+        frame.time_s = self._relative(frame.time_s)
+        with self.meter.stage("faces"):
+            self._pictures.add_frame(frame)
+        return self._go_on(frame.time_s, arrived)
+
+    def add_face(
+        self, time_s: float, face: Crop | None, arrived: float | None = None
+    ) -> list[Answer]:
+        """Takes a face that was found and cropped elsewhere.
+
+        Args:
+            time_s: when the picture was taken.
+            face: JPEG of a stored face, or (S, S, 3) uint8 as the model wants it; None where the
+                picture shows no face.
+            arrived: when it could be had, by `time.perf_counter`; by default now.
+        """
+        if not self._expects["faces"]:
+            return []
+        time_s = self._relative(time_s)
+        self._pictures.add_face(time_s, face)
+        return self._go_on(time_s, arrived)
+
+    def add_sound(
+        self, samples: np.ndarray, time_s: float | None = None, arrived: float | None = None
+    ) -> list[Answer]:
+        """Takes sound.
+
+        Args:
+            samples: (n,) int16, or float in [-1, 1]; 16 kHz, mono.
+            time_s: of the first sample; by default they follow what came before.
+            arrived: when the last sample could be had, by `time.perf_counter`; by default now.
+        """
+        if not self._expects["speech"] or not len(samples):
+            return []
+        if samples.dtype == np.int16:
+            samples = samples.astype(np.float32) / 32768.0
+        position = self._sound.end
+        if time_s is not None:
+            wanted = self._relative(time_s) * SAMPLE_RATE
+            # A clock that jitters makes no gaps.
+            if abs(wanted - position) > JITTER_S * SAMPLE_RATE or not self._sound_came:
+                position = round(wanted)
+        self._sound_came = True
+        self.late_samples += self._sound.write(position, samples)
+        return self._go_on((position + len(samples)) / SAMPLE_RATE, arrived)
+
+    def warm_up(self, frame: Frame | None = None) -> None:
+        """Loads and traces what the first answers need: a live stream does not wait for it.
+
+        Args:
+            frame: a picture of the size to come; None where none will be searched.
+        """
+        parts, n = self.parts, self.segments
+        face = sound = None
+        if self._expects["faces"]:
+            face = parts.pixels(encode_jpeg(np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8)))
+            if frame is not None:
+                Follower(self._finder).see([frame, frame])
+        if self._expects["speech"] and parts.context:
+            sound = np.zeros(parts.context, np.float32)
+        parts.encode(face, sound)
+        flags = np.ones(n, bool)
+        parts.answer(np.zeros((n, parts.width), np.float32), flags, flags, np.zeros(1, np.float32))
+
+    def finish(self) -> list[Answer]:
+        """Answers what is left when the stream has ended; its last segment counts from its middle on."""
+        answers = []
+        while self._now_s > self._middle_s(self._next) + _TOLERANCE_S or (
+            self._now_s > 0 and not self._next
+        ):
+            answers.append(self._close())
+        return answers
+
+    def report(self) -> dict[str, Any]:
+        """Latency, real-time factor and what was late, see `Meter.report`."""
+        return {
+            **self.meter.report(self._base_s + max(self._now_s, 0.0)),
+            "hop_s": round(self.hop_s, 4),
+            "window_s": round(self.window_s, 4),
+            # Sound after the end of a segment that belongs to it.
+            "look_ahead_s": round(max(0.0, self._sound_needed_s(0) - self._end_s(0)), 4),
+            "frames": self.frames + self._pictures.came,
+            "late_frames": self.late_frames + self._pictures.late,
+            "late_sound_s": round(self.late_samples / SAMPLE_RATE, 3),
+        }
+
+    def _begin(self, base_s: float) -> None:
+        """Starts with an empty past; ``base_s`` of the stream lie behind."""
+        n, parts = self.segments, self.parts
+        self._base_s = base_s
+        self._next = 0  # segment that is filled now
+        self._now_s = -math.inf  # up to when anything came
+        self._codes = np.zeros((n, parts.width), np.float32)
+        self._seen, self._heard = np.zeros(n, bool), np.zeros(n, bool)
+        self._arrivals: deque[float] = deque()  # when the ends of open segments were passed
+        self._work_s = 0.0
+        self._pictures = Pictures(self._finder, self.window_s)
+        waiting = round((2 * self._patience_s + self.hop_s + 1) * SAMPLE_RATE)
+        self._sound = SoundRing(self.window + parts.context + waiting)
+        self._sound_came = False
+
+    def _relative(self, time_s: float) -> float:
+        """Seconds since the first segment began; starts anew where the clock was turned."""
+        if not math.isfinite(time_s):
+            raise ValueError(f"a time is needed, not {time_s}")
+        if self._start_s is None:
+            self._start_s = time_s
+        relative = time_s - self._start_s
+        ahead = relative - self._now_s if self._now_s > -math.inf else relative
+        # Turned back, or nothing for longer than anything is remembered.
+        if ahead > 2 * self.window_s + self._patience_s or ahead < -2 * self.window_s:
+            whole = math.floor(relative / self.hop_s) * self.hop_s
+            self.late_frames += self._pictures.late
+            self.frames += self._pictures.came
+            base_s = self._base_s + max(self._now_s, 0.0)
+            self._start_s += whole
+            self._begin(base_s)
+            relative -= whole
+        return relative
+
+    def _go_on(self, until_s: float, arrived: float | None) -> list[Answer]:
+        """Answers the segments that are complete now."""
+        arrived = time.perf_counter() if arrived is None else arrived
+        if until_s > self._now_s:
+            self._now_s = until_s
+            while self._end_s(self._next + len(self._arrivals)) <= until_s + _TOLERANCE_S:
+                self._arrivals.append(arrived)
+        answers = []
+        while self._complete(self._next):
+            answers.append(self._close())
+        return answers
+
+    def _end_s(self, segment: int) -> float:
+        return (segment + 1) * self.hop_s
+
+    def _middle_s(self, segment: int) -> float:
+        return (segment + 0.5) * self.hop_s
+
+    def _around(self, segment: int) -> tuple[int, int]:
+        """The samples around a segment's centre, as `emotionnet.layers.SegmentWindows` takes them."""
+        centre = (2 * segment + 1) * self.window // (2 * self.segments)
+        begin = centre - self.parts.context // 2
+        return begin, begin + self.parts.context
+
+    def _sound_needed_s(self, segment: int) -> float:
+        """Up to when a segment needs sound."""
+        around_s = self._around(segment)[1] / SAMPLE_RATE if self.parts.context else 0.0
+        return max(self._end_s(segment), around_s)
+
+    def _complete(self, segment: int) -> bool:
+        """Whether a segment's pictures and sound are there, or will not be waited for any longer."""
+        end_s, sound_s = self._end_s(segment), self._sound_needed_s(segment)
+        needs = []
+        if self._expects["faces"]:
+            needs.append((end_s, self._pictures.until_s))
+        if self._expects["speech"]:
+            needs.append((sound_s, self._sound.end / SAMPLE_RATE))
+        if all(until_s >= need_s - _TOLERANCE_S for need_s, until_s in needs):
+            return True
+        return self._now_s >= max(need_s for need_s, _ in needs) + self._patience_s
+
+    def _close(self) -> Answer:
+        """Encodes the segment that is next, once, and answers."""
+        start = time.perf_counter()
+        segment, slot = self._next, self._next % self.segments
+        self._next += 1
+        face = self._face(segment)
+        window = self._sound_window(segment)
+        around = self._sound_around(segment, len(window) > 0)
+        self._codes[slot], self._seen[slot] = 0, face is not None
+        # Where the whole window is heard at once, a segment's sound is that of the window.
+        self._heard[slot] = around is not None or (not self.parts.context and len(window) > 0)
+        with self.meter.stage("network"):
+            if face is not None or around is not None:
+                self._codes[slot] = self.parts.encode(face, around)
+            order = np.arange(segment + 1, segment + 1 + self.segments) % self.segments
+            seen, heard = self._seen[order], self._heard[order]
+            has_sound = bool(heard.any()) if self.parts.context else len(window) > 0
+            answers = None
+            if seen.any() or has_sound:
+                answers = self.parts.answer(self._codes[order], seen, heard, window)
+        now = time.perf_counter()
+        arrived = self._arrivals.popleft() if self._arrivals else start
+        work_s, latency_s = now - start, now - arrived
+        self.meter.count(latency_s, work_s)
+        return Answer(
+            self._start_s + self._end_s(segment),
+            self.labels,
+            answers[0] if answers is not None else None,
+            answers[1] if seen.any() else None,
+            answers[2] if has_sound else None,
+            int(seen.sum()),
+            min(segment + 1, self.segments),
+            len(window) / SAMPLE_RATE,
+            latency_s,
+            work_s,
+        )
+
+    def _face(self, segment: int) -> np.ndarray | None:
+        if not self._expects["faces"]:
+            return None
+        with self.meter.stage("faces"):
+            crop = self._pictures.pick(self._middle_s(segment), self.hop_s)
+            return self.parts.pixels(crop) if isinstance(crop, bytes) else crop
+
+    def _sound_around(self, segment: int, audible: bool) -> np.ndarray | None:
+        """The sound around a segment's centre; a quiet moment of an audible window is sound too."""
+        if not self._expects["speech"] or not self.parts.context:
+            return None
+        samples, present = self._sound.read(*self._around(segment))
+        return samples if present.any() and (audible or _audible(samples)) else None
+
+    def _sound_window(self, segment: int) -> np.ndarray:
+        """What came of the window's sound."""
+        if not self._expects["speech"]:
+            return np.zeros(0, np.float32)
+        stop = round((segment + 1) * self.window / self.segments)
+        samples, present = self._sound.read(max(0, stop - self.window), stop)
+        samples = without_gaps(samples, present, round(LONGEST_FILLED_S * SAMPLE_RATE))
+        return samples if _audible(samples) else samples[:0]
+
+
+def _audible(samples: np.ndarray) -> bool:
+    """False for digital silence: a microphone that is off."""
+    return len(samples) > 0 and bool(np.abs(samples).max() > SILENCE_STEPS / 32768)
+
+
+def _whole(window: int, hop_s: float) -> int:
+    """How many hops make a window."""
+    segments = window / SAMPLE_RATE / hop_s if hop_s > 0 else 0
+    if round(segments) < 1 or abs(segments - round(segments)) > 1e-3 * segments:
+        raise UsageError(
+            f"a window of {window / SAMPLE_RATE:g} s is no whole number of hops of {hop_s:g} s. "
+            f"Choose for example --hop {window / SAMPLE_RATE / max(1, round(segments)):.4g}."
+        )
+    return round(segments)
+
+
+def open_stream(run: str | os.PathLike, *args: Any, **kwargs: Any) -> Stream:
+    """A `Stream` that a run answers.
+
+    Args:
+        run: a run folder.
+        args, kwargs: what `Stream` takes after ``labels``.
+
+    Raises:
+        UsageError: no run there, its system cannot stream, or a setting that does not fit.
+        EmotionNetError: the run is not trained, or damaged.
+    """
+    from emotionnet.training.run import Run
+
+    opened = Run.open(run)
+    return Stream(open_parts(opened), opened.labels, *args, **kwargs)

@@ -1,0 +1,250 @@
+"""Where live pictures and sound come from: a file that is played, or a camera and a microphone."""
+
+import heapq
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from emotionnet.clips.decode import SAMPLE_RATE, Frame, open_media, read_frames, read_sound
+from emotionnet.errors import BadClip, EmotionNetError, UsageError
+
+#: Sound is handed over in pieces of this length.
+CHUNK_S = 0.05
+#: Events of a camera that may wait; of older ones the pictures are dropped.
+_WAITING = 120
+
+
+@dataclass
+class Event:
+    """A picture or a piece of sound, and when it can be had.
+
+    Attributes:
+        due_s: in stream time: a picture when it was taken, sound when its last sample was.
+        frame: the picture, or None.
+        samples: (n,) int16 at 16 kHz, or None.
+        time_s: of the picture, or of the first sample.
+        arrived: by `time.perf_counter`; None where it is played as fast as it goes.
+    """
+
+    due_s: float
+    frame: Frame | None = None
+    samples: np.ndarray | None = None
+    time_s: float = 0.0
+    arrived: float | None = None
+
+
+class FileSource:
+    """A recording, played as if it came live. Its sound is held as a whole: 2 MB a minute.
+
+    Times begin at 0 where picture or sound begins, as in `emotionnet.clips.clip.read_clip`.
+
+    Args:
+        path: the recording.
+        real_time: play at its own speed, else as fast as it is taken.
+
+    Raises:
+        BadClip: it has neither pictures nor sound that can be used.
+    """
+
+    def __init__(self, path: str | os.PathLike, real_time: bool = True):
+        self._path, self._real_time = Path(path), real_time
+        self.notes: list[str] = []
+        with open_media(self._path) as container:
+            self.has_pictures = any(s.type == "video" for s in container.streams)
+        sound = None
+        try:
+            sound = read_sound(self._path)
+        except BadClip as error:
+            self.notes.append(str(error))
+        self.has_sound = sound is not None and not sound.silent
+        self._first: Frame | None = None
+        self._frames = read_frames(self._path, self.notes)
+        if self.has_pictures:
+            try:
+                self._first = next(self._frames, None)
+            except BadClip as error:
+                self.notes.append(str(error))
+            self.has_pictures = self._first is not None
+        if not self.has_pictures and not self.has_sound:
+            raise BadClip("; ".join(self.notes) or "it has neither pictures nor audible sound")
+        starts = [self._first.time_s] if self.has_pictures else []
+        starts += [sound.start_s] if self.has_sound else []
+        self._start_s = min(starts)
+        late = sound.start_s - self._start_s if self.has_sound else 0.0
+        silence = np.zeros(round(late * SAMPLE_RATE), np.int16)
+        self._samples = np.concatenate([silence, sound.samples]) if self.has_sound else silence
+
+    def sample(self) -> Frame | None:
+        """A picture as they will come."""
+        return self._first
+
+    def __iter__(self) -> Iterator[Event]:
+        started = time.perf_counter()
+        streams = [self._pictures(), self._sound()]
+        for event in heapq.merge(*streams, key=lambda event: event.due_s):
+            if self._real_time:
+                event.arrived = started + event.due_s
+                time.sleep(max(0.0, event.arrived - time.perf_counter()))
+            yield event
+
+    def _pictures(self) -> Iterator[Event]:
+        frame = self._first
+        while frame is not None:
+            frame.time_s -= self._start_s
+            yield Event(frame.time_s, frame=frame, time_s=frame.time_s)
+            frame = next(self._frames, None)
+
+    def _sound(self) -> Iterator[Event]:
+        step = round(CHUNK_S * SAMPLE_RATE)
+        for first in range(0, len(self._samples) if self.has_sound else 0, step):
+            samples = self._samples[first : first + step]
+            time_s = first / SAMPLE_RATE
+            yield Event(time_s + len(samples) / SAMPLE_RATE, samples=samples, time_s=time_s)
+
+    def close(self) -> None:
+        self._frames.close()
+
+
+class CameraSource:
+    """A camera, by OpenCV, and a microphone, by PyAV, each read by a thread of its own.
+
+    Where answers fall behind, waiting pictures are dropped (`dropped`) and sound is kept.
+
+    Args:
+        camera: number of the camera, or a device or address that OpenCV opens; None for none.
+        microphone: name of the device as FFmpeg knows it; "" for the system's usual one, None for
+            none.
+        microphone_format: how FFmpeg reaches it; by default that of the system.
+
+    Raises:
+        EmotionNetError: the camera or the microphone cannot be opened.
+    """
+
+    def __init__(
+        self,
+        camera: int | str | None = 0,
+        microphone: str | None = "",
+        microphone_format: str | None = None,
+    ):
+        self.has_pictures, self.has_sound = camera is not None, microphone is not None
+        self.notes: list[str] = []
+        self.dropped = 0
+        self._queue: queue.Queue[Event | None] = queue.Queue()
+        self._stopped = threading.Event()
+        # Opened here, so that what is wrong is told before anything starts.
+        self._readers, self._sample = [], None
+        if self.has_pictures:
+            capture = _open_camera(camera)
+            ok, picture = capture.read()
+            self._sample = _frame(picture, 0.0) if ok else None
+            self._readers.append((self._read_camera, capture))
+        if self.has_sound:
+            opened = _open_microphone(microphone, microphone_format)
+            self._readers.append((self._read_sound, opened))
+        self._open = len(self._readers)
+
+    def sample(self) -> Frame | None:
+        """A picture as they will come: the camera's first."""
+        return self._sample
+
+    def __iter__(self) -> Iterator[Event]:
+        self._start = time.perf_counter()
+        for read, device in self._readers:
+            threading.Thread(target=self._run, args=(read, device), daemon=True).start()
+        while self._open:
+            event = self._queue.get()
+            if event is None:
+                self._open -= 1
+            elif event.frame is not None and self._queue.qsize() > _WAITING:
+                self.dropped += 1
+            else:
+                yield event
+
+    def close(self) -> None:
+        self._stopped.set()
+
+    def _run(self, read, device) -> None:
+        try:
+            read(device)
+        except Exception as error:  # a device that is pulled out ends its stream, not the program
+            self.notes.append(f"{type(error).__name__}: {error}")
+        finally:
+            self._queue.put(None)
+
+    def _put(self, **what) -> None:
+        now = time.perf_counter()
+        self._queue.put(Event(now - self._start, arrived=now, **what))
+
+    def _read_camera(self, capture) -> None:
+        while not self._stopped.is_set():
+            ok, picture = capture.read()
+            if not ok:
+                self.notes.append("the camera has stopped")
+                break
+            time_s = time.perf_counter() - self._start
+            self._put(frame=_frame(picture, time_s), time_s=time_s)
+        capture.release()
+
+    def _read_sound(self, container) -> None:
+        import soxr
+
+        from emotionnet.clips.decode import _int16, _mono
+
+        resampler, given, first_s = None, 0, None
+        for sound in container.decode(audio=0):
+            if self._stopped.is_set():
+                break
+            mono = _mono(sound)
+            if resampler is None:
+                resampler = soxr.ResampleStream(sound.sample_rate, SAMPLE_RATE, 1, dtype="float32")
+                first_s = time.perf_counter() - self._start - mono.size / sound.sample_rate
+            samples = _int16(resampler.resample_chunk(np.nan_to_num(mono)))
+            if len(samples):
+                self._put(samples=samples, time_s=first_s + given / SAMPLE_RATE)
+                given += len(samples)
+        container.close()
+
+
+def _frame(picture: np.ndarray, time_s: float) -> Frame:
+    import av
+
+    return Frame(av.VideoFrame.from_ndarray(picture, format="bgr24"), time_s)
+
+
+def _open_camera(camera: int | str):
+    import cv2
+
+    capture = cv2.VideoCapture(camera)
+    if not capture.isOpened():
+        raise EmotionNetError(
+            f"camera {camera}: cannot be opened. Is it plugged in, allowed, and free? "
+            "Another one: camera:1, or a device such as /dev/video0."
+        )
+    return capture
+
+
+def _open_microphone(name: str, kind: str | None):
+    import av
+
+    usual = {"linux": ("pulse", "default"), "darwin": ("avfoundation", ":0")}
+    kind_here, name_here = usual.get(sys.platform, ("dshow", ""))
+    kind, name = kind or kind_here, name or name_here
+    if not name:
+        raise UsageError(
+            'here a microphone needs its name: --microphone "audio=NAME" '
+            "(ffmpeg -list_devices true -f dshow -i dummy lists them), or --microphone none"
+        )
+    try:
+        return av.open(name, format=kind)
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise EmotionNetError(
+            f"microphone {name} ({kind}): cannot be opened ({error}). Give another --microphone, "
+            "or --microphone none for pictures alone."
+        ) from None
