@@ -22,6 +22,7 @@ MEANING: dict[str, tuple[str, Sequence[float] | None]] = {
     "embedding": ("features of one face", None),
     "embeddings": ("features of the faces, in the order of time; any value where masked", None),
     "speech_logits": ("answer of the speech stream before softmax", None),
+    "features": ("audio features (frame, coefficient), float32 in every precision", None),
     "probabilities": ("fused answer, in the order of the labels", (0, 1)),
     "face_probabilities": ("answer from the face alone; uniform where there is none", (0, 1)),
     "speech_probabilities": ("answer from speech alone; uniform where there is none", (0, 1)),

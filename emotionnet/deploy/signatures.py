@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import keras
 
+from emotionnet.layers.audio import LogMelSpectrogram
 from emotionnet.layers.frames import UnfoldFrames
 from emotionnet.layers.fusion import LateFusion
 
@@ -17,7 +18,7 @@ class Signature:
     """One entry point of the file.
 
     Attributes:
-        name: ``classify``, ``encode_face``, ``encode_speech`` or ``fuse``.
+        name: ``classify``, ``encode_face``, ``encode_speech``, ``fuse`` or ``front_end``.
         function: inputs by name to a dict of outputs.
         inputs: name → (shape with batch 1, dtype).
     """
@@ -30,7 +31,8 @@ class Signature:
 def signatures(model: keras.Model) -> list[Signature]:
     """The entry points that a (deploy form of a) model has.
 
-    ``classify`` always. ``encode_face`` (one picture to its embedding), ``encode_speech`` (sound to
+    ``classify`` always. ``front_end`` (sound to features, to compare front-ends by) where it has one.
+    ``encode_face`` (one picture to its embedding), ``encode_speech`` (sound to
     logits) and ``fuse`` (embeddings, mask and logits to probabilities) where the model's face
     stream encodes picture after picture and its streams meet in a `LateFusion`.
 
@@ -41,14 +43,21 @@ def signatures(model: keras.Model) -> list[Signature]:
     kinds = {"faces": "uint8", "waveform_samples": "int32"}
     whole = {name: (shape, kinds.get(name, "float32")) for name, shape in shapes.items()}
 
-    def classify(**inputs):
-        return model(_as_float(inputs, "faces"), training=False)
+    def classify(faces, frame_mask, waveform, waveform_samples):
+        inputs = {
+            "faces": keras.ops.cast(faces, "float32"),
+            "frame_mask": frame_mask,
+            "waveform": waveform,
+            "waveform_samples": waveform_samples,
+        }
+        return model(inputs, training=False)
 
     found = [Signature("classify", classify, whole)]
     parts = _parts(model)
     if parts is None:
         return found
     encoder, tail, speech, fusion = parts
+    features = _front_end(speech)
 
     def encode_face(face):
         picture = keras.ops.cast(face, "float32")
@@ -58,9 +67,12 @@ def signatures(model: keras.Model) -> list[Signature]:
         inputs = {"waveform": waveform, "waveform_samples": waveform_samples}
         return {"speech_logits": speech(inputs, training=False)}
 
+    def front_end(waveform, waveform_samples):
+        inputs = {"waveform": waveform, "waveform_samples": waveform_samples}
+        return {"features": features(inputs, training=False)}
+
     def fuse(embeddings, frame_mask, speech_logits, waveform_samples):
-        inputs = {"embeddings": embeddings, "frame_mask": frame_mask}
-        logits = tail(inputs, training=False)
+        logits = tail([embeddings, frame_mask], training=False)
         answers = fusion(logits, speech_logits, frame_mask, waveform_samples)
         return dict(zip(OUTPUTS, answers))
 
@@ -75,14 +87,20 @@ def signatures(model: keras.Model) -> list[Signature]:
     }
     return [
         *found,
+        *([Signature("front_end", front_end, sound)] if features is not None else []),
         Signature("encode_face", encode_face, {"face": ((1, *size), "uint8")}),
         Signature("encode_speech", encode_speech, sound),
         Signature("fuse", fuse, live),
     ]
 
 
-def _as_float(inputs: dict, name: str) -> dict:
-    return {**inputs, name: keras.ops.cast(inputs[name], "float32")}
+def _front_end(speech: keras.Model) -> keras.Model | None:
+    """The speech stream up to the output of its front-end."""
+    for layer in speech.layers:
+        if isinstance(layer, LogMelSpectrogram):
+            output = layer.output[0] if layer.return_mask else layer.output
+            return keras.Model(speech.input, output, name="front_end")
+    return None
 
 
 def _parts(model: keras.Model):
@@ -96,6 +114,7 @@ def _parts(model: keras.Model):
     unfolds = [layer for layer in faces.layers if isinstance(layer, UnfoldFrames)]
     if len(encoders) != 1 or len(unfolds) != 1:
         return None
-    inputs = {"embeddings": unfolds[0].output, "frame_mask": faces.input["frame_mask"]}
-    tail = keras.Model(inputs, faces.output, name="face_tail")
+    tail = keras.Model(
+        [unfolds[0].output, faces.input["frame_mask"]], faces.output, name="face_tail"
+    )
     return encoders[0], tail, speech, fusions[0]

@@ -1,0 +1,190 @@
+"""Smaller precisions of a ``.tflite`` file in float32; the audio front-end stays float32 in all.
+
+- float16: the weights of the networks are stored in 16 bits and computed with in 32.
+- dynamic: weights in int8 a channel; activations are quantised while it runs.
+- int8: weights and activations of the networks in int8, ranges from calibration clips. What decides
+  an answer with few numbers (first layer after the front-end, frame attention, logits, fusion)
+  stays float32; `quantised_layers` says which layers are quantised.
+"""
+
+import contextlib
+import io
+import logging
+import re
+from collections.abc import Iterable, Mapping
+
+import flatbuffers
+import keras
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from emotionnet.deploy.litert import operators
+from emotionnet.errors import EmotionNetError
+from emotionnet.layers.audio import LogMelSpectrogram
+
+_WEIGHTED = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.Dense,
+)
+_ENCODER = "face_encoder"
+
+
+def quantised_layers(model: keras.Model) -> dict[str, list[str]]:
+    """The layers that int8 may compute in integers, by the nested model that holds them.
+
+    All of a face encoder but its scaling of pixels. Of another stream those between its first and
+    its last layer with weights: the first sees features of very different size (the mean of
+    coefficient 0 is hundreds, of coefficient 39 about one, and one scale has to serve all), the
+    last gives logits.
+
+    Args:
+        model: a deploy form.
+    """
+    found = {}
+    for stream in model.layers:
+        if not isinstance(stream, keras.Model):
+            continue
+        encoders = [layer for layer in stream.layers if layer.name == _ENCODER]
+        if encoders:
+            parts = [
+                layer.name
+                for layer in encoders[0].layers
+                if not isinstance(layer, (keras.layers.InputLayer, keras.layers.Rescaling))
+            ]
+            found[_ENCODER] = parts
+            continue
+        weighted = [i for i, layer in enumerate(stream.layers) if isinstance(layer, _WEIGHTED)]
+        if len(weighted) > 2:
+            between = stream.layers[weighted[0] + 1 : weighted[-1]]
+            found[stream.name] = [
+                layer.name for layer in between if not isinstance(layer, LogMelSpectrogram)
+            ]
+    return found
+
+
+def scope(layers: Mapping[str, Iterable[str]]) -> str:
+    """A regular expression for the names of the tensors that `quantised_layers` give."""
+    number = r"(_\d+)?"
+    scopes = []
+    for model, names in layers.items():
+        # Operations between layers have no scope of their own, only their model's.
+        bare = r"|[^/]+$" if model == _ENCODER else ""
+        names = "|".join(re.escape(name) for name in names)
+        scopes.append(rf"(^|/|;){re.escape(model)}{number}/((({names}){number}/){bare})")
+    return "|".join(scopes) or "(?!)"
+
+
+def to_float16(content: bytes, layers: Mapping[str, Iterable[str]]) -> bytes:
+    """The file with the networks' weights in float16."""
+    from ai_edge_quantizer import algorithm_manager, qtyping
+
+    weights = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
+    config = qtyping.OpQuantizationConfig(
+        weight_tensor_config=weights,
+        compute_precision=qtyping.ComputePrecision.FLOAT,
+        explicit_dequantize=True,
+    )
+    algorithm = algorithm_manager.AlgorithmName.FLOAT_CASTING
+    return _quantize(
+        content, layers, "update_quantization_recipe", op_config=config, algorithm_key=algorithm
+    )
+
+
+def to_dynamic(content: bytes, layers: Mapping[str, Iterable[str]]) -> bytes:
+    """The file with the networks' weights in int8, activations quantised while it runs."""
+    return _quantize(content, layers, "add_dynamic_config", num_bits=8)
+
+
+def _quantize(content: bytes, layers, method: str, **settings) -> bytes:
+    from ai_edge_quantizer import qtyping, quantizer
+
+    logging.getLogger().setLevel(logging.ERROR)  # it warns of each tensor that entry points share
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        made = quantizer.Quantizer(content)
+        for kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+            name = qtyping.TFLOperationName[kind]
+            # It matches from the beginning of a name.
+            getattr(made, method)(
+                regex=f".*({scope(layers)})", operation_name=name, **settings
+            )
+        return bytes(made.quantize().quantized_model)
+
+
+def to_int8(calibrated: bytes, layers: Mapping[str, Iterable[str]]) -> bytes:
+    """The file in full int8.
+
+    Args:
+        calibrated: a file in float32 whose tensors carry the ranges that calibration has seen.
+        layers: of `quantised_layers`.
+    """
+    # The converter's own second step, called by itself since only here names can be excluded.
+    from tensorflow.lite.python.convert import mlir_quantize
+
+    inside = re.compile(scope(layers))
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(calibrated, 0))
+    _unite_ranges(model)
+    stay = set()
+    for subgraph in model.subgraphs:
+        touched = set()
+        for operator in subgraph.operators:
+            names = [subgraph.tensors[output].name.decode() for output in operator.outputs]
+            if any(inside.search(name) for name in names):
+                touched.update((*operator.inputs, *operator.outputs))
+            else:
+                stay.update(names)
+        # A tensor without a range cannot be quantised, also where operators that change no value
+        # are merged into one of another name.
+        for number, tensor in enumerate(subgraph.tensors):
+            if number not in touched:
+                tensor.quantization = None
+    builder = flatbuffers.Builder(len(calibrated))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    quantised = mlir_quantize(bytes(builder.Output()), denylisted_nodes=stay)
+    check_front_end_is_float(quantised)
+    return quantised
+
+
+def check_front_end_is_float(content: bytes, front_end: str = "mfcc") -> None:
+    """Raises EmotionNetError where an operator of the layer ``front_end`` touches an integer."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    for operator in operators(model):
+        small = {"INT8", "UINT8", "INT16"} & set(operator["types"])
+        if small and f"/{front_end}" in f"/{operator['output']}":
+            raise EmotionNetError(
+                f"the converter made {operator['output']} {small.pop()}, a part of the audio "
+                "front-end, which int8 destroys. Export without int8 (--precisions float32)."
+            )
+
+
+def _unite_ranges(model) -> None:
+    """Gives the same tensor the same range in every entry point.
+
+    So the frames need to go through ``encode_face`` only, and it answers as ``classify`` does.
+    """
+    ranges: dict[str, list[np.ndarray]] = {}
+    tensors = [t for subgraph in model.subgraphs for t in subgraph.tensors]
+    calibrated = [t for t in tensors if _has_range(t)]
+    for tensor in calibrated:
+        low, high = tensor.quantization.min, tensor.quantization.max
+        known = ranges.setdefault(_canonical(tensor.name.decode()), [low, high])
+        known[:] = np.minimum(known[0], low), np.maximum(known[1], high)
+    for tensor in calibrated:
+        low, high = ranges[_canonical(tensor.name.decode())]
+        tensor.quantization.min, tensor.quantization.max = low, high
+
+
+def _has_range(tensor) -> bool:
+    quantization = tensor.quantization
+    return quantization is not None and quantization.min is not None and len(quantization.min) > 0
+
+
+def _canonical(name: str) -> str:
+    """A tensor's name without the scopes around the face encoder or the speech stream."""
+    scopes = [part.split("/") for part in name.split(";")]
+    inner = []
+    for parts in scopes:
+        starts = [i for i, p in enumerate(parts) if re.match(rf"{_ENCODER}|speech_stream", p)]
+        inner.append("/".join(parts[starts[-1] :]) if starts else "/".join(parts))
+    return ";".join(inner)

@@ -1,0 +1,136 @@
+"""A deploy form to ``.tflite`` files, by way of a SavedModel with named entry points."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from emotionnet.deploy.compact import compact
+from emotionnet.deploy.litert import operators
+from emotionnet.deploy.quantize import quantised_layers, to_dynamic, to_float16, to_int8
+from emotionnet.deploy.signatures import signatures
+from emotionnet.errors import EmotionNetError
+
+
+def save(form: keras.Model, folder: str | os.PathLike) -> None:
+    """Writes a SavedModel with the entry points of ``form``, batch 1, every shape fixed."""
+    archive = keras.export.ExportArchive()
+    archive.track(form)
+    for entry in signatures(form):
+        inputs = [
+            tf.TensorSpec(shape, dtype, name=name) for name, (shape, dtype) in entry.inputs.items()
+        ]
+        archive.add_endpoint(entry.name, entry.function, input_signature=inputs)
+    archive.write_out(os.fspath(folder), verbose=False)
+
+
+def write(
+    form: keras.Model,
+    folder: str | os.PathLike,
+    precisions: Sequence[str],
+    calibration: Mapping[str, np.ndarray] | None = None,
+    say: Callable[[str], None] = lambda step: None,
+) -> dict[str, list[str]]:
+    """Writes ``<precision>.tflite`` for each precision, from ``folder/saved_model``.
+
+    Args:
+        form: the deploy form that was saved there.
+        folder: where to write.
+        precisions: of `emotionnet.deploy.convert.PRECISIONS`.
+        calibration: the four inputs of real clips, (clips, ...); for int8.
+        say: told what comes next.
+
+    Returns:
+        The layers that int8 quantises, see `emotionnet.deploy.quantize.quantised_layers`.
+
+    Raises:
+        EmotionNetError: an operation that TensorFlow Lite's builtins do not have.
+    """
+    folder = Path(folder)
+    names = [entry.name for entry in signatures(form)]
+    layers = quantised_layers(form)
+    files = {}
+    if set(precisions) - {"int8"}:
+        say("converting to float32")
+        plain = _convert(folder / "saved_model", names)
+        files["float32"] = compact(plain)
+    for precision, make in (("float16", to_float16), ("dynamic", to_dynamic)):
+        if precision in precisions:
+            say(f"converting to {precision}")
+            files[precision] = make(plain, layers)
+    if "int8" in precisions:
+        say("calibrating int8")
+        samples = calibration_samples(form, calibration)
+        calibrated = _convert(folder / "saved_model", names, lambda: samples)
+        say("converting to int8")
+        files["int8"] = compact(to_int8(calibrated, layers))
+    for precision in precisions:
+        check_builtin(files[precision])
+        (folder / f"{precision}.tflite").write_bytes(files[precision])
+    return layers
+
+
+def _convert(saved: Path, names: Sequence[str], samples: Callable | None = None) -> bytes:
+    converter = tf.lite.TFLiteConverter.from_saved_model(os.fspath(saved), signature_keys=names)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if samples is not None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = samples
+        # Float operators that carry their ranges: quantising comes next, with names excluded.
+        converter._experimental_calibrate_only = True
+    try:
+        return converter.convert()
+    except Exception as error:  # the converter raises several kinds, with the operators in the text
+        flex = [line.strip() for line in str(error).splitlines() if "tf." in line or "Flex" in line]
+        reason = (flex or str(error).splitlines() or [repr(error)])[0][:300]
+        raise EmotionNetError(
+            f"the model uses what TensorFlow Lite's builtin operators do not have: {reason}. Write "
+            "the layer with other operations of keras.ops."
+        ) from error
+
+
+def check_builtin(content: bytes) -> None:
+    """Raises EmotionNetError where a file needs Flex or other operators outside the builtins."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    strange = sorted({op["op"] for op in operators(model) if not op["builtin"]})
+    if strange:
+        raise EmotionNetError(
+            f"the model needs {', '.join(strange)}, which is no builtin operator of TensorFlow "
+            "Lite. Write that layer with other operations of keras.ops."
+        )
+
+
+def calibration_samples(
+    form: keras.Model, clips: Mapping[str, np.ndarray]
+) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """What calibration runs: every face and every sound once, each through its own entry point.
+
+    ``classify`` shares the ranges (see `emotionnet.deploy.quantize`), so it sees two clips only,
+    unless the model has no other entry points.
+    """
+    entries = {entry.name: entry for entry in signatures(form)}
+    whole = [{name: values[i : i + 1] for name, values in clips.items()} for i in range(_count(clips))]
+    live = "fuse" in entries
+    for clip in whole[:2] if live else whole:
+        yield "classify", clip
+    if not live:
+        return
+    for clip in whole:
+        for face, seen in zip(clip["faces"][0], clip["frame_mask"][0]):
+            if seen:
+                yield "encode_face", {"face": face[None]}
+        if clip["waveform_samples"][0] > 0:
+            sound = {name: clip[name] for name in ("waveform", "waveform_samples")}
+            yield "encode_speech", sound
+            yield "front_end", sound
+    zeros = {n: np.zeros(s, d) for n, (s, d) in entries["fuse"].inputs.items()}
+    yield "fuse", zeros
+
+
+def _count(clips: Mapping[str, np.ndarray]) -> int:
+    return len(next(iter(clips.values())))
