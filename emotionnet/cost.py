@@ -115,10 +115,12 @@ def _model(path: Path, name: str, num_classes: int, config: dict):
 
 def _converted(model, scratch: Path) -> Path:
     """The model as the float32 file that goes to a phone."""
-    from emotionnet.deploy.rewrite import deploy_form
-    from emotionnet.deploy.tflite import convert
+    from emotionnet.deploy.convert import convert
 
-    return convert(deploy_form(model), scratch / "float32.tflite")
+    model.save(scratch / "model.keras")
+    convert(scratch, {"model": str(scratch / "model.keras"), "precisions": ["float32"],
+                      "onnx": False})  # fmt: skip
+    return scratch / "float32.tflite"
 
 
 def _latencies(file: Path, threads, runs, signature) -> list:
