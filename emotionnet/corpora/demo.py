@@ -5,9 +5,11 @@ whole line can be tried, taught and tested without a download.
 
 It is ambiguous *by design*, so that one can see what two streams give that one cannot: the faces of
 the two emotions of a pair in `SAME_FACE` are drawn from one distribution, and so are the voices of
-a pair in `SAME_VOICE`. Half of the emotions can then only be guessed with a coin: no model of one
-stream can expect more than `CEILING` (75 %), while no pair is ambiguous in both, so that the two
-streams together can know all. That fusion wins here says nothing about how much it wins elsewhere.
+a pair in `SAME_VOICE`. Half of the emotions can then only be guessed with a coin: one stream alone
+cannot be expected above `CEILING` (75 %), while no pair is ambiguous in both, so that the two streams
+together can know all. (The mouth talks in the tempo of the voice, and the clip is as long as the
+speech: whoever times syllables in the picture sees a little of the voice in it.) That fusion wins
+here says nothing about how much it wins elsewhere.
 """
 
 import functools
