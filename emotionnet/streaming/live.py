@@ -113,7 +113,7 @@ class Stream:
         frame.time_s = self._relative(frame.time_s)
         with self.meter.stage("faces"):
             self._pictures.add_frame(frame)
-        return self._go_on(frame.time_s, arrived)
+        return self._go_on(self._pictures.until_s, arrived)
 
     def add_face(
         self, time_s: float, face: Crop | None, arrived: float | None = None
@@ -130,7 +130,7 @@ class Stream:
             return []
         time_s = self._relative(time_s)
         self._pictures.add_face(time_s, face)
-        return self._go_on(time_s, arrived)
+        return self._go_on(self._pictures.until_s, arrived)
 
     def add_sound(
         self, samples: np.ndarray, time_s: float | None = None, arrived: float | None = None
