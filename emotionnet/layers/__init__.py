@@ -13,6 +13,7 @@ _MODULES = {
     "fusion": ("LateFusion",),
     "ghost": ("GhostBottleneck", "GhostModule"),
     "segments": ("GreyFaces", "KeepFeatures", "SegmentWindows", "TakeSegment"),
+    "wav2vec2": ("Wav2Vec2",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -303,7 +303,8 @@ def _log_mel(config: Config, window):
 
 def _wav2vec2_net(config: Config) -> keras.Model:
     """wav2vec 2.0 base as Audio Net: a window of sound (samples,) to 128 features."""
-    from emotionnet.layers.wav2vec2 import Wav2Vec2, load_weights
+    from emotionnet.layers import Wav2Vec2
+    from emotionnet.layers.wav2vec2_weights import load_weights
 
     window = keras.Input((config.window,), name="sound", dtype="float32")
     network = Wav2Vec2(name="wav2vec2")
