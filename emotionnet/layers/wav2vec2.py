@@ -2,7 +2,7 @@
 
 The "base" form of Baevski et al. (2020): seven convolutions over the samples (a group norm after the
 first), a projection, positions by a grouped convolution, and transformer blocks that normalise after
-each half. Weights are in Keras's layouts; `load_weights` turns PyTorch's into them, name by name.
+each half. `emotionnet.layers.wav2vec2_weights` reads trained weights.
 """
 
 import math
