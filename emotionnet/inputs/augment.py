@@ -41,6 +41,11 @@ class Augmentation:
     sound_shift_s: float = 0.0
     copies: bool = False
 
+    @property
+    def changes_faces(self) -> bool:
+        """Whether the pixels of a face change."""
+        return any((self.rotation_degrees, self.flip, self.brightness, self.contrast))
+
 
 def clip_seed(seed: int, epoch: tf.Tensor | int, clip: tf.Tensor) -> tf.Tensor:
     """The stateless seed (2,) of one clip in one epoch, from the clip's *name*."""
@@ -72,7 +77,7 @@ def augment(inputs: dict, seed: tf.Tensor, strength: Augmentation) -> dict:
     """
     draws = tf.random.stateless_uniform((6,), seed, -1.0, 1.0)
     inputs = dict(inputs)
-    if "faces" in inputs:
+    if "faces" in inputs and strength.changes_faces:
         inputs["faces"] = augment_faces(inputs["faces"], draws[:4], strength)
     if "waveform" in inputs and strength.sound_shift_s > 0:
         shift_s = tf.random.stateless_uniform((), seed + 2, -1.0, 1.0) * strength.sound_shift_s
