@@ -9,6 +9,7 @@ import pytest
 from emotionnet import cost as cost_verb
 from emotionnet.deploy.operations import Operation, Tensor, einsum_terms, floating_operations
 from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.systems import SYSTEMS
 
 
 def counted(model):
@@ -56,6 +57,17 @@ def test_fifteen_frames_and_the_whole_have_the_papers_figures(whole_cost):
     speech = [x.multiply_adds for x in whole_cost.layers
               if x.layer.startswith("speech_stream") and not x.front_end]  # fmt: skip
     assert round(sum(speech) / 1e6, 2) == 6.80
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_system_is_counted_with_all_its_weights(system):
+    from emotionnet.systems import build_model
+
+    model = build_model(system, 6)
+    cost = counted(model)
+    assert cost.sum().parameters == model.count_params()
+    assert cost.sum(front_end=False).multiply_adds > model.count_params()
+    assert not cost.notes
 
 
 def test_front_end_is_apart_and_the_parts_add_up(whole_cost):

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -106,6 +107,24 @@ def compiled(folder, sources):
     return jar
 
 
+def guide(path):
+    """The code of the guide as functions: what it leaves to the reader are their parameters."""
+    blocks = re.findall(r"```kotlin\n(.*?)```", path.read_text(encoding="utf-8"), re.S)
+    _, clip, live = blocks  # the first one is Gradle's
+    eyes = "leftEye: {0}, rightEye: {0}, mouthLeft: {0}, mouthRight: {0}, argb: {1}, width: Int"
+    common = "context: Context, height: Int, "
+    return f"""package guide
+import android.content.res.AssetManager
+import emotionnet.*
+class Context(val assets: AssetManager)
+fun clip({common}{eyes.format("List<Point>", "List<IntArray>")}, frameTimesS: DoubleArray,
+    frameHasFace: BooleanArray, startS: Double, endS: Double, waveform: FloatArray, samples: Int) {{
+{clip}}}
+fun live({common}{eyes.format("Point", "IntArray")}, timeS: Double) {{
+{live}}}
+"""
+
+
 @pytest.fixture(scope="module")
 def jvm(tmp_path_factory):
     """A function from commands to answers of tests/kotlin/Main.kt."""
@@ -118,6 +137,8 @@ def jvm(tmp_path_factory):
             text = path.read_text(encoding="utf-8")
             path.write_text(text.replace("package emotionnet", "package clips"), encoding="utf-8")
             sources.append(path)
+    (folder / "Guide.kt").write_text(guide(folder / "ANDROID.md"), encoding="utf-8")
+    sources.append(folder / "Guide.kt")
     jar = compiled(folder, [*sources, *(KOTLIN / "stubs").glob("*.kt"), KOTLIN / "Main.kt"])
 
     def ask(*commands):
