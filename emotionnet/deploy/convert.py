@@ -20,7 +20,9 @@ from emotionnet.errors import EmotionNetError
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
 
 
-def convert(folder: str | os.PathLike, job: dict[str, Any], timeout_s: float = 900) -> dict[str, Any]:
+def convert(
+    folder: str | os.PathLike, job: dict[str, Any], timeout_s: float = 900
+) -> dict[str, Any]:
     """Runs the conversion in a process of its own.
 
     Args:

@@ -1,4 +1,4 @@
-"""Reading and running ``.tflite`` files with LiteRT and NumPy alone: no TensorFlow, no Keras."""
+"""Reading and running ``.tflite`` and ``.onnx`` files: no TensorFlow, no Keras."""
 
 import os
 from collections.abc import Mapping
@@ -88,6 +88,70 @@ class LiteModel:
                 data = bytes(bytearray(self.graph.buffers[entry.buffer].data))
                 return data.split(b"\0")[0].decode()
         return ""
+
+
+class OnnxModel:
+    """An ``.onnx`` file, called like a `LiteModel`; its one entry point is ``classify``.
+
+    Args:
+        path: the file.
+        threads: of the runtime.
+
+    Raises:
+        EmotionNetError: ONNX Runtime is not installed, or the file is not one it can run.
+    """
+
+    names = ("classify",)
+
+    def __init__(self, path: str | os.PathLike, threads: int = 1):
+        self.path = Path(path)
+        try:
+            import onnxruntime
+        except ImportError:
+            raise EmotionNetError(
+                "ONNX Runtime is not installed: pip install onnxruntime (or emotionnet[onnx])."
+            ) from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        try:
+            self._session = onnxruntime.InferenceSession(
+                os.fspath(path), options, ["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its own exception classes share no public base
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            message = f"{path}: ONNX Runtime cannot load it ({reason[:200]})."
+            raise EmotionNetError(message) from error
+
+    def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Answers by name."""
+        names = [output.name for output in self._session.get_outputs()]
+        return dict(zip(names, self._session.run(names, dict(inputs))))
+
+    def signatures(self) -> dict[str, dict[str, list[dict[str, Any]]]]:
+        """As `LiteModel.signatures`."""
+        sides = {"inputs": self._session.get_inputs(), "outputs": self._session.get_outputs()}
+        return {
+            "classify": {
+                side: sorted((_onnx_tensor(t) for t in tensors), key=lambda t: t["name"])
+                for side, tensors in sides.items()
+            }
+        }
+
+
+def open_model(path: str | os.PathLike) -> LiteModel | OnnxModel:
+    """Opens a model file by its suffix."""
+    return OnnxModel(path) if Path(path).suffix == ".onnx" else LiteModel(path)
+
+
+def _onnx_tensor(tensor) -> dict[str, Any]:
+    kinds = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int32)": "int32"}
+    return {
+        "name": tensor.name,
+        "shape": list(tensor.shape),
+        "dtype": kinds.get(tensor.type, tensor.type),
+        "scale": None,
+        "zero_point": None,
+    }
 
 
 def operators(graph):

@@ -106,9 +106,7 @@ def _quantize(content: bytes, layers, method: str, **settings) -> bytes:
         for kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
             name = qtyping.TFLOperationName[kind]
             # It matches from the beginning of a name.
-            getattr(made, method)(
-                regex=f".*({scope(layers)})", operation_name=name, **settings
-            )
+            getattr(made, method)(regex=f".*({scope(layers)})", operation_name=name, **settings)
         return bytes(made.quantize().quantized_model)
 
 

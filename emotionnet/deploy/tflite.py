@@ -114,7 +114,9 @@ def calibration_samples(
     unless the model has no other entry points.
     """
     entries = {entry.name: entry for entry in signatures(form)}
-    whole = [{name: values[i : i + 1] for name, values in clips.items()} for i in range(_count(clips))]
+    whole = [
+        {name: values[i : i + 1] for name, values in clips.items()} for i in range(_count(clips))
+    ]
     live = "fuse" in entries
     for clip in whole[:2] if live else whole:
         yield "classify", clip

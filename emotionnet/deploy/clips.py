@@ -1,0 +1,63 @@
+"""Which clips of a run are used for calibration, comparison and as golden ones, as arrays."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from emotionnet.errors import EmotionNetError
+
+
+def spread(rows: Sequence, count: int, seed: int = 0) -> list:
+    """Up to ``count`` rows in a seeded order, the emotions taking turns."""
+    order = np.random.default_rng(seed).permutation(len(rows))
+    queues: dict[str, list] = {}
+    for i in order:
+        queues.setdefault(rows[i].emotion, []).append(rows[i])
+    picked: list = []
+    while len(picked) < count and any(queues.values()):
+        picked += [queue.pop(0) for queue in queues.values() if queue]
+    return picked[:count]
+
+
+def load(run, records, rows: Sequence) -> dict[str, np.ndarray]:
+    """The four inputs of the run's model for ``rows``, (clips, ...).
+
+    Raises:
+        EmotionNetError: a shard of the records is damaged.
+    """
+    from emotionnet.inputs.pipeline import Source, inference_batches
+
+    source = Source(records, run.view(), run.labels)
+    with records.guard():
+        batches = [
+            {name: np.array(values) for name, values in batch.items()}
+            for batch in inference_batches(source, rows, 8)
+        ]
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def demo_clips(run, count: int = 2) -> dict[str, np.ndarray]:
+    """The inputs of a few drawn clips, which are free to ship whatever the run was trained on.
+
+    Raises:
+        EmotionNetError: no face was found in them.
+    """
+    import tensorflow as tf
+
+    from emotionnet.clips.clip import read_clip
+    from emotionnet.clips.faces import FaceFinder
+    from emotionnet.clips.records import serialize
+    from emotionnet.corpora import demo
+    from emotionnet.inputs.views import view_example
+
+    view, finder = run.view(), FaceFinder()
+    with tempfile.TemporaryDirectory() as folder:
+        demo.make(folder, actors=1, takes=1, seed=0, workers=1)
+        rows = spread(demo.scan(folder), count)
+        clips = [read_clip(row, Path(folder), finder) for row in rows]
+    if not all(clip.faces_found for clip in clips):
+        raise EmotionNetError("no face was found in the drawn clips that the bundle ships.")
+    viewed = [view_example(tf.constant(serialize(clip)), view) for clip in clips]
+    return {name: np.stack([np.array(clip[name]) for clip in viewed]) for name in viewed[0]}

@@ -1,0 +1,106 @@
+"""What a bundle's files are worth: the same answers as Keras? And how fast?"""
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emotionnet.deploy.latency import litert_runner, onnx_runner, time_runs
+
+#: Float's lead over its second answer from which on another answer counts as a change of mind.
+MARGIN = 0.1
+_KINDS = {
+    "fused": "probabilities",
+    "faces": "face_probabilities",
+    "speech": "speech_probabilities",
+}
+
+
+def accuracy(
+    models: Mapping[str, Any],
+    clips: Mapping[str, np.ndarray],
+    targets: np.ndarray,
+    reference: Mapping[str, np.ndarray],
+    streams: Sequence[str],
+) -> dict[str, Any]:
+    """Each file against the Keras model, on the same clips.
+
+    Args:
+        models: precision → opened file.
+        clips: the four inputs, (n, ...).
+        targets: label numbers (n,).
+        reference: output → the Keras model's answers (n, classes).
+        streams: that were trained.
+
+    Returns:
+        ``clips`` (n), ``keras`` and each precision; each with ``fused`` and the trained streams:
+        ``accuracy``, and for files ``agreement`` (share of clips with Keras's answer),
+        ``agreement_clear`` (of those where Keras leads by `MARGIN`), ``clear`` (their number) and
+        ``largest_difference`` in probability.
+    """
+    kinds = {k: v for k, v in _KINDS.items() if k == "fused" or k in streams}
+    count = len(targets)
+    answers = {"keras": {output: np.asarray(reference[output]) for output in kinds.values()}}
+    for precision, model in models.items():
+        given = [
+            model.run("classify", {name: values[i : i + 1] for name, values in clips.items()})
+            for i in range(count)
+        ]
+        answers[precision] = {
+            output: np.concatenate([g[output] for g in given]) for output in kinds.values()
+        }
+    result: dict[str, Any] = {"clips": count, "margin": MARGIN}
+    for name, given in answers.items():
+        result[name] = {
+            kind: _compare(given[output], answers["keras"][output], targets, name == "keras")
+            for kind, output in kinds.items()
+        }
+    return result
+
+
+def _compare(given, reference, targets, alone: bool) -> dict[str, Any]:
+    chosen, wanted = given.argmax(axis=1), reference.argmax(axis=1)
+    scores = {"accuracy": float(np.mean(chosen == targets))}
+    if alone:
+        return scores
+    ordered = np.sort(reference, axis=1)
+    clear = ordered[:, -1] - ordered[:, -2] >= MARGIN
+    same = chosen == wanted
+    return {
+        **scores,
+        "agreement": float(same.mean()),
+        "agreement_clear": float(same[clear].mean()) if clear.any() else None,
+        "clear": int(clear.sum()),
+        "largest_difference": float(np.abs(given - reference).max()),
+    }
+
+
+def benchmark(
+    folder: str | os.PathLike, files: Mapping[str, Mapping[str, Any]], names: Sequence[str]
+) -> dict[str, Any]:
+    """Median times of every entry point of every file on one thread of this machine.
+
+    Args:
+        folder: the bundle.
+        files: precision → ``file`` …
+        names: entry points of the ``.tflite`` files.
+    """
+    times: dict[str, Any] = {}
+    for precision, entry in files.items():
+        path = Path(folder) / entry["file"]
+        if path.suffix == ".onnx":
+            runners = {"classify": onnx_runner(path)}
+        else:
+            runners = {name: litert_runner(path, signature=name) for name in names}
+        times[precision] = {}
+        for name, run in runners.items():
+            spent_s = np.array(time_runs(run, RUNS))
+            times[precision][name] = {"median_ms": round(float(np.median(spent_s)) * 1e3, 3)}
+    machine = {"machine": platform.machine(), "cpus": os.cpu_count(), "system": platform.system()}
+    return {"machine": machine, "threads": 1, "runs": RUNS, "times": times}
+
+
+RUNS = 20

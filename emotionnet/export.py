@@ -1,0 +1,323 @@
+"""``python -m emotionnet.export RUN --out DIR``: a run becomes a folder that runs on a phone.
+
+The folder holds the model in several precisions with named entry points, a contract that says all
+there is to know to call it, golden inputs and answers, what every precision is worth, and Kotlin
+source. ``python -m emotionnet.verify DIR`` proves it on any machine, without TensorFlow.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from emotionnet.command import make_callable, run_command
+from emotionnet.deploy.convert import PRECISIONS
+from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.files import sha256, write_json, write_text
+
+ONNX = "onnx"
+KNOWN = (*PRECISIONS, ONNX)
+SUMS = "SHA256SUMS"
+
+
+def export(
+    run: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    precisions: Sequence[str] = KNOWN,
+    records: str | os.PathLike | None = None,
+    clips: int = 96,
+    calibration_clips: int = 64,
+    timeout_s: float = 900,
+) -> Path:
+    """Writes the bundle of a trained run, whole or not at all.
+
+    Args:
+        run: a run folder.
+        out: folder to make; a bundle that is there already is replaced.
+        precisions: of ``float32``, ``float16``, ``dynamic``, ``int8`` and ``onnx``.
+        records: the records the run was trained on, where they have moved.
+        clips: test clips on which the precisions are compared.
+        calibration_clips: training clips that int8 takes its ranges from.
+        timeout_s: after which the conversion is given up.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UsageError: no run, an unknown precision, a folder with something else in it.
+        EmotionNetError: no clips to calibrate with, NaN in the weights, or a model that cannot be
+            converted. Nothing is left half-written.
+    """
+    from emotionnet.training.run import Run
+
+    unknown = sorted(set(precisions) - set(KNOWN))
+    if unknown or not precisions:
+        raise UsageError(f"--precisions {','.join(unknown)}: choose some of {', '.join(KNOWN)}.")
+    out = Path(out)
+    if out.exists() and any(out.iterdir()) and not (out / "contract.json").is_file():
+        raise UsageError(f"{out}: there is something else in it. Give a new folder with --out.")
+    opened = Run.open(run)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the target, so that the last step is a rename; and made first, so that a folder that may
+    # not be written to is known at once.
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as work:
+        bundle = Path(work) / "bundle"
+        bundle.mkdir()
+        wanted = [precision for precision in KNOWN if precision in precisions]
+        _Export(opened, Path(work), bundle, wanted, records, timeout_s).write(
+            clips, calibration_clips
+        )
+        if out.exists():
+            shutil.rmtree(out)
+        os.replace(bundle, out)
+    return out
+
+
+class _Export:
+    """The steps of one export; `write` takes them in order."""
+
+    def __init__(self, run, work: Path, bundle: Path, precisions, records, timeout_s: float):
+        from emotionnet.deploy.rewrite import check_finite
+
+        self.run, self.work, self.bundle = run, work, bundle
+        self.precisions, self.timeout_s = precisions, timeout_s
+        self.model = run.model()
+        self.model.jit_compile = False
+        check_finite(self.model)
+        self.records = self._open_records(records)
+        self.parts = run.split_rows(self.records) if self.records else {}
+
+    def write(self, clips: int, calibration_clips: int) -> None:
+        from emotionnet.deploy import golden
+        from emotionnet.deploy.card import model_card
+        from emotionnet.deploy.handoff_files import write_android_files
+        from emotionnet.deploy.litert import open_model
+        from emotionnet.deploy.measure import accuracy, benchmark
+
+        layers = self._convert(calibration_clips)
+        _say("comparing with Keras")
+        files = self._files(layers)
+        models = {name: open_model(self.bundle / entry["file"]) for name, entry in files.items()}
+        inputs = golden.variants(self._golden_clips())
+        reference = {name: self._keras(clip) for name, clip in inputs.items()}
+        features = self._features(inputs["whole_1"])
+        tolerances = golden.write(self.bundle, inputs, reference, models, features)
+        names = next(iter(models.values())).names
+        contract = self._contract(files, models, tolerances)
+        write_json(self.bundle / "contract.json", contract)
+        write_text(self.bundle / "labels.txt", "\n".join(self.run.labels) + "\n")
+        compared = self._accuracy(models, clips, accuracy)
+        if compared:
+            write_json(self.bundle / "accuracy.json", compared)
+        _say("timing")
+        write_json(self.bundle / "benchmark.json", benchmark(self.bundle, files, names))
+        write_text(self.bundle / "MODEL_CARD.md", model_card(contract, self._metrics(), compared))
+        write_android_files(self.bundle, contract)
+        write_sums(self.bundle)
+
+    def _open_records(self, records):
+        from emotionnet.clips.records import Records
+
+        place = Path(records or self.run.config["records"])
+        if place.is_dir():
+            return Records.open(place)
+        if records or "int8" in self.precisions:
+            raise UsageError(
+                f"{place}: the records of this run are not there, and int8 takes its ranges from "
+                "their training clips. Give their folder with --records, or leave int8 out with "
+                "--precisions float32,float16,dynamic,onnx."
+            )
+        return None
+
+    def _convert(self, calibration_clips: int) -> dict[str, list[str]]:
+        import numpy as np
+
+        from emotionnet.deploy.clips import load, spread
+        from emotionnet.deploy.convert import convert
+
+        if "int8" in self.precisions:
+            rows = spread(self._useful(self.parts["train"]), calibration_clips, seed=1)
+            if not rows:
+                raise EmotionNetError(
+                    f"{self.run.folder}: no training clip to calibrate int8 with. Raise "
+                    "--calibration-clips, or leave int8 out (--precisions float32,onnx)."
+                )
+            _say(f"reading {len(rows)} training clips for calibration")
+            np.savez(self.work / "calibration.npz", **load(self.run, self.records, rows))
+        _say(f"converting to {', '.join(self.precisions)}")
+        job = {
+            "model": str((self.run.folder / "model.keras").resolve()),
+            "precisions": [p for p in self.precisions if p != ONNX],
+            "onnx": ONNX in self.precisions,
+        }
+        return convert(self.work, job, self.timeout_s)["quantised_layers"]
+
+    def _useful(self, rows: Sequence) -> list:
+        """Rows that have all the streams the run was trained on, where there are such rows."""
+        from emotionnet.training.train import has_stream
+
+        streams = self.run.config["streams"]
+        whole = [row for row in rows if all(has_stream(row, stream) for stream in streams)]
+        return whole or list(rows)
+
+    def _files(self, layers: dict[str, list[str]]) -> dict[str, dict[str, Any]]:
+        everything = "everything"
+        quantised = {name: len(parts) for name, parts in layers.items()}
+        float_parts = {
+            "float32": everything,
+            ONNX: everything,
+            "float16": "all computation; the networks' weights are stored in 16 bits",
+            "dynamic": "all but the products of the networks' weights",
+            "int8": "audio front-end, pixel scaling, first and last layer of the speech network, "
+            "frame attention, logits, fusion",
+        }
+        files = {}
+        for precision in self.precisions:
+            name = "model.onnx" if precision == ONNX else f"emotion_{precision}.tflite"
+            made = "model.onnx" if precision == ONNX else f"{precision}.tflite"
+            shutil.move(self.work / made, self.bundle / name)
+            files[precision] = {
+                "file": name,
+                "bytes": (self.bundle / name).stat().st_size,
+                "float32_parts": float_parts[precision],
+            }
+            if precision == "int8":
+                files[precision]["quantised_layers"] = quantised
+        return files
+
+    def _golden_clips(self) -> dict:
+        """Of the demo corpus, whose clips are free to ship."""
+        from emotionnet.deploy.clips import demo_clips, load, spread
+
+        rows = self._useful(self.parts.get("test", []))
+        if self.run.config["label_kind"] == "drawn" and rows:
+            return load(self.run, self.records, spread(rows, 2, seed=2))
+        return demo_clips(self.run)
+
+    def _keras(self, inputs: dict) -> dict:
+        return self.model.predict(inputs, batch_size=8, verbose=0)
+
+    def _features(self, clip: dict):
+        import numpy as np
+
+        layer = self._front_end()
+        if layer is None:
+            return None
+        found = layer(clip["waveform"], clip["waveform_samples"])
+        return np.array(found[0] if layer.return_mask else found)
+
+    def _front_end(self):
+        from emotionnet.layers.audio import LogMelSpectrogram
+
+        for layer in self.model._flatten_layers():
+            if isinstance(layer, LogMelSpectrogram):
+                return layer
+        return None
+
+    def _contract(self, files, models, tolerances) -> dict[str, Any]:
+        from emotionnet import __version__
+        from emotionnet.deploy.contract import make_contract
+        from emotionnet.training.run import versions
+
+        config = self.run.config
+        lite = [model for model in models.values() if hasattr(model, "minimum_runtime")]
+        first = lite[0] if lite else next(iter(models.values()))
+        front_end = self._front_end()
+        told = versions()
+        kept = ("corpus", "label_kind", "protocol", "protocol_description", "leaky", "fold", "seed")
+        return make_contract(
+            name=self.run.name,
+            labels=self.run.labels,
+            system=config["system"],
+            system_config=config["system_config"],
+            front_end=front_end
+            and {"kind": type(front_end).__name__, **front_end._settings(), "dtype": "float32"},
+            files=files,
+            signatures=first.signatures(),
+            tolerances=tolerances,
+            provenance={
+                **{key: config.get(key) for key in kept},
+                "manifest_hash": config.get("manifest_hash"),
+                "commit": told["commit"],
+            },
+            versions={"emotionnet": __version__, "python": told["python"], **told["packages"]},
+            minimum_runtime=max((m.minimum_runtime() for m in lite), default=""),
+        )
+
+    def _accuracy(self, models, clips: int, accuracy) -> dict[str, Any] | None:
+        import numpy as np
+
+        from emotionnet.deploy.clips import load, spread
+
+        rows = spread(self._useful(self.parts.get("test", [])), clips, seed=3)
+        if not rows:
+            return None
+        inputs = load(self.run, self.records, rows)
+        targets = np.array([self.run.labels.index(row.emotion) for row in rows])
+        return accuracy(models, inputs, targets, self._keras(inputs), self.run.config["streams"])
+
+    def _metrics(self) -> dict[str, Any] | None:
+        path = self.run.folder / "metrics.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def write_sums(folder: str | os.PathLike) -> None:
+    """Writes ``SHA256SUMS`` over every other file, in the format of ``sha256sum``."""
+    folder = Path(folder)
+    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    lines = [f"{sha256((folder / name).read_bytes())}  {name}" for name in names if name != SUMS]
+    write_text(folder / SUMS, "\n".join(lines) + "\n")
+
+
+def _say(step: str) -> None:
+
+    print(f"{step} …", file=sys.stderr, flush=True)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m emotionnet.export``."""
+    p = argparse.ArgumentParser(
+        prog="python -m emotionnet.export",
+        description="Export a trained run as a folder that runs on a phone.",
+    )
+    p.add_argument("run", metavar="RUN", help="a run folder")
+    p.add_argument("--out", required=True, metavar="DIR", help="the folder to make")
+    p.add_argument(
+        "--precisions",
+        type=lambda text: [part for part in text.split(",") if part],
+        default=list(KNOWN),
+        help=f"some of {','.join(KNOWN)} (default: all)",
+    )
+    p.add_argument("--records", metavar="DIR", help="the run's records, where they have moved")
+    p.add_argument("--clips", type=int, default=96, help="test clips to compare on (%(default)s)")
+    p.add_argument(
+        "--calibration-clips", type=int, default=64, help="clips for int8's ranges (%(default)s)"
+    )
+    p.add_argument("--timeout", dest="timeout_s", type=float, default=900, help="seconds")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parses the command line and exports."""
+    begun = time.monotonic()
+    args = vars(parser().parse_args(argv))
+    folder = export(args.pop("run"), args.pop("out"), **args)
+    print(f"bundle     {folder} (in {time.monotonic() - begun:.0f} s)")
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".tflite", ".onnx"):
+            print(f"           {path.name}  {path.stat().st_size / 1e6:.2f} MB")
+    print(f"next       python -m emotionnet.verify {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(main)
+else:
+    make_callable(__name__)
