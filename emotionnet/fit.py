@@ -269,6 +269,7 @@ def parser() -> argparse.ArgumentParser:
     g.add_argument("--records", metavar="DIR", help="prepared records instead of a corpus")
     g.add_argument("--channel", help="ravdess: speech (default), song or all")
     g.add_argument("--labels", help="crema_d: acted (default) or perceived")
+    g.add_argument("--table", metavar="CSV", help="folder: the file that lists the clips")
     g.add_argument("--workers", type=int, help="processes that prepare clips (default: all cores)")
     g = p.add_argument_group("what to train")
     g.add_argument("--system", default="ghost_fan", help="default: %(default)s")
@@ -315,7 +316,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             many = range(many)
         args[several] = many if many is not None else [default if one is None else one]
     args["system_config"] = dict(args["system_config"])
-    options = {key: args.pop(key) for key in ("channel", "labels")}
+    options = {key: args.pop(key) for key in ("channel", "labels", "table")}
     args["corpus_options"] = {key: value for key, value in options.items() if value is not None}
     folder = fit(**args)
     print(f"\nreport     {folder / 'report.html'}")
