@@ -132,17 +132,30 @@ class Follower:
     def __init__(self, finder: FaceFinder):
         self._finder = finder
         self._person = _Person()
+        self._searched_s = -math.inf
         self._before: list[tuple[Frame, Face | None]] = []
 
     def see(self, frames: Sequence[Frame]) -> list[Face | None]:
         """The face in each of the next frames of the stream, in picture pixels, or None."""
         pairs = list(self._before)
         for chunk in _chunks(frames):
-            pairs += zip(chunk, self._finder._follow_chunk(chunk, self._person))
+            pairs += zip(chunk, self._see(chunk))
         smoothed = [_smoothed(pairs, i, SMOOTHING_S)[1] for i in range(len(pairs))]
         new = smoothed[len(self._before) :]
         self._before = pairs[-SMOOTHING_FRAMES:]
         return new
+
+    def _see(self, chunk: list[Frame]) -> list[Face | None]:
+        person, times = self._person, np.array([frame.time_s for frame in chunk])
+        # However short the calls, a whole picture is searched only as often as in a recording.
+        if times[-1] - self._searched_s < KEY_INTERVAL_S and chunk[0].size == person.size:
+            known = person.carried(times[0])
+            faces = self._finder._refine(chunk, times, known, person) if known else [None]
+            if faces[-1] is not None:
+                person.keep(times, faces)
+                return faces
+        self._searched_s = float(times[-1])
+        return self._finder._follow_chunk(chunk, person)
 
 
 class _Person:

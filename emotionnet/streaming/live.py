@@ -40,7 +40,8 @@ class Stream:
     """Takes pictures and sound with their times, and gives an answer every hop.
 
     Feed it with `add_frame` (pictures), or `add_face` (crops), and `add_sound`, each in order of
-    time; the two may be apart. Every call returns the answers that have become possible.
+    time, and the two no further apart than ``patience_s``. Every call returns the answers that have
+    become possible.
 
     A segment is answered when its pictures and sound are there, or when one of them is ``patience_s``
     behind. Gaps, a missing face and a missing sound are what they are to the model: absent. Sound that

@@ -3,6 +3,7 @@
 Each system is taken apart here into what `emotionnet.streaming.live.Stream` needs (`Parts`).
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -81,12 +82,10 @@ class _Model:
 
         self.segments, self.window = config.frames, config.samples
         self.streams, self.image_size = tuple(config.streams), config.image_size
-        self._decode = tf.function(
-            view.decode, input_signature=[tf.TensorSpec([], tf.string)], autograph=False
-        )
+        self._decode = frozen(view.decode, tf.TensorSpec([], tf.string))
 
     def pixels(self, jpeg: bytes) -> np.ndarray:
-        return self._decode(jpeg).numpy()
+        return self._decode(jpeg)
 
 
 class GhostFan(_Model):
@@ -110,19 +109,6 @@ class GhostFan(_Model):
         self.width = encoder.output.shape[-1]
         size = config.image_size
 
-        @tf.function(input_signature=[tf.TensorSpec([size, size, 3], tf.uint8)], autograph=False)
-        def encode(face):
-            return encoder(tf.cast(face, tf.float32)[None], training=False)[0]
-
-        @tf.function(
-            input_signature=[
-                tf.TensorSpec([None, self.width], tf.float32),
-                tf.TensorSpec([None], tf.float32),
-                tf.TensorSpec([config.samples], tf.float32),
-                tf.TensorSpec([], tf.int32),
-            ],
-            autograph=False,
-        )
         def answer(features, mask, waveform, samples):
             mask, samples = mask[None], samples[None]
             features = tf.cast(features[None], pool.compute_dtype)
@@ -131,17 +117,24 @@ class GhostFan(_Model):
             speech_logits = speech(sound, training=False)
             return tf.concat(fusion(face_logits, speech_logits, mask, samples), 0)
 
-        self._encode, self._answer = encode, answer
+        self._encode = frozen(_one(encoder), tf.TensorSpec([size, size, 3], tf.uint8))
+        self._answer = frozen(
+            answer,
+            tf.TensorSpec([None, self.width], tf.float32),
+            tf.TensorSpec([None], tf.float32),
+            tf.TensorSpec([config.samples], tf.float32),
+            tf.TensorSpec([], tf.int32),
+        )
 
     def encode(self, face, sound):
         if face is None:
             return np.zeros(self.width, np.float32)
-        return self._encode(face).numpy().astype(np.float32)
+        return self._encode(face)
 
     def answer(self, codes, seen, heard, sound):
         padded = np.zeros(self.longest, np.float32)
         padded[: len(sound)] = sound
-        return self._answer(codes, seen.astype(np.float32), padded, np.int32(len(sound))).numpy()
+        return self._answer(codes, seen.astype(np.float32), padded, len(sound))
 
 
 class Segments(_Model):
@@ -150,54 +143,40 @@ class Segments(_Model):
     longest = None
 
     def __init__(self, model, config, view):
+        import keras
         import tensorflow as tf
 
         super().__init__(config, view)
-        encoder, classifier = model.get_layer("segment_encoder"), model.get_layer("classifier")
-        names = {layer.name for layer in model.layers}
-        alone = [
-            model.get_layer(f"{stream}_alone") if f"{stream}_alone" in names else None
-            for stream in ("faces", "speech")
-        ]
+        encoder = model.get_layer("segment_encoder")
         self.context = config.window if "speech" in self.streams else 0
-        self.width = 3 * model.output["probabilities"].shape[-1]
-        size = config.image_size
-
-        @tf.function(
-            input_signature=[
-                tf.TensorSpec([size, size, 3], tf.uint8),
-                tf.TensorSpec([], tf.float32),
-                tf.TensorSpec([config.window], tf.float32),
-                tf.TensorSpec([], tf.float32),
-            ],
-            autograph=False,
-        )
-        def encode(face, seen, window, heard):
-            inputs = {
-                "face": tf.cast(face, tf.float32)[None],
-                "face_mask": seen[None],
-                "window": window[None],
-                "window_mask": heard[None],
-            }
-            embedding = encoder({name: inputs[name] for name in encoder.input}, training=False)
-            logits = [classifier(embedding)]
-            for keep in alone:
-                logits.append(
-                    tf.zeros_like(logits[0]) if keep is None else classifier(keep(embedding))
-                )
-            return tf.cast(tf.concat(logits, 1)[0], tf.float32)
-
-        self._encode = encode
-        self._no_face = np.zeros((size, size, 3), np.uint8)
-        self._no_sound = np.zeros(config.window, np.float32)
+        # Each network by itself: where there is no face, none is encoded.
+        shapes = {
+            "faces": (
+                "face",
+                "face_embedding",
+                [config.image_size, config.image_size, 3],
+                tf.uint8,
+            ),
+            "speech": ("window", "window_embedding", [config.window], tf.float32),
+        }
+        self._networks, self._kernels, first = {}, {}, 0
+        kernel, self._bias = (w.numpy() for w in model.get_layer("classifier").weights)
+        for stream in self.streams:
+            source, sink, shape, dtype = shapes[stream]
+            features = encoder.get_layer(sink).input[0]
+            network = keras.Model(encoder.input[source], features)
+            self._networks[stream] = frozen(_one(network), tf.TensorSpec(shape, dtype))
+            last = first + features.shape[-1]
+            self._kernels[stream] = kernel[first:last]
+            first = last
+        self.width = 3 * len(self._bias)
 
     def encode(self, face, sound):
-        return self._encode(
-            self._no_face if face is None else face,
-            np.float32(face is not None),
-            self._no_sound if sound is None else sound,
-            np.float32(sound is not None),
-        ).numpy()
+        alone = [
+            0.0 if given is None else self._networks[stream](given) @ self._kernels[stream]
+            for stream, given in (("faces", face), ("speech", sound))
+        ]
+        return np.concatenate([sum(alone) + self._bias, *(logits + self._bias for logits in alone)])
 
     def answer(self, codes, seen, heard, sound):
         votes = np.stack([seen | heard, seen, heard])
@@ -206,6 +185,42 @@ class Segments(_Model):
         mean = total / np.maximum(votes.sum(axis=1, keepdims=True), 1)
         powers = np.exp(mean - mean.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
+
+
+def _one(network) -> Callable:
+    """The network as a function of one example."""
+    import tensorflow as tf
+
+    return lambda x: tf.cast(network(tf.cast(x, tf.float32)[None], training=False)[0], tf.float32)
+
+
+def frozen(function: Callable, *signature) -> Callable[..., np.ndarray]:
+    """A TensorFlow function as a graph whose weights are constants, so that they are folded.
+
+    At one example a call, where small operations cost more than arithmetic, that saves up to a third
+    of the time.
+
+    Args:
+        function: of tensors, to one tensor.
+        signature: `tf.TensorSpec` of each argument.
+
+    Returns:
+        A function of arrays to an array.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import (
+        convert_variables_to_constants_v2 as with_constants,
+    )
+
+    concrete = tf.function(function, input_signature=signature, autograph=False)
+    graph = with_constants(concrete.get_concrete_function())
+    dtypes = [spec.dtype for spec in signature]
+
+    def call(*arrays):
+        tensors = [tf.constant(array, dtype) for array, dtype in zip(arrays, dtypes)]
+        return graph(*tensors)[0].numpy()
+
+    return call
 
 
 _PARTS = {"ghost_fan": GhostFan, "segments": Segments}
