@@ -73,24 +73,32 @@ def smooth(values: np.ndarray) -> np.ndarray:
 
 
 def draw(runs: dict[str, list[dict]], title: str, path: Path) -> None:
+    """Accuracy against labels used, and against epochs: the network also gets better with time."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.add_subplot()
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    by_labels, by_epoch = figure.subplots(1, 2, sharey=True)
     for scheme, colour in zip(SCHEMES, ("#b03a2e", "#2e6db0", "#6b6b6b")):
         curves = 100 * np.array([smooth(run["accuracy"]) for run in runs[scheme]])
         mean, sd = curves.mean(axis=0), curves.std(axis=0, ddof=1)
-        labels = np.mean([run["labels"] for run in runs[scheme]], axis=0)
+        places = [(by_epoch, np.arange(1, len(mean) + 1))]
         if scheme == "all":  # every label from the first epoch on: a level, not a curve
-            axes.axhline(mean[-1], color=colour, linestyle="--", label="all labels, last epochs")
-            axes.axhspan(mean[-1] - sd[-1], mean[-1] + sd[-1], color=colour, alpha=0.1, lw=0)
-            continue
-        axes.plot(labels, mean, color=colour, label=scheme)
-        axes.fill_between(labels, mean - sd, mean + sd, color=colour, alpha=0.15, lw=0)
-    axes.set(xlabel="labels used", ylabel="accuracy on validation actors, %", title=title)
-    axes.legend(loc="lower right", frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=150)
+            by_labels.axhline(
+                mean[-1], color=colour, linestyle="--", label="all labels, at the end"
+            )
+            by_labels.axhspan(mean[-1] - sd[-1], mean[-1] + sd[-1], color=colour, alpha=0.1, lw=0)
+        else:
+            places.append((by_labels, np.mean([run["labels"] for run in runs[scheme]], axis=0)))
+        for axes, x in places:
+            axes.plot(x, mean, color=colour, label=scheme)
+            axes.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.15, lw=0)
+    by_labels.set(xlabel="labels used", ylabel="accuracy on validation actors, %")
+    by_epoch.set(xlabel="epoch")
+    for axes in (by_labels, by_epoch):
+        axes.legend(loc="lower right", frameon=False)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(title, fontsize=11)
+    figure.savefig(path, dpi=110)
 
 
 def summarise(runs: dict[str, list[dict]]) -> str:
@@ -174,7 +182,11 @@ def main() -> int:
     write_csv(args.out / "curves.csv", rows, list(rows[0]))
     corpus = Records.open(args.records).rows[0].corpus
     what = "speech" if args.streams == "speech" else "faces and speech"
-    draw(runs, f"{corpus}, {what}, {args.system}, {args.seeds} seeds", args.out / "curves.png")
+    draw(
+        runs,
+        f"{corpus}, {what}, {args.system}: mean and sd of {args.seeds} seeds",
+        args.out / "curves.png",
+    )
     summary = summarise(runs)
     write_text(args.out / "summary.md", summary + "\n")
     print(summary)

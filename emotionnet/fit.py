@@ -41,6 +41,7 @@ def fit(
     learning: str = "all",
     start_fraction: float | str = "1/3",
     per_epoch: int = 20,
+    pool_every: int = 1,
     name: str | None = None,
     out: str | os.PathLike = "saved_models",
     resume: bool = False,
@@ -70,6 +71,7 @@ def fit(
             (``random``), see `emotionnet.training.uncertainty`.
         start_fraction: share of the training actors whose labels are used from the start.
         per_epoch: clips that move out of the pool after each epoch.
+        pool_every: epochs after which the pool is asked; as many times ``per_epoch`` clips move.
         name: of the run folder; by default made of system, corpus and protocol.
         out: where run folders go.
         resume: go on with the run ``name`` after a kill.
@@ -93,7 +95,7 @@ def fit(
     _check(streams=(streams, (*STREAMS, "both")), precision=(precision, PRECISIONS))
     if augment:
         _check(augment=(augment, AUGMENT))
-    labels_when = Learning(learning, start_fraction, per_epoch)
+    labels_when = Learning(learning, start_fraction, per_epoch, pool_every)
     if records is None:
         records = prepare_corpus(corpus or "demo", root, workers, corpus_options or {})
     elif corpus or root:
@@ -297,6 +299,8 @@ def parser() -> argparse.ArgumentParser:
                    help="training actors labelled from the start (default: %(default)s)")  # fmt: skip
     g.add_argument("--per-epoch", type=int, default=20, metavar="CLIPS",
                    help="clips labelled after each epoch (default: %(default)s)")  # fmt: skip
+    g.add_argument("--pool-every", type=int, default=1, metavar="EPOCHS",
+                   help="ask the pool less often, for more clips at once (default: %(default)s)")  # fmt: skip
     g = p.add_argument_group("where")
     g.add_argument("--name", help="name of the run folder")
     g.add_argument("--out", default="saved_models", metavar="DIR", help="default: %(default)s")

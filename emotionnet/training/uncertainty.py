@@ -36,6 +36,8 @@ class Learning:
         start_fraction: share of the training actors whose clips are labelled from the start; a
             number or text like "1/3" (the paper's). Unused with ``all``.
         per_epoch: clips that move after each epoch (the paper: 20 for CREMA-D, 5 for RAVDESS).
+        every: the pool is asked after every so many epochs (the paper: 1), and as many times
+            ``per_epoch`` clips move at once: scoring then costs that much less.
 
     Raises:
         UsageError: an unknown scheme, or a number out of range.
@@ -44,6 +46,7 @@ class Learning:
     scheme: str = "all"
     start_fraction: float | str = 1 / 3
     per_epoch: int = 20
+    every: int = 1
 
     def __post_init__(self):
         if self.scheme not in SCHEMES:
@@ -61,6 +64,8 @@ class Learning:
         object.__setattr__(self, "start_fraction", fraction)
         if self.per_epoch < 1:
             raise UsageError(f"--per-epoch {self.per_epoch}: at least 1 clip.")
+        if self.every < 1:
+            raise UsageError(f"--pool-every {self.every}: at least 1 epoch.")
 
 
 class LabelPool:
@@ -101,7 +106,12 @@ class LabelPool:
 
     def size(self, epoch: int) -> int:
         """How many labels are used in an epoch, counted from 0."""
-        return len(self.start) + min(len(self.pool), epoch * self.learning.per_epoch)
+        moves = epoch // self.learning.every * self._at_once
+        return len(self.start) + min(len(self.pool), moves)
+
+    @property
+    def _at_once(self) -> int:
+        return self.learning.every * self.learning.per_epoch
 
     def move(self, epoch: int, uncertainty: Callable[[list], np.ndarray]) -> list:
         """Moves the clips that follow ``epoch`` (counted from 0) out of the pool.
@@ -114,9 +124,9 @@ class LabelPool:
             The rows that have moved.
         """
         waiting = self.waiting
-        if not waiting:
+        if not waiting or (epoch + 1) % self.learning.every:
             return []
-        count = min(self.learning.per_epoch, len(waiting))
+        count = min(self._at_once, len(waiting))
         if self.learning.scheme == "random":
             draw = np.random.default_rng([self.seed, epoch, _RANDOM])
             chosen = sorted(draw.choice(len(waiting), count, replace=False))

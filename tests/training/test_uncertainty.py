@@ -100,6 +100,17 @@ def test_the_pool_runs_dry():
     assert pool.waiting == []
 
 
+def test_asking_less_often_moves_more_at_once():
+    pool, asked = LabelPool(rows(), Learning("uncertainty", "1/3", 2, every=3), 0, []), []
+    sizes = []
+    for epoch in range(7):
+        assert pool.size(epoch) == len(pool.labelled)
+        sizes.append(pool.size(epoch))
+        pool.move(epoch, lambda waiting: asked.append(epoch) or np.arange(len(waiting)))  # noqa: B023
+    assert sizes == [8, 8, 8, 14, 14, 14, 20]
+    assert asked == [2, 5]
+
+
 def test_all_uses_every_label_in_the_given_order():
     pool = LabelPool(rows()[::-1], Learning(), 0, [])
     assert names(pool.labelled) == names(rows())[::-1]
@@ -115,6 +126,7 @@ def test_all_uses_every_label_in_the_given_order():
         (("random", 0), "start-fraction"),
         (("random", 1.5), "start-fraction"),
         (("random", 0.5, 0), "per-epoch"),
+        (("random", 0.5, 1, 0), "pool-every"),
     ],
 )
 def test_bad_settings_are_explained(settings, message):
