@@ -161,10 +161,9 @@ class _Export:
 
     def _useful(self, rows: Sequence) -> list:
         """Rows that have all the streams the run was trained on, where there are such rows."""
-        from emotionnet.training.train import has_stream
-
-        streams = self.run.config["streams"]
-        whole = [row for row in rows if all(has_stream(row, stream) for stream in streams)]
+        has = {"faces": lambda row: row.faces_found > 0, "speech": lambda row: row.samples > 0}
+        streams = [stream for stream in self.run.config["streams"] if stream in has]
+        whole = [row for row in rows if all(has[stream](row) for stream in streams)]
         return whole or list(rows)
 
     def _files(self, layers: dict[str, list[str]]) -> dict[str, dict[str, Any]]:
