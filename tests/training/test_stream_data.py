@@ -1,0 +1,76 @@
+"""What of a system is trained, on what, and how: systems say it, the training has no special cases."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from emotionnet.systems import build_model
+from emotionnet.training import plan
+from emotionnet.training.loop import Settings
+from emotionnet.training.stream_data import augmentation, has_stream, unit_of
+from emotionnet.training.train import trained_streams
+
+
+def config(system, streams=("faces", "speech"), joint=False, augment="paper"):
+    return {"system": system, "streams": list(streams), "joint": joint, "augment": augment}
+
+
+def test_streams_are_trained_one_by_one_or_as_one():
+    assert trained_streams(config("ghost_fan")) == ["faces", "speech"]
+    assert trained_streams(config("ghost_fan", ("speech",))) == ["speech"]
+    assert trained_streams(config("ghost_fan", joint=True)) == ["joint"]
+    assert trained_streams(config("segments")) == ["joint"]
+    assert trained_streams(config("segments", ("speech",))) == ["joint"]
+
+
+def test_a_system_trained_as_one_gives_logits_from_what_it_sees():
+    small = {"image_size": 32, "samples": 16000, "segments": 2}
+    both = unit_of(build_model("segments", 3, **small), config("segments"), "joint")
+    assert both.logits
+    assert set(both.inputs) == {"faces", "frame_mask", "waveform", "waveform_samples"}
+    model = build_model("segments", 3, streams=("speech",), **small)
+    alone = unit_of(model, config("segments", ("speech",)), "joint")
+    assert set(alone.inputs) == set(alone.model.input) == {"waveform", "waveform_samples"}
+    assert len(alone.model.weights) == len(model.weights)
+
+
+def test_joint_takes_clips_that_have_any_of_the_streams():
+    deaf = SimpleNamespace(faces_found=3, samples=0)
+    assert has_stream(deaf, "faces")
+    assert not has_stream(deaf, "speech")
+    assert has_stream(deaf, "joint")
+    assert not has_stream(deaf, "joint", ["speech"])
+
+
+def test_what_augmentation_means_is_the_systems_to_say():
+    assert augmentation(config("segments", augment="none")) is None
+    segments, fan = augmentation(config("segments")), augmentation(config("ghost_fan"))
+    assert (segments.frame_jitter, segments.sound_shift_s) == (1.0, 0.01)
+    assert not segments.changes_faces
+    assert segments.noise_share == 0
+    assert (segments.copies, fan.copies) == (False, True)
+    assert fan.frame_jitter == 0
+    light = augmentation(config("segments", augment="light"))
+    assert light.changes_faces
+    assert light.frame_jitter == 1
+
+
+def test_a_system_brings_its_papers_settings():
+    joint = plan.stream_settings("segments", "ravdess")["joint"]
+    settings = Settings(**joint)
+    assert (settings.epochs, settings.batch_size) == (100, 16)
+    rates = [settings.learning_rate_at(epoch / 100) for epoch in (0, 49, 50, 99)]
+    assert rates == pytest.approx([1e-4, 1e-4, 1e-5, 1e-5])
+    assert plan.stream_settings("segments", "demo", epochs=3)["joint"]["epochs"] == 3
+    rows = [SimpleNamespace(samples=60000, faces_found=1)]
+    segments = [
+        plan.system_config("segments", corpus, rows, ["faces", "speech"], {})["segments"]
+        for corpus in ("crema_d", "ravdess")
+    ]
+    assert segments == [5, 12]
+
+
+def test_the_cosine_goes_from_the_rate_to_zero():
+    settings = Settings(learning_rate=0.01)
+    rates = [settings.learning_rate_at(x) for x in (0.0, 0.5, 1.0)]
+    assert rates == pytest.approx([0.01, 0.005, 0.0])
