@@ -1,7 +1,9 @@
 """System 1: the published counts, and what padding, absence and saving may not change."""
 
 import json
+import os
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -281,6 +283,24 @@ def test_mixed_precision_keeps_sound_and_probabilities_in_float32(model, policy)
         assert value.dtype == np.float32
         np.testing.assert_allclose(value.sum(-1), 1, atol=1e-5)
         np.testing.assert_allclose(value, expected[name], atol=0.25)
+
+
+@pytest.mark.real_data
+def test_scaled_mfccs_are_about_as_large_as_each_other():
+    root = os.environ.get("EMOTIONNET_DATA")
+    if not root:
+        pytest.skip("EMOTIONNET_DATA is not set: no real recordings here")
+    soundfile = pytest.importorskip("soundfile")
+    files = sorted(Path(root).glob("ravdess/Actor_*/03-01-*.flac"))[::30]
+    assert len(files) >= 24
+    sounds = [soundfile.read(file, dtype="float32")[0] for file in files]
+    padded = np.stack([np.pad(y, (0, 96_000 - len(y))) for y in sounds])
+    stream = tiny_model(samples=96_000).get_layer("speech_stream")
+    scaled = keras.Model(stream.input, stream.get_layer("scale").output)
+    lengths = np.array([len(y) for y in sounds], np.int32)
+    found = scaled.predict_on_batch({"waveform": padded, "waveform_samples": lengths})
+    assert np.abs(found.mean(0)).max() < 3
+    assert 0.4 < found.std(0).min() <= found.std(0).max() < 2
 
 
 # --- Settings ------------------------------------------------------------------------------------
