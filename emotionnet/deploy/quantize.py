@@ -8,6 +8,7 @@
 """
 
 import contextlib
+import importlib
 import io
 import logging
 import re
@@ -78,8 +79,7 @@ def scope(layers: Mapping[str, Iterable[str]]) -> str:
 
 def to_float16(content: bytes, layers: Mapping[str, Iterable[str]]) -> bytes:
     """The file with the networks' weights in float16."""
-    from ai_edge_quantizer import algorithm_manager, qtyping
-
+    algorithm_manager, qtyping = _quantizer("algorithm_manager", "qtyping")
     weights = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
     config = qtyping.OpQuantizationConfig(
         weight_tensor_config=weights,
@@ -98,8 +98,7 @@ def to_dynamic(content: bytes, layers: Mapping[str, Iterable[str]]) -> bytes:
 
 
 def _quantize(content: bytes, layers, method: str, **settings) -> bytes:
-    from ai_edge_quantizer import qtyping, quantizer
-
+    quantizer, qtyping = _quantizer("quantizer", "qtyping")
     logging.getLogger().setLevel(logging.ERROR)  # it warns of each tensor that entry points share
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         made = quantizer.Quantizer(content)
@@ -108,6 +107,15 @@ def _quantize(content: bytes, layers, method: str, **settings) -> bytes:
             # It matches from the beginning of a name.
             getattr(made, method)(regex=f".*({scope(layers)})", operation_name=name, **settings)
         return bytes(made.quantize().quantized_model)
+
+
+def _quantizer(*names: str) -> list:
+    try:
+        return [importlib.import_module(f"ai_edge_quantizer.{name}") for name in names]
+    except ImportError:
+        raise EmotionNetError(
+            "float16 and dynamic need ai-edge-quantizer: pip install 'emotionnet[tflite]'."
+        ) from None
 
 
 def to_int8(calibrated: bytes, layers: Mapping[str, Iterable[str]]) -> bytes:
