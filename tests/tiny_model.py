@@ -22,7 +22,7 @@ def tiny_model(seed: int = 0, classes: int = 3, **config):
         elif name == "alpha":
             weight.assign(rng.uniform(0.0, 0.4, shape))
         else:
-            spread = 3.0 if "classifier" in weight.path else 1.5
+            spread = 0.3 if "classifier" in weight.path else 1.0
             fan_in = np.prod(shape[:-2]) if "depthwise" in weight.path else np.prod(shape[:-1])
             weight.assign(rng.normal(0, spread / np.sqrt(max(fan_in, 1)), shape))
     return model
@@ -44,3 +44,20 @@ def tiny_inputs(model, clips: int = 2, seed: int = 0) -> dict[str, np.ndarray]:
         "waveform": rng.normal(0, 0.1, shapes["waveform"]).astype(np.float32),
         "waveform_samples": lengths,
     }
+
+
+def exportable_run(folder, records, train=(), test=(), model=None):
+    """A finished run of `tiny_model`, whose clips of ``records`` are in the parts given."""
+    from tiny_run import SYSTEM_CONFIG, make_run
+
+    from emotionnet.files import write_csv
+
+    model = model or tiny_model(**SYSTEM_CONFIG)
+    run = make_run(folder, records, model=model)
+    rows = [
+        {"clip": row.clip, "actor": row.actor, "emotion": row.emotion, "part": part}
+        for part, rows in (("train", train), ("test", test))
+        for row in rows
+    ]
+    write_csv(run.folder / "split.csv", rows, ("clip", "actor", "emotion", "part"))
+    return run

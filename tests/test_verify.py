@@ -1,0 +1,166 @@
+"""A bundle that lies is caught, whichever file was touched, and without TensorFlow."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from tiny_model import exportable_run
+from tiny_run import make_clip, write_records
+
+from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.export import export, write_sums
+from emotionnet.verify import main, verify
+
+PRECISIONS = ("float32", "int8")
+EMOTIONS = ("neutral", "happy", "sad")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    """A bundle of an untrained run on four clips of noise."""
+    folder = tmp_path_factory.mktemp("bundle")
+    clips = [make_clip(f"clip_{i}", EMOTIONS[i % 3], seed=i) for i in range(4)]
+    records = write_records(folder / "records", clips)
+    run = exportable_run(folder / "run", records, train=records.rows[:2], test=records.rows[2:])
+    return export(run.folder, folder / "made", precisions=PRECISIONS)
+
+
+@pytest.fixture
+def copy(bundle, tmp_path):
+    """One that may be damaged."""
+    return shutil.copytree(bundle, tmp_path / "copy")
+
+
+def _edit(folder, change):
+    """Changes the contract, and the checksums with it, as somebody would who means to."""
+    path = folder / "contract.json"
+    contract = json.loads(path.read_text())
+    change(contract)
+    path.write_text(json.dumps(contract))
+    write_sums(folder)
+
+
+def test_a_sound_bundle_passes_without_tensorflow(bundle):
+    # Modules that are not there in the environment that the hand-off promises to need.
+    blocked = "import sys\nfor name in ('tensorflow', 'keras', 'cv2', 'sklearn', 'matplotlib'):\n"
+    code = (
+        f"{blocked}    sys.modules[name] = None\nimport emotionnet.verify as v\nsys.exit(v.main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(bundle)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "all true" in done.stdout
+    assert all(precision in done.stdout for precision in PRECISIONS)
+
+
+def test_rows_tell_what_was_checked(bundle):
+    rows = {row["precision"]: row for row in verify(bundle)}
+    assert set(rows) == set(PRECISIONS)
+    assert rows["float32"]["off_keras"] <= 1e-4
+    assert all(row["clips"] == 4 and row["off_front_end"] <= 0.01 for row in rows.values())
+
+
+def test_every_single_file_is_covered(bundle, tmp_path):
+    """Each file in turn is damaged, and then removed."""
+    names = [p.relative_to(bundle) for p in sorted(bundle.rglob("*")) if p.is_file()]
+    assert len(names) >= 12
+    for name in names:
+        if name.name == "SHA256SUMS":
+            continue
+        folder = shutil.copytree(bundle, tmp_path / "copy")
+        path = folder / name
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(bytes(content))
+        with pytest.raises(EmotionNetError, match=name.name):
+            verify(folder)
+        path.unlink()
+        with pytest.raises(EmotionNetError, match=f"{name.name}: is missing"):
+            verify(folder)
+        shutil.rmtree(folder)
+
+
+def test_a_file_that_was_added(copy):
+    (copy / "extra.txt").write_text("hello")
+    with pytest.raises(EmotionNetError, match=r"extra.txt: is not in SHA256SUMS"):
+        verify(copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.update(format=99), "format 99"),
+        (lambda c: c["labels"].reverse(), "other labels"),
+        (lambda c: c["files"].clear(), "no model file"),
+        (
+            lambda c: c["signatures"]["classify"]["inputs"][0].update(dtype="float32"),
+            "dtype of faces",
+        ),
+        (
+            lambda c: c["signatures"]["classify"]["inputs"][2].update(shape=[1, 8000]),
+            "shape of waveform",
+        ),
+        (lambda c: c["signatures"]["classify"]["inputs"].pop(), "of waveform_samples"),
+        (lambda c: c["signatures"]["fuse"]["outputs"][0].update(scale=0.5), "scale of"),
+        (lambda c: c["signatures"].pop("fuse"), "entry points"),
+        (lambda c: c["files"]["int8"].update(bytes=1), "bytes"),
+        (lambda c: c["tolerances"]["int8"].update(own=-1), "off its answers"),
+        (lambda c: c["tolerances"]["int8"].update(reference=-1), "off the Keras"),
+        (lambda c: c["tolerances"]["int8"].update(front_end=-1), "audio features"),
+    ],
+)
+def test_a_contract_that_lies(copy, change, message):
+    _edit(copy, change)
+    with pytest.raises(EmotionNetError, match=message):
+        verify(copy)
+
+
+def test_the_model_of_another_run(copy):
+    """Right in every tensor, wrong in its answers."""
+    path = copy / "emotion_float32.tflite"
+    content = bytearray(path.read_bytes())
+    from emotionnet.deploy.litert import LiteModel
+
+    buffers = LiteModel(path).graph.buffers
+    largest = max((b.data for b in buffers if b.data is not None), key=len).tobytes()
+    place = bytes(content).index(largest)
+    weights = np.frombuffer(largest, np.float32)[::-1] * 2
+    content[place : place + len(largest)] = weights.tobytes()
+    path.write_bytes(bytes(content))
+    write_sums(copy)
+    with pytest.raises(EmotionNetError, match=r"emotion_float32.tflite: golden clip"):
+        verify(copy)
+
+
+def test_golden_answers_that_were_edited(copy):
+    path = copy / "golden" / "expected.json"
+    expected = json.loads(path.read_text())
+    answer = expected["whole_1"]["expected"]["float32"]["classify"]["probabilities"]
+    answer[0] = float("nan")
+    path.write_text(json.dumps(expected))
+    write_sums(copy)
+    with pytest.raises(EmotionNetError, match="golden clip whole_1"):
+        verify(copy)
+
+
+def test_no_bundle(tmp_path, capsys):
+    with pytest.raises(UsageError, match="no bundle here"):
+        verify(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "emotionnet.verify", os.fspath(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_command_prints_a_table(bundle, capsys):
+    assert main([str(bundle)]) == 0
+    assert "off Keras" in capsys.readouterr().out
