@@ -150,12 +150,12 @@ def report(result: dict[str, Any]) -> str:
         lines += ["", f"{result['file']}: {result['file_bytes'] / 1e6:.2f} MB"]
     if result["latency"]:
         cores = os.cpu_count() or 1
-        table = [("threads", "p50 ms", "p95 ms", "runs", "memory MB")]
+        table = [("threads", "p50 ms", "p95 ms", "CPU ms", "runs", "memory MB")]
         for x in result["latency"]:
             note = f" (> {cores} cores)" if x["threads"] > cores else ""
             memory = "?" if x["memory_mb"] is None else f"{x['memory_mb']:.1f}"
-            table.append((f"{x['threads']}{note}", f"{x['p50_ms']:.2f}", f"{x['p95_ms']:.2f}",
-                          str(x["runs"]), memory))  # fmt: skip
+            times = (f"{x[key]:.2f}" for key in ("p50_ms", "p95_ms", "cpu_ms"))
+            table.append((f"{x['threads']}{note}", *times, str(x["runs"]), memory))
         lines += ["", "measured on this machine:", *_aligned(table)]
     table = [("at best, ms a clip", "arithmetic", "+ weights, in, out", "every layer to memory")]
     for machine in result["machines"]:
@@ -163,7 +163,8 @@ def report(result: dict[str, Any]) -> str:
         table.append((f"{machine['name']} ({machine['bandwidth_gbs']:.1f} GB/s, "
                       f"{machine['peak_gflops']:.4g} GFLOP/s)", *(f"{times[k]:.1f}" for k in
                       ("arithmetic", "cached", "layers"))))  # fmt: skip
-    return "\n".join([*lines, "", *_aligned(table)])
+    roofs = "the roofs are those of float32; integers can be faster, fused layers move less"
+    return "\n".join([*lines, "", *_aligned(table), roofs])
 
 
 def _cells(part: dict[str, Any]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ class Latency:
     Attributes:
         threads: that the runtime was given.
         p50_ms, p95_ms: median and 95th percentile of a run.
+        cpu_ms: median CPU time of a run, over all threads: what other programs do not disturb.
         runs: number of runs.
         memory_mb: peak resident memory over that of the bare runtime, in MB; None where the
             system does not say.
@@ -37,6 +38,7 @@ class Latency:
     threads: int
     p50_ms: float
     p95_ms: float
+    cpu_ms: float
     runs: int
     memory_mb: float | None
 
@@ -135,17 +137,19 @@ def onnx_runner(path: str | os.PathLike, threads: int = 1) -> Callable[[], None]
     return lambda: session.run(None, feed)
 
 
-def time_runs(run: Callable[[], None], runs: int) -> list[float]:
-    """Seconds of each of ``runs`` runs, fewer where a minute is over."""
+def time_runs(run: Callable[[], None], runs: int) -> tuple[list[float], list[float]]:
+    """Wall and CPU seconds of each of ``runs`` runs, fewer where a minute is over."""
     for _ in range(WARM_UP):
         run()
-    times: list[float] = []
+    wall: list[float] = []
+    cpu: list[float] = []
     end = time.perf_counter() + MOST_S
-    while len(times) < runs and (len(times) < 5 or time.perf_counter() < end):
-        start = time.perf_counter()
+    while len(wall) < runs and (len(wall) < 5 or time.perf_counter() < end):
+        starts = time.perf_counter(), time.process_time()
         run()
-        times.append(time.perf_counter() - start)
-    return times
+        wall.append(time.perf_counter() - starts[0])
+        cpu.append(time.process_time() - starts[1])
+    return wall, cpu
 
 
 def _memory_mb(peak: bool) -> float | None:
@@ -176,13 +180,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if onnx
         else litert_runner(args.path, args.threads, args.signature)
     )
-    times = np.array(time_runs(run, args.runs)) * 1000
+    wall, cpu = time_runs(run, args.runs)
     after = _memory_mb(peak=True)
     used = None if before is None or after is None else round(after - before, 2)
-    p50, p95 = np.percentile(times, [50, 95])
-    print(json.dumps({"threads": args.threads, "p50_ms": round(float(p50), 3),
-                      "p95_ms": round(float(p95), 3), "runs": len(times),
-                      "memory_mb": used}))  # fmt: skip
+    p50, p95 = (round(1000 * float(x), 3) for x in np.percentile(wall, [50, 95]))
+    latency = Latency(
+        args.threads, p50, p95, round(1000 * float(np.median(cpu)), 3), len(wall), used
+    )
+    print(json.dumps(asdict(latency)))
     return 0
 
 
