@@ -65,28 +65,24 @@ class Browser:
 
     def send(self, method: str, **params):
         """Sends a command and waits for its result."""
+        number = self._post(method, params)
+        while True:
+            reply = self._receive()
+            if reply.get("id") == number:
+                if "error" in reply:
+                    raise RuntimeError(f"{method}: {reply['error']['message']}")
+                return reply["result"]
+            if reply.get("method") == "Page.javascriptDialogOpening":
+                # "Leave the page?": yes.
+                self._post("Page.handleJavaScriptDialog", {"accept": True})
+
+    def _post(self, method: str, params: dict) -> int:
         self._number += 1
         message = {"id": self._number, "method": method, "params": params}
         if self._session:
             message["sessionId"] = self._session
         os.write(self._in, json.dumps(message).encode() + b"\0")
-        while True:
-            reply = self._receive()
-            if reply.get("id") == self._number:
-                if "error" in reply:
-                    raise RuntimeError(f"{method}: {reply['error']['message']}")
-                return reply["result"]
-            if reply.get("method") == "Page.javascriptDialogOpening":
-                # "Leave the page?": yes. Its own answer is not waited for.
-                self._number += 1
-                accept = {
-                    "id": self._number,
-                    "method": "Page.handleJavaScriptDialog",
-                    "params": {"accept": True},
-                    "sessionId": self._session,
-                }
-                os.write(self._in, json.dumps(accept).encode() + b"\0")
-                self._number -= 0
+        return self._number
 
     def _receive(self) -> dict:
         while b"\0" not in self._rest:
