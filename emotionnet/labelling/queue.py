@@ -14,6 +14,7 @@ import numpy as np
 
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv, write_csv
+from emotionnet.training.uncertainty import entropy_bits
 
 _COLUMNS = ("file", "size", "changed", "run", "entropy_bits", "guess", "error")
 #: Clips after which the scores are written, so that a kill loses little.
@@ -42,11 +43,10 @@ class Scored:
     error: str = ""
 
 
-def entropy_bits(probabilities: Mapping[str, float]) -> float:
-    """Entropy of an answer: 0 where it is certain, log2(classes) where all are equal."""
-    p = np.array([p for p in probabilities.values() if p > 0], np.float64)
-    p /= p.sum()
-    return float(-(p * np.log2(p)).sum()) + 0.0
+def answer_bits(probabilities: Mapping[str, float]) -> float:
+    """Entropy of one rounded answer."""
+    p = np.array([list(probabilities.values())])
+    return float(entropy_bits(p / p.sum())[0]) + 0.0  # + 0.0: no minus before a zero
 
 
 def run_id(run) -> str:
@@ -136,7 +136,7 @@ def _score(run, pool: Path, keys: list[tuple[str, str, str, str]]) -> Iterator[S
         if "error" in answer:
             yield Scored(*key, float("nan"), error=answer["error"])
         else:
-            yield Scored(*key, entropy_bits(answer["probabilities"]), answer["emotion"])
+            yield Scored(*key, answer_bits(answer["probabilities"]), answer["emotion"])
 
 
 def _read(path: str | os.PathLike) -> list[Scored]:

@@ -7,14 +7,14 @@ from tiny_run import make_run
 
 from emotionnet.corpora.media import write_clip
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.labelling.queue import Scored, entropy_bits, find_pool, most_uncertain, score_pool
+from emotionnet.labelling.queue import Scored, answer_bits, find_pool, most_uncertain, score_pool
 
 
 def test_entropy_is_in_bits():
-    assert entropy_bits({"a": 0.5, "b": 0.5}) == pytest.approx(1)
-    assert entropy_bits({str(i): 1 / 8 for i in range(8)}) == pytest.approx(3)
-    assert entropy_bits({"a": 1.0, "b": 0.0}) == 0
-    assert entropy_bits({"a": 0.9, "b": 0.1}) == pytest.approx(
+    assert answer_bits({"a": 0.5, "b": 0.5}) == pytest.approx(1)
+    assert answer_bits({str(i): 1 / 8 for i in range(8)}) == pytest.approx(3)
+    assert answer_bits({"a": 1.0, "b": 0.0}) == 0
+    assert answer_bits({"a": 0.9, "b": 0.1}) == pytest.approx(
         -0.9 * math.log2(0.9) - 0.1 * math.log2(0.1)
     )
 
