@@ -4,6 +4,8 @@ import os
 
 import tensorflow as tf
 
+from emotionnet.errors import EmotionNetError
+
 #: Old enough for every runtime of today.
 OPSET = 17
 
@@ -31,6 +33,13 @@ def write(saved: str | os.PathLike, path: str | os.PathLike) -> None:
         classify, input_signature=[specs[name] for name in names], opset=OPSET
     )
     _rename(model.graph, sorted(function.structured_outputs))
+    strange = {tensor.name for tensor in model.graph.input} - set(names)
+    if strange:
+        raise EmotionNetError(
+            "ONNX: a layer of the model holds tensors that are neither weights nor constants; "
+            f"they became inputs ({len(strange)} of them). Rewrite that layer in "
+            "emotionnet.deploy.rewrite, or leave onnx out of --precisions."
+        )
     onnx.checker.check_model(model)
     onnx.save(model, os.fspath(path))
 

@@ -36,9 +36,8 @@ def quantised_layers(model: keras.Model) -> dict[str, list[str]]:
     """The layers that int8 may compute in integers, by the nested model that holds them.
 
     All of a face encoder but its scaling of pixels. Of another stream those between its first and
-    its last layer with weights: the first sees features of very different size (the mean of
-    coefficient 0 is hundreds, of coefficient 39 about one, and one scale has to serve all), the
-    last gives logits.
+    its last layer with weights: the first sees audio features, which one scale would have to serve
+    although they differ in size, and is tiny; the last gives logits.
 
     Args:
         model: a deploy form.

@@ -144,6 +144,16 @@ def norm_values(norm) -> list[np.ndarray]:
     return [ops.convert_to_numpy(v).astype(np.float64) for v in values]
 
 
+def _normalization(rewriter: Rewriter, layer: layers.Normalization, x):
+    """Fixed mean and variance as numbers of the graph: the layer's own are tensors outside of it,
+    which tf2onnx takes for inputs."""
+    mean, variance = (ops.convert_to_numpy(v) for v in (layer.mean, layer.variance))
+    spread = np.maximum(np.sqrt(variance), keras.config.epsilon())
+    if layer.invert:
+        return ops.add(mean, ops.multiply(x, spread))
+    return ops.multiply(ops.subtract(x, mean), 1.0 / spread)
+
+
 def _drop(rewriter: Rewriter, layer, x):
     return x
 
@@ -249,6 +259,7 @@ REWRITES: dict[type, Callable] = {
     MFCC: _front_end(CompactMFCC),
     LogMelSpectrogram: _front_end(CompactSpectrogram),
     layers.BatchNormalization: _norm,
+    layers.Normalization: _normalization,
     layers.Dropout: _drop,
     layers.Activation: _activation,
 }

@@ -122,16 +122,20 @@ def calibration_samples(
         yield "classify", clip
     if not live:
         return
+    seen = set()
     for clip in whole:
-        for face, seen in zip(clip["faces"][0], clip["frame_mask"][0]):
-            if seen:
+        for face, there in zip(clip["faces"][0], clip["frame_mask"][0]):
+            if there:
+                seen.add("encode_face")
                 yield "encode_face", {"face": face[None]}
         if clip["waveform_samples"][0] > 0:
             sound = {name: clip[name] for name in ("waveform", "waveform_samples")}
-            yield "encode_speech", sound
-            yield "front_end", sound
-    zeros = {n: np.zeros(s, d) for n, (s, d) in entries["fuse"].inputs.items()}
-    yield "fuse", zeros
+            for name in entries.keys() & {"encode_speech", "front_end"}:
+                seen.add(name)
+                yield name, sound
+    # A stream that no clip has (it was not trained) still needs ranges to become int8.
+    for name in entries.keys() - seen - {"classify"}:
+        yield name, {key: np.zeros(*spec) for key, spec in entries[name].inputs.items()}
 
 
 def _count(clips: Mapping[str, np.ndarray]) -> int:

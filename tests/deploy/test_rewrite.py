@@ -100,3 +100,14 @@ def test_nan_in_weights_is_named():
     bias.assign(np.full(bias.shape, np.nan))
     with pytest.raises(EmotionNetError, match=r"classifier/bias.*NaN"):
         deploy_form(model)
+
+
+def test_normalization_becomes_numbers_of_the_graph():
+    """Its own tensors would become inputs of an ONNX file."""
+    inputs = keras.Input((4,))
+    layer = keras.layers.Normalization(mean=[1.0, 2, 3, 4], variance=[1.0, 4, 9, 0])
+    model = keras.Model(inputs, layer(inputs))
+    form = deploy_form(model)
+    assert not any(isinstance(part, keras.layers.Normalization) for part in form.layers)
+    x = np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32)
+    np.testing.assert_allclose(form(x), model(x), rtol=1e-5)

@@ -1,0 +1,149 @@
+"""Export writes a whole bundle or nothing, and says why."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from tiny_model import exportable_run, tiny_model
+from tiny_run import SYSTEM_CONFIG, make_clip, make_run, write_records
+
+from emotionnet.deploy import convert as converting
+from emotionnet.deploy.clips import spread
+from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.export import export
+
+EMOTIONS = ("neutral", "happy", "sad")
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    clips = [make_clip(f"clip_{i}", EMOTIONS[i % 3], seed=i) for i in range(4)]
+    return write_records(tmp_path_factory.mktemp("records") / "r", clips)
+
+
+@pytest.fixture(scope="module")
+def run(records, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    return exportable_run(folder, records, train=records.rows[:2], test=records.rows[2:])
+
+
+def _nothing_left(folder):
+    return not list(folder.iterdir())
+
+
+def test_bundle_says_all_there_is_to_know(run, tmp_path):
+    out = export(run.folder, tmp_path / "bundle", precisions=("float32", "onnx"))
+    assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
+    contract = json.loads((out / "contract.json").read_text())
+    assert contract["labels"] == list(run.labels)
+    assert (out / "labels.txt").read_text().split() == list(run.labels)
+    assert set(contract["signatures"]) == {
+        "classify",
+        "encode_face",
+        "encode_speech",
+        "front_end",
+        "fuse",
+    }
+    faces = contract["signatures"]["classify"]["inputs"][0]
+    assert (faces["name"], faces["dtype"], faces["range"]) == ("faces", "uint8", [0, 255])
+    assert contract["crop"]["size"] == 32
+    assert "32 by 32" in contract["crop"]["rule"]
+    assert contract["sound"]["sample_rate_hz"] == 16000
+    assert contract["front_end"]["n_mfcc"] == 40
+    accuracy = json.loads((out / "accuracy.json").read_text())
+    for precision in ("float32", "onnx"):
+        assert accuracy[precision]["fused"]["agreement"] == 1.0
+        assert accuracy[precision]["fused"]["largest_difference"] < 1e-4
+    times = json.loads((out / "benchmark.json").read_text())["times"]
+    assert times["float32"]["encode_face"]["median_ms"] > 0
+    card = (out / "MODEL_CARD.md").read_text()
+    assert "drawn faces" in card
+    assert "Article 50" in card
+    assert {"EmotionClassifier.kt", "ANDROID.md"} <= {p.name for p in out.iterdir()}
+
+
+def test_a_crash_of_the_converter_leaves_nothing(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("EMOTIONNET_TEST_CRASH", "SIGSEGV")
+    with pytest.raises(EmotionNetError, match=r"crashed \(SIGSEGV\).*nothing was written"):
+        export(run.folder, tmp_path / "bundle", precisions=("float32",))
+    assert _nothing_left(tmp_path)
+
+
+def test_a_converter_that_takes_too_long(run, tmp_path):
+    with pytest.raises(EmotionNetError, match=r"more than 0 s"):
+        export(run.folder, tmp_path / "bundle", precisions=("float32",), timeout_s=0.2)
+    assert _nothing_left(tmp_path)
+
+
+def test_a_layer_that_needs_flex(tmp_path):
+    """Said with the operator's name, from the process of its own."""
+    import keras
+
+    inputs = {
+        "faces": keras.Input((2, 8, 8, 3), name="faces"),
+        "frame_mask": keras.Input((2,), name="frame_mask"),
+        "waveform": keras.Input((64,), name="waveform"),
+        "waveform_samples": keras.Input((), name="waveform_samples", dtype="int32"),
+    }
+    # A determinant has no builtin operator.
+    square = keras.layers.Reshape((8, 8))(inputs["waveform"])
+    answer = keras.layers.Activation("sigmoid")(keras.ops.det(square)[:, None])
+    model = keras.Model(inputs, {"probabilities": answer})
+    model.save(tmp_path / "model.keras")
+    job = {"model": str(tmp_path / "model.keras"), "precisions": ["float32"], "onnx": False}
+    with pytest.raises(EmotionNetError, match="MatrixDeterminant"):
+        converting.convert(tmp_path, job)
+
+
+def test_nan_in_the_weights(records, tmp_path):
+    model = tiny_model(**SYSTEM_CONFIG)
+    bias = model.get_layer("face_stream").get_layer("classifier").bias
+    bias.assign(np.full(bias.shape, np.nan))
+    run = exportable_run(tmp_path / "run", records, model=model)
+    with pytest.raises(EmotionNetError, match="NaN"):
+        export(run.folder, tmp_path / "bundle", precisions=("float32",))
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_no_clips_to_calibrate_with(records, tmp_path):
+    run = exportable_run(tmp_path / "run", records, test=records.rows)
+    with pytest.raises(EmotionNetError, match="no training clip to calibrate"):
+        export(run.folder, tmp_path / "bundle", precisions=("int8",))
+    moved = make_run(tmp_path / "moved", None)
+    with pytest.raises(UsageError, match="--records"):
+        export(moved.folder, tmp_path / "bundle", precisions=("int8",))
+
+
+def test_bad_usage(run, tmp_path):
+    with pytest.raises(UsageError, match="float31"):
+        export(run.folder, tmp_path / "bundle", precisions=("float31",))
+    with pytest.raises(UsageError, match="no run here"):
+        export(tmp_path, tmp_path / "bundle")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("all of it")
+    with pytest.raises(UsageError, match="something else in it"):
+        export(run.folder, tmp_path / "mine")
+
+
+def test_a_run_of_another_version(run, tmp_path):
+    folder = make_run(tmp_path / "old", None).folder
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"format": 99}))
+    with pytest.raises(EmotionNetError, match="format 99"):
+        export(folder, tmp_path / "bundle")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_to(run, tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    with pytest.raises(PermissionError):
+        export(run.folder, locked / "bundle", precisions=("float32",))
+
+
+def test_spread_takes_emotions_in_turn(records):
+    picked = spread(records.rows, 3, seed=5)
+    assert {row.emotion for row in picked} == set(EMOTIONS)
+    assert spread(records.rows, 3, seed=5) == picked
+    assert len(spread(records.rows, 99)) == len(records.rows)
