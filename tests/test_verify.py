@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -164,3 +165,9 @@ def test_no_bundle(tmp_path, capsys):
 def test_command_prints_a_table(bundle, capsys):
     assert main([str(bundle)]) == 0
     assert "off Keras" in capsys.readouterr().out
+
+
+def test_the_bundle_in_the_repository():
+    folder = Path(__file__).parents[1] / "saved_models" / "demo_bundle"
+    assert [row["precision"] for row in verify(folder)] == ["int8"]
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) <= 4e6
