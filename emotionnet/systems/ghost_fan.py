@@ -221,8 +221,8 @@ def speech_stream(config: Config, num_classes: int) -> keras.Model:
     )(inputs["waveform"], inputs["waveform_samples"])
     x = MaskedMean(dtype="float32", name="mean_over_time")(mfcc, valid)
     mean, deviation = mfcc_scale(config.n_mfcc)
-    x = layers.Normalization(
-        mean=mean.tolist(), variance=(deviation**2).tolist(), dtype="float32", name="scale"
+    x = layers.Rescaling(
+        (1 / deviation).tolist(), (-mean / deviation).tolist(), dtype="float32", name="scale"
     )(x)
     x = layers.Reshape((config.n_mfcc, 1), name="as_sequence")(x)
     for number, filters in enumerate(SPEECH[config.speech], start=1):
