@@ -67,6 +67,7 @@ AUGMENTATION = {
     "paper": {
         **_JITTER,
         "rotation_degrees": 0.0, "flip": 0.0, "brightness": 0.0, "contrast": 0.0,
+        "scale": 0.0, "shift": 0.0,
         "noise_share": 0.0, "copies": False,
     },
 }  # fmt: skip

@@ -14,7 +14,7 @@ from emotionnet.training.stream_data import JOINT, stream_data, unit_of
 #: ``--augment``; a system may say otherwise what they mean for it (its ``AUGMENTATION``).
 AUGMENTATIONS = {
     "none": "nothing",
-    "light": "faces: rotation, flip, brightness, contrast; sound: noise",
+    "light": "faces: rotation, flip, scale, shift, brightness, contrast; sound: noise",
     "paper": "light, and pitch-shifted and time-stretched copies of the sound, made once and cached",
 }
 

@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 tf = pytest.importorskip("tensorflow")
 
 from emotionnet.inputs.augment import Augmentation, augment, augment_faces, clip_seed  # noqa: E402
+
+STILL = Augmentation(rotation_degrees=0, flip=0, brightness=0, contrast=0, scale=0, shift=0)
 
 
 def one_clip() -> dict:
@@ -40,16 +44,32 @@ def test_shapes_types_and_padding_stay():
 
 def test_no_draw_changes_nothing_and_a_flip_is_a_flip():
     faces = one_clip()["faces"]
-    calm = Augmentation(rotation_degrees=0, flip=0, brightness=0, contrast=0)
-    np.testing.assert_array_equal(augment_faces(faces, tf.zeros(4), calm), faces)
-    mirror = Augmentation(rotation_degrees=0, flip=1, brightness=0, contrast=0)
-    np.testing.assert_array_equal(augment_faces(faces, tf.zeros(4), mirror), faces[:, :, ::-1])
+    np.testing.assert_array_equal(augment_faces(faces, tf.zeros(7), STILL), faces)
+    mirror = replace(STILL, flip=1)
+    np.testing.assert_array_equal(augment_faces(faces, tf.zeros(7), mirror), faces[:, :, ::-1])
+
+
+def dot_at(row: int, column: int) -> tf.Tensor:
+    faces = np.zeros((1, 33, 33, 3), np.uint8)
+    faces[0, row, column] = 255
+    return tf.constant(faces)
+
+
+def brightest(faces: tf.Tensor) -> tuple[int, int]:
+    return tuple(int(i) for i in np.unravel_index(faces[0, :, :, 0].numpy().argmax(), (33, 33)))
 
 
 def test_rotation_turns_about_the_middle():
-    dot = np.zeros((1, 33, 33, 3), np.uint8)
-    dot[0, 16, 26] = 255  # right of the middle, 10 pixels
-    strength = Augmentation(rotation_degrees=90, flip=0, brightness=0, contrast=0)
-    turned = augment_faces(tf.constant(dot), tf.constant([1.0, 0, 0, 0]), strength).numpy()
-    row, column = np.unravel_index(turned[0, :, :, 0].argmax(), (33, 33))
+    draws = tf.constant([1.0, 0, 0, 0, 0, 0, 0])
+    turned = augment_faces(dot_at(16, 26), draws, replace(STILL, rotation_degrees=90))
+    row, column = brightest(turned)
     assert (abs(row - 16), column) == (10, 16)
+
+
+def test_scale_and_shift_move_the_crop_and_not_the_middle():
+    wider = tf.constant([0, 0, 0, 0, 1.0, 0, 0])
+    # A crop twice as wide shows a point half as far from its middle.
+    assert brightest(augment_faces(dot_at(16, 26), wider, replace(STILL, scale=1.0))) == (16, 21)
+    moved = tf.constant([0, 0, 0, 0, 0, 1.0, -1.0])
+    # A crop moved right and up shows everything further left and down, by 3 of 33 pixels.
+    assert brightest(augment_faces(dot_at(16, 16), moved, replace(STILL, shift=1 / 11))) == (19, 13)
