@@ -28,7 +28,9 @@ def explain_os_error(error: OSError) -> str:
     """One line for a person: the file, what was found, what to do."""
     name = error.filename or "a file"
     if error.errno == errno.ENOSPC:
-        return f"{name}: the disk is full. Free some space and run the same command again: it resumes."
+        return (
+            f"{name}: the disk is full. Free some space and run the same command again: it resumes."
+        )
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return f"{name}: may not be written or read (permissions). Choose another folder."
     return f"{name}: {error.strerror or error}"
