@@ -19,7 +19,13 @@ MEANING: dict[str, tuple[str, Sequence[float] | None]] = {
         "true length of the sound in samples; 0: answer from the face alone",
         None,
     ),
-    "embedding": ("features of one face", None),
+    "face_mask": ("1 where the segment has a face, else 0", (0, 1)),
+    "window": (
+        "mono sound at 16 kHz around the segment's middle; zeros where there is none",
+        (-1, 1),
+    ),
+    "window_mask": ("1 where the segment has sound, else 0", (0, 1)),
+    "embedding": ("features of one face, or of one segment", None),
     "embeddings": ("features of the faces, in the order of time; any value where masked", None),
     "speech_logits": ("answer of the speech stream before softmax", None),
     "features": ("audio features (frame, coefficient), float32 in every precision", None),
@@ -63,8 +69,9 @@ def make_contract(
         versions: of the packages that made the files.
         minimum_runtime: the oldest TensorFlow Lite runtime that has the operators.
     """
-    frames, size = system_config["frames"], system_config["image_size"]
-    samples, rate = system_config["samples"], system_config.get("sample_rate", 16000)
+    shapes = {tensor["name"]: tensor["shape"] for tensor in signatures["classify"]["inputs"]}
+    (_, frames, size, *_), (_, samples) = shapes["faces"], shapes["waveform"]
+    rate = system_config.get("sample_rate", 16000)
     return {
         "format": FORMAT,
         "name": name,

@@ -29,7 +29,9 @@ _WEIGHTED = (
     keras.layers.DepthwiseConv2D,
     keras.layers.Dense,
 )
-_ENCODER = "face_encoder"
+#: Networks on pictures: quantised as a whole.
+_ENCODERS = ("face_encoder", "visual_net")
+_ENCODERS_OF_SOUND = ("speech_stream", "audio_net")
 
 
 def quantised_layers(model: keras.Model) -> dict[str, list[str]]:
@@ -43,25 +45,32 @@ def quantised_layers(model: keras.Model) -> dict[str, list[str]]:
         model: a deploy form.
     """
     found = {}
-    for stream in model.layers:
-        if not isinstance(stream, keras.Model):
-            continue
-        encoders = [layer for layer in stream.layers if layer.name == _ENCODER]
-        if encoders:
-            parts = [
-                layer.name
-                for layer in encoders[0].layers
-                if not isinstance(layer, (keras.layers.InputLayer, keras.layers.Rescaling))
+    for network in _networks(model):
+        if network.name in _ENCODERS:
+            kept_out = (keras.layers.InputLayer, keras.layers.Rescaling)
+            found[network.name] = [
+                layer.name for layer in network.layers if not isinstance(layer, kept_out)
             ]
-            found[_ENCODER] = parts
             continue
-        weighted = [i for i, layer in enumerate(stream.layers) if isinstance(layer, _WEIGHTED)]
-        if len(weighted) > 2:
-            between = stream.layers[weighted[0] + 1 : weighted[-1]]
-            found[stream.name] = [
+        weighted = [i for i, layer in enumerate(network.layers) if isinstance(layer, _WEIGHTED)]
+        if len(weighted) > 2 and not any(part in found for part in _parts(network)):
+            between = network.layers[weighted[0] + 1 : weighted[-1]]
+            found[network.name] = [
                 layer.name for layer in between if not isinstance(layer, LogMelSpectrogram)
             ]
     return found
+
+
+def _networks(model: keras.Model) -> Iterable[keras.Model]:
+    """The models nested in a model, at any depth, the inner ones first."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _networks(layer)
+            yield layer
+
+
+def _parts(network: keras.Model) -> list[str]:
+    return [part.name for part in _networks(network)]
 
 
 def scope(layers: Mapping[str, Iterable[str]]) -> str:
@@ -70,7 +79,7 @@ def scope(layers: Mapping[str, Iterable[str]]) -> str:
     scopes = []
     for model, names in layers.items():
         # Operations between layers have no scope of their own, only their model's.
-        bare = r"|[^/]+$" if model == _ENCODER else ""
+        bare = r"|[^/]+$" if model in _ENCODERS else ""
         names = "|".join(re.escape(name) for name in names)
         scopes.append(rf"(^|/|;){re.escape(model)}{number}/((({names}){number}/){bare})")
     return "|".join(scopes) or "(?!)"
@@ -151,12 +160,14 @@ def to_int8(calibrated: bytes, layers: Mapping[str, Iterable[str]]) -> bytes:
     return quantised
 
 
-def check_front_end_is_float(content: bytes, front_end: str = "mfcc") -> None:
-    """Raises EmotionNetError where an operator of the layer ``front_end`` touches an integer."""
+def check_front_end_is_float(
+    content: bytes, front_ends: Iterable[str] = ("mfcc", "log_mel")
+) -> None:
+    """Raises EmotionNetError where an operator of a layer of ``front_ends`` touches an integer."""
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
     for operator in operators(model):
         small = {"INT8", "UINT8", "INT16"} & set(operator["types"])
-        if small and f"/{front_end}" in f"/{operator['output']}":
+        if small and any(f"/{name}" in f"/{operator['output']}" for name in front_ends):
             raise EmotionNetError(
                 f"the converter made {operator['output']} {small.pop()}, a part of the audio "
                 "front-end, which int8 destroys. Export without int8 (--precisions float32)."
@@ -186,10 +197,11 @@ def _has_range(tensor) -> bool:
 
 
 def _canonical(name: str) -> str:
-    """A tensor's name without the scopes around the face encoder or the speech stream."""
+    """A tensor's name without the scopes around the network that it belongs to."""
+    inside = "|".join((*_ENCODERS, *_ENCODERS_OF_SOUND))
     scopes = [part.split("/") for part in name.split(";")]
     inner = []
     for parts in scopes:
-        starts = [i for i, p in enumerate(parts) if re.match(rf"{_ENCODER}|speech_stream", p)]
+        starts = [i for i, p in enumerate(parts) if re.match(inside, p)]
         inner.append("/".join(parts[starts[-1] :]) if starts else "/".join(parts))
     return ";".join(inner)

@@ -18,7 +18,8 @@ class Signature:
     """One entry point of the file.
 
     Attributes:
-        name: ``classify``, ``encode_face``, ``encode_speech``, ``fuse`` or ``front_end``.
+        name: ``classify``, ``encode_face``, ``encode_speech``, ``fuse``, ``front_end`` or
+            ``encode_segment``.
         function: inputs by name to a dict of outputs.
         inputs: name → (shape with batch 1, dtype).
     """
@@ -34,7 +35,8 @@ def signatures(model: keras.Model) -> list[Signature]:
     ``classify`` always. ``front_end`` (sound to features, to compare front-ends by) where it has one.
     ``encode_face`` (one picture to its embedding), ``encode_speech`` (sound to
     logits) and ``fuse`` (embeddings, mask and logits to probabilities) where the model's face
-    stream encodes picture after picture and its streams meet in a `LateFusion`.
+    stream encodes picture after picture and its streams meet in a `LateFusion`. ``encode_segment``
+    where all segments share one encoder.
 
     Args:
         model: with the inputs and outputs that every system has.
@@ -53,6 +55,9 @@ def signatures(model: keras.Model) -> list[Signature]:
         return model(inputs, training=False)
 
     found = [Signature("classify", classify, whole)]
+    segment = next((layer for layer in model.layers if layer.name == "segment_encoder"), None)
+    if segment is not None:
+        return [*found, _encode_segment(segment)]
     parts = _parts(model)
     if parts is None:
         return found
@@ -92,6 +97,33 @@ def signatures(model: keras.Model) -> list[Signature]:
         Signature("encode_speech", encode_speech, sound),
         Signature("fuse", fuse, live),
     ]
+
+
+def _encode_segment(encoder: keras.Model) -> Signature:
+    """One segment, its face and its window of sound with a mask each, to its embedding."""
+    inputs = {name: (1, *tensor.shape[1:]) for name, tensor in encoder.input.items()}
+
+    def encode(**segment):
+        floats = {name: keras.ops.cast(value, "float32") for name, value in segment.items()}
+        return {"embedding": encoder(floats, training=False)}
+
+    # An entry point names its inputs; a network that was not trained has none.
+    def both(face, face_mask, window, window_mask):
+        return encode(face=face, face_mask=face_mask, window=window, window_mask=window_mask)
+
+    def faces(face, face_mask):
+        return encode(face=face, face_mask=face_mask)
+
+    def speech(window, window_mask):
+        return encode(window=window, window_mask=window_mask)
+
+    encode_segment = both if len(inputs) == 4 else faces if "face" in inputs else speech
+    kinds = {"face": "uint8"}
+    return Signature(
+        "encode_segment",
+        encode_segment,
+        {name: (shape, kinds.get(name, "float32")) for name, shape in inputs.items()},
+    )
 
 
 def _front_end(speech: keras.Model) -> keras.Model | None:

@@ -52,6 +52,11 @@ def write(
     folder = Path(folder)
     names = [entry.name for entry in signatures(form)]
     layers = quantised_layers(form)
+    if not layers and set(precisions) - {"float32"}:
+        raise EmotionNetError(
+            "this system has no network that is known to bear fewer bits. Export it with "
+            "--precisions float32,onnx, or name the network in emotionnet/deploy/quantize.py."
+        )
     files = {}
     if set(precisions) - {"int8"}:
         say("converting to float32")
@@ -120,10 +125,8 @@ def calibration_samples(
     live = "fuse" in entries
     for clip in whole[:2] if live else whole:
         yield "classify", clip
-    if not live:
-        return
     seen = set()
-    for clip in whole:
+    for clip in whole if live else ():
         for face, there in zip(clip["faces"][0], clip["frame_mask"][0]):
             if there:
                 seen.add("encode_face")
@@ -133,9 +136,26 @@ def calibration_samples(
             for name in entries.keys() & {"encode_speech", "front_end"}:
                 seen.add(name)
                 yield name, sound
+    if "encode_segment" in entries:
+        seen.add("encode_segment")
+        wanted = entries["encode_segment"].inputs
+        for clip in whole:
+            for segment in _segments(form, clip):
+                yield "encode_segment", {name: segment[name] for name in wanted}
     # A stream that no clip has (it was not trained) still needs ranges to become int8.
     for name in entries.keys() - seen - {"classify"}:
         yield name, {key: np.zeros(*spec) for key, spec in entries[name].inputs.items()}
+
+
+def _segments(form: keras.Model, clip: Mapping[str, np.ndarray]) -> Iterator[dict]:
+    """The segments of a clip as its own model cuts them, each with batch 1."""
+    parts = {"face": clip["faces"], "face_mask": clip["frame_mask"]}
+    cutter = next((layer for layer in form.layers if layer.name == "windows"), None)
+    if cutter is not None:
+        windows, mask = cutter(clip["waveform"], clip["waveform_samples"])
+        parts |= {"window": np.asarray(windows), "window_mask": np.asarray(mask)}
+    for i in range(clip["frame_mask"].shape[1]):
+        yield {name: values[:, i] for name, values in parts.items()}
 
 
 def _count(clips: Mapping[str, np.ndarray]) -> int:

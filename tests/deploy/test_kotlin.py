@@ -297,7 +297,11 @@ def test_contract_of_an_export_has_all_that_is_needed():
     made = make_contract(
         name="a", labels=LABELS, system="ghost_fan",
         system_config={"frames": FRAMES, "image_size": SIZE, "samples": SAMPLES},
-        front_end=None, files={}, signatures={}, tolerances={}, provenance={"corpus": "demo"},
+        front_end=None, files={}, tolerances={}, provenance={"corpus": "demo"},
+        signatures={"classify": {"inputs": [
+            {"name": "faces", "shape": [1, FRAMES, SIZE, SIZE, 3]},
+            {"name": "waveform", "shape": [1, SAMPLES]},
+        ], "outputs": []}},
         versions={}, minimum_runtime="",
     )  # fmt: skip
     ours = contract()
