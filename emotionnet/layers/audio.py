@@ -121,14 +121,20 @@ class LogMelSpectrogram(keras.layers.Layer):
 
     def call(self, waveform, lengths=None):
         x = ops.cast(waveform, "float32")
-        x = ops.where(ops.abs(x) < _LOUDEST, x, 0.0)
         samples = x.shape[1] or ops.shape(x)[1]
+        sound = ops.abs(x) < _LOUDEST
         if lengths is not None:
             lengths = ops.expand_dims(ops.cast(lengths, "int32"), -1)
-            x = ops.where(self._before(lengths, samples), x, 0.0)
+            sound = ops.logical_and(sound, self._before(lengths, samples))
+        x = ops.where(sound, x, 0.0)
         frames = self._frames(samples)
-        half = self.n_fft // 2 if self.center else 0
-        x = ops.pad(x, [[0, 0], [half, half]])[:, : (frames - 1) * self.hop_length + self.n_fft]
+        # From half a frame before the sound to the end of its last frame.
+        before = self.n_fft // 2 if self.center else 0
+        end = (frames - 1) * self.hop_length + self.n_fft - before
+        if isinstance(samples, int) and end >= samples:
+            x = ops.pad(x, [[0, 0], [before, end - samples]])
+        else:
+            x = ops.pad(x, [[0, 0], [before, before]])[:, : before + end]
         decibels = self._decibels(self._dft(x))
         decibels = ops.reshape(decibels, (self.n_mels, -1, frames))
         valid = self._valid(decibels, frames, lengths)

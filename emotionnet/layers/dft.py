@@ -125,8 +125,10 @@ class MelDFT:
         if block % self.columns == 0 and 2 <= blocks <= 64:
             # Deal the signal once, then take overlapping frames from its blocks.
             high = block // self.columns
-            dealt = ops.reshape(signal, (-1, length // block, high, self.columns))
-            dealt = ops.transpose(dealt, (3, 2, 0, 1))
+            # Two transpositions with long rows take half the time of one with short rows.
+            dealt = ops.transpose(ops.reshape(signal, (-1, length // block, block)), (0, 2, 1))
+            dealt = ops.reshape(dealt, (-1, high, self.columns, length // block))
+            dealt = ops.transpose(dealt, (2, 1, 0, 3))
             ends = [j - blocks + 1 or None for j in range(blocks)]
             pieces = [dealt[..., j : ends[j] : step] for j in range(blocks)]
             return [ops.reshape(piece, (self.columns, high, -1)) for piece in pieces]
