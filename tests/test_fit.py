@@ -137,7 +137,8 @@ def test_a_killed_run_resumes_to_the_same_bits(records, tmp_path):
     from emotionnet.training.run import Run
 
     whole, killed = (Run.open(tmp_path / name).model() for name in ("whole", "killed"))
-    for a, b in zip(whole.variables, killed.variables, strict=True):
+    # Not `variables`: a .keras file does not keep the seed states of dropout.
+    for a, b in zip(whole.weights, killed.weights, strict=True):
         np.testing.assert_array_equal(a, b, err_msg=a.path)
     assert (tmp_path / "whole" / "predictions.csv").read_bytes() == (
         tmp_path / "killed" / "predictions.csv"
