@@ -8,8 +8,10 @@ A length is split into ``rows * columns`` (2048 = 64 * 32). With ``n = columns *
 - The braces are one small real matrix a column ``c``, which holds the window too. As ``x`` is real,
   ``p <= rows / 2`` gives every frequency.
 - The sum over ``c`` is one small matrix for all ``p``. Before it, as in an FFT, ``x_c +- x_(c + half)``
-  separates even from odd ``q``, twice: fewer products, and less rounding, since loud tones cancel
-  before they are summed up. The first sum is split in two for the same reason.
+  separates even from odd ``q``: half of the products.
+- Rounding stays that of an FFT, though these are plain products: what follows on a loud tone must
+  cancel before it is summed up, so ``c`` stands beside ``c + half`` in the remaining sum; and the sum
+  over ``r``, where it cannot cancel, is a sum of (up to) four.
 - The frequencies come in a scattered order, which the mel matrix absorbs: its columns are laid out in
   that order. Low filters need few frequencies, so filters go in groups that look at a part each.
 - Frames are the *last* axis, so every product has a constant on its left and long rows on its
@@ -20,6 +22,7 @@ JAX, TFLite's builtins and ONNX all have. The constants take 0.7 MB for 2048 and
 dense DFT would take 17.
 """
 
+import itertools
 import math
 
 import numpy as np
@@ -41,33 +44,34 @@ class MelDFT:
         self.columns = max(d for d in range(1, math.isqrt(self.n_fft) + 1) if self.n_fft % d == 0)
         self.rows = self.n_fft // self.columns
         self.kept = self.rows // 2 + 1
+        # Where c stands: with halves (i, j) of c = (i, j, rest), in the order (i, rest, j).
+        halves = 2 if self.columns % 4 == 0 else 1
+        self._split = (halves, halves, self.columns // halves**2)
+        self._order = np.arange(self.columns).reshape(self._split).transpose(0, 2, 1).ravel()
         self._first = self._first_sum(window)
-        self._stages = []
-        q, length = np.arange(self.columns), self.columns
-        for _ in range(2 if self.columns % 4 == 0 else 0):
-            length //= 2
-            self._stages.append((length, q[1::2]))
-            q = q[::2]
-        self._stages.append((length, q))
-        self._stages = [(length, *self._second_sum(length, q, mel)) for length, q in self._stages]
+        q = np.arange(self.columns)
+        odd, even = q[1::2], q[::2]
+        half = self._order[: self.columns // 2]
+        stages = [(half, odd), (half, even)] if halves == 2 else [(self._order, q)]
+        self._stages = [self._second_sum(c, q, mel) for c, q in stages]
 
     def _first_sum(self, window):
         """(columns, real and imaginary of every p, rows)."""
         p, r = np.arange(self.kept)[:, None], np.arange(self.rows)
-        c = np.arange(self.columns)[:, None, None]
+        c = self._order[:, None, None]
         turn = np.exp(-2j * np.pi * (p * r / self.rows + p * c / self.n_fft))
-        turn = turn * window.reshape(self.rows, self.columns).T[:, None, :]
+        turn = turn * window.reshape(self.rows, self.columns).T[self._order, None, :]
         turn = np.concatenate([turn.real, turn.imag], axis=1)
         return turn.astype(np.float32)
 
-    def _second_sum(self, length, q, mel):
-        """The matrix over ``length`` columns for frequencies ``q``, and the mel filters of these.
+    def _second_sum(self, c, q, mel):
+        """The matrix over columns ``c`` for frequencies ``q``, and the mel filters of these.
 
         The filters are groups ``(first, last, matrix)`` over a range of the sorted ``q``.
         """
         every = self._bins(np.arange(self.columns))
         q = q[np.argsort(self._bins(q).min(axis=1), kind="stable")]
-        turn = np.exp(-2j * np.pi * q[:, None] * np.arange(length) / self.columns)
+        turn = np.exp(-2j * np.pi * q[:, None] * c / self.columns)
         # Complex times complex, as rows (real of all q, imaginary of all q), columns (c, re and im).
         real = np.stack([turn.real, -turn.imag], axis=-1).reshape(len(q), -1)
         imaginary = np.stack([turn.imag, turn.real], axis=-1).reshape(len(q), -1)
@@ -90,21 +94,20 @@ class MelDFT:
 
     def __call__(self, signal):
         """(batch, (frames - 1) * hop_length + n_fft) samples to (n_mels, batch * frames)."""
-        pieces = self._pieces(signal)
-        middle = len(pieces) // 2
         sums, row = [], 0
-        for half in (pieces[:middle], pieces[middle:]):
-            x = ops.concatenate(half, axis=1) if len(half) > 1 else half[0]
-            sums.append(ops.matmul(self._first[:, :, row : row + x.shape[1]], x))
-            row += x.shape[1]
+        for piece in self._pieces(signal):
+            sums.append(ops.matmul(self._first[:, :, row : row + piece.shape[1]], piece))
+            row += piece.shape[1]
+        while len(sums) > 1:
+            sums = [sum(sums[i : i + 2]) for i in range(0, len(sums), 2)]
         # (columns, real and imaginary of every p, batch * frames)
-        x = sums[0] + sums[1]
+        parts = sums
+        if len(self._stages) == 2:
+            half = self.columns // 2
+            parts = [sums[0][:half] - sums[0][half:], sums[0][:half] + sums[0][half:]]
         energies = None
-        for number, (length, turn, groups) in enumerate(self._stages, start=1):
-            part = x
-            if number < len(self._stages):
-                part, x = x[:length] - x[length:], x[:length] + x[length:]
-            square = ops.square(ops.matmul(turn, ops.reshape(part, (2 * length, -1))))
+        for part, (turn, groups) in zip(parts, self._stages):
+            square = ops.square(ops.matmul(turn, ops.reshape(part, (turn.shape[1], -1))))
             power = square[: turn.shape[0] // 2] + square[turn.shape[0] // 2 :]
             if self.power == 1:
                 power = ops.sqrt(power)
@@ -118,22 +121,26 @@ class MelDFT:
         return ops.concatenate(energies, axis=0) if len(energies) > 1 else energies[0]
 
     def _pieces(self, signal):
-        """Overlapping frames, dealt into columns: consecutive rows of (columns, rows, frames)."""
+        """Overlapping frames, dealt into columns: up to four times (columns, rows, frames)."""
         block = math.gcd(self.hop_length, self.n_fft)
         step, blocks = self.hop_length // block, self.n_fft // block
         length = signal.shape[1] or ops.shape(signal)[1]
-        if block % self.columns == 0 and 2 <= blocks <= 64:
-            # Deal the signal once, then take overlapping frames from its blocks.
-            high = block // self.columns
-            # Two transpositions with long rows take half the time of one with short rows.
-            dealt = ops.transpose(ops.reshape(signal, (-1, length // block, block)), (0, 2, 1))
-            dealt = ops.reshape(dealt, (-1, high, self.columns, length // block))
-            dealt = ops.transpose(dealt, (2, 1, 0, 3))
-            ends = [j - blocks + 1 or None for j in range(blocks)]
-            pieces = [dealt[..., j : ends[j] : step] for j in range(blocks)]
-            return [ops.reshape(piece, (self.columns, high, -1)) for piece in pieces]
-        frames = (length - self.n_fft) // self.hop_length + 1
-        index = ops.expand_dims(ops.arange(frames) * self.hop_length, 1) + np.arange(self.n_fft)
-        x = ops.reshape(ops.take(signal, index, axis=1), (-1, self.rows, self.columns))
-        x = ops.transpose(x, (2, 1, 0))
-        return [x[:, : self.rows // 2], x[:, self.rows // 2 :]]
+        if block % self.columns or not 2 <= blocks <= 64:
+            frames = (length - self.n_fft) // self.hop_length + 1
+            index = ops.expand_dims(ops.arange(frames) * self.hop_length, 1)
+            x = ops.take(signal, index + np.arange(self.n_fft), axis=1)
+            x = ops.reshape(x, (-1, self.rows, *self._split))
+            x = ops.reshape(ops.transpose(x, (2, 4, 3, 1, 0)), (self.columns, self.rows, -1))
+            cuts = [self.rows * i // 4 for i in range(5)]
+            return [x[:, a:b] for a, b in itertools.pairwise(cuts) if a < b]
+        # Deal the signal once, then take overlapping frames from its blocks.
+        # Two transpositions with long rows take half the time of one with short rows.
+        high, count = block // self.columns, length // block
+        x = ops.transpose(ops.reshape(signal, (-1, count, block)), (0, 2, 1))
+        x = ops.transpose(ops.reshape(x, (-1, high, *self._split, count)), (2, 4, 3, 1, 0, 5))
+        x = ops.reshape(x, (self.columns, high, -1, count))
+        ends = [j - blocks + 1 or None for j in range(blocks)]
+        pieces = [x[..., j : ends[j] : step] for j in range(blocks)]
+        pieces = [ops.reshape(piece, (self.columns, high, -1)) for piece in pieces]
+        groups = [pieces[blocks * i // 4 : blocks * (i + 1) // 4] for i in range(4)]
+        return [ops.concatenate(g, axis=1) if len(g) > 1 else g[0] for g in groups if g]
