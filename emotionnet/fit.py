@@ -6,6 +6,7 @@ system, fuses them and evaluates on actors that the training never saw.
 
 import argparse
 import dataclasses
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -309,7 +310,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parses the command line and fits."""
+    """Parses the command line, fits, and prints the headline."""
+    from emotionnet.evaluate import summary
+
     p = parser()
     args = vars(p.parse_args(argv))
     for several, single, default in (("folds", "fold", 1), ("seeds", "seed", 0)):
@@ -323,6 +326,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = {key: args.pop(key) for key in ("channel", "labels", "table")}
     args["corpus_options"] = {key: value for key, value in options.items() if value is not None}
     folder = fit(**args)
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    print(f"\n{summary(metrics)}")
     print(f"\nreport     {folder / 'report.html'}")
     print(f"next       python -m emotionnet.predict {folder} YOUR_CLIP.mp4")
     return 0
