@@ -1,6 +1,6 @@
 """The MFCC layer on batches of real recordings against librosa, clip after clip.
 
-    python benchmarks/frontend.py FOLDER [--clips 128] [--batch 4] [--rounds 15]
+    python benchmarks/frontend.py FOLDER [--clips 128] [--batch 8] [--rounds 15]
 
 FOLDER holds recordings (flac, wav, mp3, any depth). They are decoded beforehand; only features are
 timed. Both take turns on the same clips, after a warm-up, in one process with all its threads, so that
@@ -54,7 +54,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--clips", type=int, default=128)
-    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=15)
     args = parser.parse_args()
     try:
@@ -86,6 +86,7 @@ def main() -> int:
     wall, cpu = {ours: [], theirs: []}, {ours: [], theirs: []}
     for _ in range(args.rounds):
         for run in (ours, theirs):
+            time.sleep(0.2)  # the other's threads spin for a while before they sleep
             started, worked = time.perf_counter(), time.process_time()
             run()
             wall[run].append(time.perf_counter() - started)
