@@ -142,9 +142,7 @@ class Run:
         Raises:
             EmotionNetError: there is none yet, or the file is damaged or not what it should be.
         """
-        import keras
-
-        from emotionnet.systems import get_system
+        from emotionnet.systems import load_model
 
         path = self.folder / "model.keras"
         if not path.is_file():
@@ -152,17 +150,10 @@ class Run:
                 f"{self.folder}: not trained to the end yet. `python -m emotionnet.fit --name "
                 f"{self.name} --resume` goes on."
             )
-        get_system(self.config["system"])  # registers the layers
-        try:
-            model = keras.saving.load_model(path, compile=False, safe_mode=True)
-            inputs, outputs = set(model.input), set(model.output)
-        except Exception as error:  # Keras raises nearly anything on a damaged or tampered file
-            first_line = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-            raise EmotionNetError(
-                f"{path}: cannot be loaded: damaged, or changed since it was written ({first_line})."
-            ) from error
-        if "waveform" not in inputs or "probabilities" not in outputs:
-            raise EmotionNetError(f"{path}: not an EmotionNet model (inputs {sorted(inputs)}).")
+        model = load_model(path)
+        inputs, outputs = model.input, model.output
+        if not (isinstance(inputs, dict) and "waveform" in inputs and "probabilities" in outputs):
+            raise EmotionNetError(f"{path}: not an EmotionNet model.")
         return model
 
     def view(self):
