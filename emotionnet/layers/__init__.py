@@ -12,6 +12,7 @@ _MODULES = {
     "frames": ("FoldFrames", "MaskedMean", "UnfoldFrames"),
     "fusion": ("LateFusion",),
     "ghost": ("GhostBottleneck", "GhostModule"),
+    "pixels": ("ReverseChannels",),
     "segments": ("GreyFaces", "KeepFeatures", "SegmentWindows", "TakeSegment"),
     "wav2vec2": ("Wav2Vec2",),
 }
