@@ -58,8 +58,8 @@ def fit(
         records: folder of prepared records, instead of a corpus.
         system: name of the system, see `emotionnet.systems`.
         system_config: fields of the system's ``Config`` to change.
-        protocol: ``actor_folds``, ``holdout``, ``stratified`` or ``random``; the default keeps
-            actors apart (``holdout`` for the demo, else ``actor_folds``).
+        protocol: a name of `emotionnet.inputs.protocols.PROTOCOLS`; the default keeps actors
+            apart (``holdout`` for the demo, else ``actor_folds``).
         folds: fold numbers from 1, or ``"all"``.
         seeds: seeds; several folds or seeds make a group of runs.
         streams: ``faces``, ``speech`` or ``both``.
@@ -132,6 +132,7 @@ def fit(
         "learning": dataclasses.asdict(labels_when),
     }
     splits = [split_rows(rows, protocol, fold, seed) for seed in seeds for fold in folds]
+    _check_copies(common)
     if not name:
         name = _default_name(system, corpus, protocol, streams, learning)
         name = name if resume else _free_name(Path(out), name)
@@ -239,6 +240,20 @@ def _check(**choices: tuple[str, Sequence[str]]) -> None:
             raise UsageError(f"--{option} {value}: not known. Choose one of {', '.join(known)}.")
 
 
+def _check_copies(config: dict) -> None:
+    from emotionnet.inputs.protocols import PROTOCOLS
+
+    if PROTOCOLS[config["protocol"]].copies_leak:
+        from emotionnet.training.stream_data import augmentation
+
+        strength = augmentation(config)
+        if "speech" not in config["streams"] or not (strength and strength.copies):
+            raise UsageError(
+                f"protocol {config['protocol']} is about augmented copies of the sound: it needs "
+                "--augment paper and the speech stream. Without copies it would be `random`."
+            )
+
+
 def _pair(text: str) -> tuple[str, object]:
     import ast
 
@@ -281,7 +296,8 @@ def parser() -> argparse.ArgumentParser:
     g.add_argument("--streams", default="both", help="faces, speech or both (default)")
     g.add_argument("--joint", action="store_true", help="train through the fusion, all at once")
     g = p.add_argument_group("protocol")
-    g.add_argument("--protocol", help="actor_folds (default), holdout (demo), stratified, random")
+    g.add_argument("--protocol", help="actor_folds (default), holdout (demo), stratified, random, "
+                   "random_copies")  # fmt: skip
     g.add_argument("--fold", type=int, help="which fold is the test part (default: 1)")
     g.add_argument("--folds", type=_folds, help="several: all, or 1,3,5")
     g.add_argument("--seed", type=int, help="default: 0")

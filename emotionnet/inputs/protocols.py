@@ -67,6 +67,7 @@ class Protocol:
         by_actor: train, validation and test are disjoint in people.
         folds: rows to the number of folds.
         divide: (rows sorted by clip, fold, seed, whether to hold back validation) to `Parts`.
+        copies_leak: augmented copies of validation and test clips are trained on too.
     """
 
     summary: str
@@ -74,6 +75,7 @@ class Protocol:
     by_actor: bool
     folds: Callable[[Rows], int]
     divide: Callable[[Rows, int, int, bool], Parts]
+    copies_leak: bool = False
 
     @property
     def leaky(self) -> bool:
@@ -395,5 +397,15 @@ PROTOCOLS: dict[str, Protocol] = {
         by_actor=False,
         folds=_one,
         divide=_divide_random,
+    ),
+    # What comes of augmenting a data set first and dividing it afterwards. The same test clips as
+    # `random` of the same seed has, so that the leak can be measured clip by clip.
+    "random_copies": Protocol(
+        summary="one random 80/20 division of the clips, made after their augmented copies were",
+        leaks=f"{_SHARED}, and copies of the test clips themselves are in train",
+        by_actor=False,
+        folds=_one,
+        divide=_divide_random,
+        copies_leak=True,
     ),
 }

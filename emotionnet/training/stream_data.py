@@ -12,6 +12,7 @@ from emotionnet.errors import EmotionNetError
 from emotionnet.inputs.augment import Augmentation
 from emotionnet.inputs.copies import KINDS, speech_copies
 from emotionnet.inputs.pipeline import Source, inference_batches, training_batches, training_steps
+from emotionnet.inputs.protocols import PROTOCOLS
 from emotionnet.systems import get_system
 from emotionnet.systems.base import STREAM_INPUTS
 from emotionnet.training.front import Front, uncertainty
@@ -108,7 +109,7 @@ def stream_data(
     order = {"batch_size": settings.batch_size, "seed": config["seed"]}
 
     if front and strength is None:
-        model, copies = front.rest, {}
+        model, copies, leaked = front.rest, {}, []
         validation_batches = front.inference_batches(validation)
 
         def epoch_batches(epoch: int, start_step: int):
@@ -117,14 +118,16 @@ def stream_data(
             )
 
     else:
-        model, copies = unit.model, _copies(records, training, unit, strength)
+        hidden = _leaking_rows(config["protocol"], parts, unit, config["streams"])
+        model, copies = unit.model, _copies(records, training + hidden, unit, strength)
+        leaked = [copy for row in hidden for copy in copies.pop(row.clip, ())]
         validation_batches = inference_batches(source, validation, settings.batch_size)
         # Read once for each run rather than once for each epoch, as far as that stays small.
         if len(validation) * view.frames * view.image_size**2 * 3 < 300e6:
             validation_batches = validation_batches.cache()
 
         def epoch_batches(epoch: int, start_step: int):
-            rows = [r for row in pool.labelled for r in (row, *copies.get(row.clip, ()))]
+            rows = [r for row in pool.labelled for r in (row, *copies.get(row.clip, ()))] + leaked
             return training_batches(
                 source, rows, epoch=epoch, start_step=start_step, strength=strength, **order
             )
@@ -146,12 +149,22 @@ def stream_data(
 
     each = 1 + len(KINDS) * bool(copies)
     return model, StreamData(
-        steps=lambda epoch: training_steps(each * pool.size(epoch), settings.batch_size),
+        steps=lambda epoch: training_steps(
+            each * pool.size(epoch) + len(leaked), settings.batch_size
+        ),
         training=epoch_batches,
         validation=lambda: validation_batches,
         validation_targets=np.asarray(source.targets(validation)),
         after_epoch=after_epoch,
     )
+
+
+def _leaking_rows(protocol: str, parts: dict, unit: Unit, streams: Sequence[str]) -> list:
+    """The clips that are not trained on, but copies of which are: see `Protocol.copies_leak`."""
+    if not PROTOCOLS[protocol].copies_leak:
+        return []
+    hidden = (*parts["validation"], *parts["test"])
+    return [row for row in hidden if has_stream(row, unit.name, streams)]
 
 
 def _copies(records, rows: list, unit: Unit, strength: Augmentation | None) -> dict[str, list]:
