@@ -10,7 +10,10 @@ import importlib
 
 __version__ = "0.1.0"
 
-VERBS = ("prepare", "fit", "evaluate", "predict", "export", "verify", "cost", "label", "stream")
+VERBS = (
+    *("download", "prepare", "fit", "evaluate", "predict", "export", "verify", "cost"),
+    *("label", "stream"),
+)
 _PACKAGES = (
     *("corpora", "clips", "inputs", "layers", "systems", "training", "evaluation"),
     *("labelling", "streaming"),

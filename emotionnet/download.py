@@ -1,0 +1,170 @@
+"""``python -m emotionnet.download ravdess|crema_d``: the recordings of a corpus, from where they live.
+
+Nothing is downloaded before size and licence have been shown and agreed to. What was downloaded is
+checked, what was interrupted goes on where it stopped, what is there is not loaded again.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from emotionnet.command import make_callable, run_command
+from emotionnet.errors import EmotionNetError, UsageError
+
+CORPORA = ("ravdess", "crema_d")
+#: In the corpus' folder: what was downloaded whole, so that it is not loaded again.
+STATE = ".downloaded.json"
+
+
+def download(
+    corpus: str,
+    out: str | os.PathLike | None = None,
+    *,
+    part: str | None = None,
+    actors: Sequence[int] | None = None,
+    yes: bool = False,
+    source: str | None = None,
+) -> Path:
+    """Downloads a part of a corpus and unpacks it, ready for ``prepare``.
+
+    Args:
+        corpus: ``ravdess`` or ``crema_d``.
+        out: folder for the recordings; by default ``data/<corpus>/clips``.
+        part: ``speech-video`` (the default), ``speech-audio`` or, of RAVDESS, ``song-audio``.
+        actors: numbers of the actors wanted, 1 to 24 or 1001 to 1091; all by default. The audio
+            of RAVDESS comes in one archive and cannot be divided.
+        yes: size and licence are agreed to, do not ask.
+        source: another address of the same files.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UsageError: an unknown corpus or part; nobody agreed.
+        EmotionNetError: no network, too small a disk, a file that is not what it should be.
+    """
+    from importlib import import_module
+
+    from emotionnet.files import write_json
+    from emotionnet.progress import progress
+
+    if corpus not in CORPORA:
+        raise UsageError(f"{corpus}: not known. Choose one of {', '.join(CORPORA)}.")
+    place = import_module(f"emotionnet.downloads.{corpus}")
+    part = part or place.DEFAULT_PART
+    if part not in place.PARTS:
+        raise UsageError(f"--part {part}: {corpus} has {', '.join(place.PARTS)}.")
+    if actors is not None and part == "speech-audio" and corpus == "ravdess":
+        raise UsageError("the audio of RAVDESS comes in one archive: leave --actors out.")
+    folder = Path(out) if out is not None else Path("data") / corpus / "clips"
+    source = source or place.SOURCE
+
+    print(f"{place.TITLE}\nlicence    {place.LICENCE}\nfrom       {place.PAGE}", flush=True)
+    items = place.plan(part, actors, source)
+    if not items:
+        raise UsageError(f"--actors: {corpus} has none of them.")
+    state = _read_state(folder)
+    missing = [item for item in items if not _is_complete(folder, state.get(item["name"]))]
+    load = sum(item["bytes"] for item in missing)
+    print(f"files      {_size(sum(item['bytes'] for item in items))} ({part}) into {folder}")
+    if not missing:
+        print("all of it is there already")
+        return folder
+    print(f"to load    {_size(load)}")
+    _check_disk(folder, missing)
+    if not yes:
+        _ask()
+    archives = folder / ".archives"
+    with progress(total=load, what=f"download {corpus}", unit="B") as bar:
+        bar.unit, bar.unit_scale = "B", True
+        for item in missing:
+            state[item["name"]] = place.get(item, part, folder, archives, source, bar)
+            write_json(folder / STATE, state)
+    if archives.is_dir() and not any(archives.iterdir()):
+        archives.rmdir()
+    print(f"next       python -m emotionnet.fit --corpus {corpus} --root {folder}")
+    return folder
+
+
+def _read_state(folder: Path) -> dict[str, dict[str, int]]:
+    import json
+
+    try:
+        return json.loads((folder / STATE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        raise EmotionNetError(
+            f"{folder / STATE}: cannot be read. Remove it; what is there is looked at again."
+        ) from None
+
+
+def _is_complete(folder: Path, files: dict[str, int] | None) -> bool:
+    """Whether all that an item brought is still there."""
+    if not files:
+        return False
+    paths = {folder / name: size for name, size in files.items()}
+    return all(path.is_file() and path.stat().st_size == size for path, size in paths.items())
+
+
+def _check_disk(folder: Path, items: Sequence[dict]) -> None:
+    """Archives are unpacked one after the other, so only the largest is there beside its content."""
+    unpacked = sum(item["unpacked_bytes"] or item["bytes"] for item in items)
+    needed = unpacked + max(item["bytes"] + item["unpacked_bytes"] for item in items)
+    existing = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise EmotionNetError(
+            f"{existing}: {_size(free)} are free, about {_size(needed)} are needed. Choose another "
+            "--out, or fewer --actors."
+        )
+
+
+def _ask() -> None:
+    if not sys.stdin.isatty():
+        raise UsageError("give --yes to agree to size and licence (nobody is there to be asked).")
+    if input("download, and keep to the licence? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise UsageError("nothing was downloaded.")
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+def _numbers(text: str) -> list[int]:
+    """``1,3-5`` as [1, 3, 4, 5]."""
+    numbers: list[int] = []
+    try:
+        for piece in text.split(","):
+            first, _, last = piece.partition("-")
+            numbers += range(int(first), int(last or first) + 1)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected numbers like 1,3-5") from None
+    return numbers
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m emotionnet.download``."""
+    p = argparse.ArgumentParser(prog="python -m emotionnet.download", description=__doc__)
+    p.add_argument("corpus", help=", ".join(CORPORA))
+    p.add_argument("--out", metavar="DIR", help="default: data/<corpus>/clips")
+    p.add_argument("--part", help="speech-video (default), speech-audio; of RAVDESS song-audio")
+    p.add_argument("--actors", type=_numbers, metavar="1,3-5", help="only these")
+    p.add_argument("--yes", action="store_true", help="agree to size and licence")
+    p.add_argument("--source", metavar="URL", help="another address of the same files")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parses the command line and downloads."""
+    download(**vars(parser().parse_args(argv)))
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(main)
+else:
+    make_callable(__name__)
