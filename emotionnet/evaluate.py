@@ -10,12 +10,18 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emotionnet.command import make_callable, run_command
 from emotionnet.errors import EmotionNetError, UsageError
 
+if TYPE_CHECKING:
+    from emotionnet.clips.records import RecordRow, Records
+    from emotionnet.training.run import Run
+
 PARTS = ("test", "validation", "train")
+#: ``--mask`` → the stream that is taken away.
+MASKS = {"audio": "speech", "faces": "faces"}
 
 
 def evaluate(
@@ -23,6 +29,7 @@ def evaluate(
     records: str | os.PathLike | None = None,
     part: str = "test",
     batch_size: int = 8,
+    mask: str | None = None,
 ) -> dict[str, Any]:
     """Evaluates a run, or a group of runs, and writes predictions, metrics and report.
 
@@ -32,6 +39,8 @@ def evaluate(
         part: ``test``, ``validation`` or ``train``; other parts than ``test`` are written to files
             of their own (``metrics_validation.json`` …).
         batch_size: clips at a time.
+        mask: ``audio`` or ``faces`` is taken away from every clip; written to files of its own
+            (``metrics_masked_audio.json`` …).
 
     Returns:
         What ``metrics.json`` says: ``fused``, ``faces``, ``speech`` (each as
@@ -40,17 +49,24 @@ def evaluate(
         a group also ``runs`` and ``over_runs`` (mean and standard deviation).
 
     Raises:
-        UsageError: no run there, or no such part.
+        UsageError: no run there, no such part, or nothing is left to answer from.
         EmotionNetError: the run is not trained, or its records cannot be used.
     """
     from emotionnet.training.run import Run
 
-    if part not in PARTS:
-        raise UsageError(f"--part {part}: not known. Choose one of {', '.join(PARTS)}.")
+    check_part(part)
+    if mask not in (None, *MASKS):
+        raise UsageError(f"--mask {mask}: not known. Choose one of {', '.join(MASKS)}.")
     children = group_members(run)
     if children:
-        return _evaluate_group(Path(run), children, records, part, batch_size)
-    return _evaluate_run(Run.open(run), records, part, batch_size)
+        return _evaluate_group(Path(run), children, records, part, batch_size, mask)
+    return _evaluate_run(Run.open(run), records, part, batch_size, mask)
+
+
+def check_part(part: str) -> None:
+    """Refuses a part that a run does not have."""
+    if part not in PARTS:
+        raise UsageError(f"--part {part}: not known. Choose one of {', '.join(PARTS)}.")
 
 
 def group_members(folder: str | os.PathLike) -> list[Path]:
@@ -61,13 +77,23 @@ def group_members(folder: str | os.PathLike) -> list[Path]:
     return sorted(path.parent for path in folder.glob("*/config.json"))
 
 
-def _evaluate_run(run, records, part: str, batch_size: int) -> dict[str, Any]:
-    from emotionnet.clips.records import Records
-    from emotionnet.evaluation.answers import answer_rows, measure
+def open_part(
+    run: "Run", records: str | os.PathLike | None, part: str
+) -> tuple["Records", "list[RecordRow]"]:
+    """The records of a run, and the rows of one part of its split.
 
-    config = run.config
-    model = run.model()
-    place = Path(records or config["records"])
+    Args:
+        run: an opened run.
+        records: the records it was trained on, where they have moved.
+        part: one of `PARTS`.
+
+    Raises:
+        UsageError: the records are not there.
+        EmotionNetError: they are not those of the run, or the part has no clips.
+    """
+    from emotionnet.clips.records import Records
+
+    place = Path(records or run.config["records"])
     if not place.is_dir():
         raise UsageError(
             f"{place}: the records of this run are not there. Give their folder with --records, "
@@ -83,21 +109,34 @@ def _evaluate_run(run, records, part: str, batch_size: int) -> dict[str, Any]:
             f"{place}: clips of {', '.join(strange)}, which this run does not know "
             f"(it knows {', '.join(run.labels)}). These are not the records it was trained on."
         )
+    return opened, rows
+
+
+def _evaluate_run(run, records, part: str, batch_size: int, mask: str | None) -> dict[str, Any]:
+    from emotionnet.evaluation.answers import answer_rows, measure
+
+    config = run.config
+    if mask and config["streams"] == [MASKS[mask]]:
+        raise UsageError(f"--mask {mask}: nothing is left, {run.folder} was trained on that alone.")
+    model = run.model()
+    opened, rows = open_part(run, records, part)
     answers = answer_rows(
-        model, run.view(), opened, rows, run.labels, config["streams"], batch_size
+        model, run.view(), opened, rows, run.labels, config["streams"], batch_size, MASKS.get(mask)
     )
-    answers.write(_place(run.folder, "predictions.csv", part))
-    metrics = {"run": run.name, "part": part, **_provenance(run), **measure(answers)}
+    answers.write(_place(run.folder, "predictions.csv", part, mask))
+    metrics = {"run": run.name, "part": part, **provenance(run)}
+    metrics |= {"mask": mask} if mask else {}
+    metrics |= measure(answers, MASKS.get(mask))
     if config.get("split_warning"):
         metrics["notes"].append(config["split_warning"])
     if opened.manifest_hash != config.get("manifest_hash", opened.manifest_hash):
         metrics["notes"].append("The records have changed since the run was trained.")
-    _write(run.folder, part, metrics, learning_curves(run.folder / "history.csv"))
+    _write(run.folder, part, mask, metrics, learning_curves(run.folder / "history.csv"))
     return metrics
 
 
 def _evaluate_group(
-    folder: Path, children: Sequence[Path], records, part: str, batch_size: int
+    folder: Path, children: Sequence[Path], records, part: str, batch_size: int, mask: str | None
 ) -> dict[str, Any]:
     from emotionnet.evaluation.answers import Answers, measure
     from emotionnet.evaluation.intervals import mean_and_sd
@@ -112,19 +151,21 @@ def _evaluate_group(
     answers, each = [], []
     for run in runs:
         # Answered already, by the model that is there now.
-        if not _is_newer(_place(run.folder, "metrics.json", part), run.folder / "model.keras"):
-            _evaluate_run(run, records, part, batch_size)
-        answers.append(Answers.read(_place(run.folder, "predictions.csv", part), run.labels))
-        scores = json.loads(_place(run.folder, "metrics.json", part).read_text(encoding="utf-8"))
+        place = _place(run.folder, "metrics.json", part, mask)
+        if not _is_newer(place, run.folder / "model.keras"):
+            _evaluate_run(run, records, part, batch_size, mask)
+        answers.append(Answers.read(_place(run.folder, "predictions.csv", part, mask), run.labels))
+        scores = json.loads(place.read_text(encoding="utf-8"))
         kinds = [k for k in ("fused", "faces", "speech") if k in scores]
         short = {k: {m: scores[k][m] for m in ("accuracy", "uar", "n")} for k in kinds}
         each.append({"run": run.name, "fold": scores["fold"], "seed": scores["seed"], **short})
-    metrics = {"run": folder.name, "part": part, **_provenance(runs[0])}
+    metrics = {"run": folder.name, "part": part, **provenance(runs[0])}
+    metrics |= {"mask": mask} if mask else {}
     for key in ("fold", "seed"):
         metrics[key] = sorted({run.config[key] for run in runs})
     metrics["protocol_text"] = _common_text(runs)
-    metrics["commit"] = ", ".join(dict.fromkeys(_provenance(run)["commit"] for run in runs))
-    metrics |= measure(Answers.pool(answers))
+    metrics["commit"] = ", ".join(dict.fromkeys(provenance(run)["commit"] for run in runs))
+    metrics |= measure(Answers.pool(answers), MASKS.get(mask))
     metrics["runs"] = each
     metrics["over_runs"] = {}
     for kind in ("fused", "faces", "speech"):
@@ -136,7 +177,7 @@ def _evaluate_group(
                 over |= {f"{measured}_mean": mean, f"{measured}_sd": sd}
     if unfinished:
         metrics["notes"].append(f"Not trained to the end yet, left out: {', '.join(unfinished)}.")
-    _write(folder, part, metrics, {})
+    _write(folder, part, mask, metrics, {})
     return metrics
 
 
@@ -161,7 +202,7 @@ def _common_text(runs: Sequence[Any]) -> str:
     return f"{protocol.summary}; leaks: {protocol.leaks or 'nothing'}" if protocol else ""
 
 
-def _provenance(run) -> dict[str, Any]:
+def provenance(run: "Run") -> dict[str, Any]:
     """What the numbers are about, from the run's config and versions."""
     config = run.config
     path = run.folder / "versions.json"
@@ -215,22 +256,25 @@ def learning_curves(path: str | os.PathLike) -> dict[str, dict[str, Any]]:
     return result
 
 
-def _place(folder: Path, name: str, part: str) -> Path:
-    """Where a result goes: parts other than the test part never replace it."""
+def _place(folder: Path, name: str, part: str, mask: str | None = None) -> Path:
+    """Where a result goes: other parts than the test part, and masked clips, never replace it."""
     path = folder / name
-    return path if part == "test" else path.with_stem(f"{path.stem}_{part}")
+    words = [path.stem, *([part] if part != "test" else ()), *(["masked", mask] if mask else ())]
+    return path.with_stem("_".join(words))
 
 
 def _is_newer(path: Path, than: Path) -> bool:
     return path.is_file() and path.stat().st_mtime >= than.stat().st_mtime
 
 
-def _write(folder: Path, part: str, metrics: dict[str, Any], curves: dict[str, Any]) -> None:
+def _write(
+    folder: Path, part: str, mask: str | None, metrics: dict[str, Any], curves: dict[str, Any]
+) -> None:
     from emotionnet.evaluation.report import write_report
     from emotionnet.files import write_json
 
-    write_report(_place(folder, "report.html", part), metrics, curves)
-    write_json(_place(folder, "metrics.json", part), metrics)
+    write_report(_place(folder, "report.html", part, mask), metrics, curves)
+    write_json(_place(folder, "metrics.json", part, mask), metrics)
 
 
 def summary(metrics: dict[str, Any]) -> str:
@@ -238,6 +282,8 @@ def summary(metrics: dict[str, Any]) -> str:
     from emotionnet.evaluation.report import STREAMS, interval, percent, spread
 
     lines = [f"{metrics['corpus']}, {metrics['protocol']}, {metrics['part']} clips"]
+    if metrics.get("mask"):
+        lines[0] += f", {metrics['mask']} taken away"
     if metrics["leaky"]:
         lines[0] += " (LEAKY: the same actors are in training and test)"
     for name, title in STREAMS.items():
@@ -264,6 +310,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("run", metavar="RUN", help="a run folder, or a folder of runs (folds, seeds)")
     p.add_argument("--records", metavar="DIR", help="its records, where they have moved")
     p.add_argument("--part", default="test", help="test (default), validation or train")
+    p.add_argument("--mask", help="audio or faces: take it away from every clip")
     p.add_argument("--batch-size", type=int, default=8, help="clips at a time (%(default)s)")
     return p
 
@@ -271,9 +318,9 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line, evaluates and prints the headline."""
     args = parser().parse_args(argv)
-    metrics = evaluate(args.run, args.records, args.part, args.batch_size)
+    metrics = evaluate(args.run, args.records, args.part, args.batch_size, args.mask)
     print(summary(metrics))
-    print(f"report: {_place(Path(args.run), 'report.html', args.part)}")
+    print(f"report: {_place(Path(args.run), 'report.html', args.part, args.mask)}")
     return 0
 
 

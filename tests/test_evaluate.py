@@ -84,6 +84,36 @@ def test_masked_at_the_input_the_fused_answer_is_the_other_streams(run, metrics)
     assert np.abs(tables["faces"] - tables["speech"])[both].max() > 0.1
 
 
+@pytest.mark.parametrize(("mask", "left", "gone"), [("audio", "faces", "speech"),
+                                                    ("faces", "speech", "faces")])  # fmt: skip
+def test_a_masked_run_is_the_other_stream_and_replaces_nothing(
+    run, metrics, tmp_path, mask, left, gone
+):
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    before = (folder / "metrics.json").read_bytes()
+    masked = evaluating.evaluate(folder, mask=mask)
+    assert (folder / "metrics.json").read_bytes() == before
+    assert masked["fused"]["confusion"] == masked[left]["confusion"] == metrics[left]["confusion"]
+    assert gone not in masked
+    assert not any("not trained" in note for note in masked["notes"])
+    assert json.loads((folder / f"metrics_masked_{mask}.json").read_text()) == masked
+    tables = Answers.read(folder / f"predictions_masked_{mask}.csv", LABELS).probabilities
+    np.testing.assert_allclose(
+        tables["fused"], answers_of(run).probabilities[f"without_{gone}"], atol=1e-5
+    )
+    assert f"Without {mask}." in (folder / f"report_masked_{mask}.html").read_text()
+    assert f"{mask} taken away" in evaluating.summary(masked)
+
+
+def test_masks_that_leave_nothing_or_are_unknown(records, tmp_path):
+    run = make_run(tmp_path / "run", records, records.rows, streams=("speech",))
+    with pytest.raises(UsageError, match="nothing is left"):
+        evaluating.evaluate(run.folder, mask="audio")
+    with pytest.raises(UsageError, match="--mask smell"):
+        evaluating.evaluate(run.folder, mask="smell")
+
+
 def test_another_part_does_not_replace_the_test_part(run, metrics, records, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(run.folder, folder)

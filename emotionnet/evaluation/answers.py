@@ -114,7 +114,7 @@ class Answers:
 
 def answer_rows(
     model, view, records, rows: Sequence[Any], labels: Sequence[str], streams: Sequence[str],
-    batch_size: int = 8,
+    batch_size: int = 8, mask: str | None = None,
 ) -> Answers:  # fmt: skip
     """Runs a model over rows, as it is and with each stream taken away at the input.
 
@@ -126,10 +126,11 @@ def answer_rows(
         labels: label names in the model's order.
         streams: the streams that were trained.
         batch_size: clips at a time.
+        mask: a stream that is taken away from every clip, as if nobody had recorded it.
 
     Returns:
-        Answers in the order of the rows. Only where two streams were trained are there answers
-        without one of them.
+        Answers in the order of the rows. Only where two streams were trained, and none is masked,
+        are there answers without one of them.
 
     Raises:
         EmotionNetError: a shard of the records is damaged, or the model answers NaN.
@@ -138,6 +139,7 @@ def answer_rows(
     from emotionnet.progress import progress
 
     model.jit_compile = False  # XLA is several times slower than the plain graph on a CPU
+    streams = [stream for stream in streams if stream != mask]
     both = len(streams) > 1
     kinds = ["fused", *streams, *(f"without_{s}" for s in streams if both)]
     collected: dict[str, list[np.ndarray]] = {kind: [] for kind in kinds}
@@ -146,6 +148,7 @@ def answer_rows(
     with bar, records.guard():
         for batch in inference_batches(Source(records, view, labels), rows, batch_size):
             inputs = {name: np.asarray(value) for name, value in batch.items()}
+            inputs = without(inputs, mask) if mask else inputs
             outputs = model.predict_on_batch(inputs)
             for kind in ("fused", *streams):
                 collected[kind].append(np.asarray(outputs[OUTPUTS[kind]], np.float64))
@@ -188,8 +191,12 @@ def without(inputs: Mapping[str, np.ndarray], stream: str) -> dict[str, np.ndarr
     return {k: np.zeros_like(v) if k in gone else v for k, v in inputs.items()}
 
 
-def measure(answers: Answers) -> dict[str, Any]:
+def measure(answers: Answers, mask: str | None = None) -> dict[str, Any]:
     """The scores of each kind of answer, over the clips that have what it takes.
+
+    Args:
+        answers: of one model, or of several.
+        mask: the stream that was taken away from every clip.
 
     Returns:
         ``fused``, ``faces``, ``speech`` (a stream that was not trained or has no clips is absent),
@@ -221,7 +228,7 @@ def measure(answers: Answers) -> dict[str, Any]:
         else:
             masked[kind.removeprefix("without_")] = scored
     for stream in STREAMS:
-        if stream not in answers.probabilities:
+        if stream not in answers.probabilities and stream != mask:
             notes.append(f"The {stream} stream was not trained: there are no numbers for it.")
     return {**result, **({"masked": masked} if masked else {}), "notes": notes}
 

@@ -134,6 +134,13 @@ def _warnings(metrics: Mapping[str, Any]) -> list[str]:
                 "its test part.",
             )
         )
+    if metrics.get("mask"):
+        boxes.append(
+            html.box(
+                f"Without {metrics['mask']}.",
+                f"The {metrics['mask']} of every clip was taken away, as if it had not been recorded.",
+            )
+        )
     boxes += [html.box("Note.", note) for note in metrics.get("notes", ())]
     return boxes
 
