@@ -37,6 +37,7 @@ def fit(
     batch_size: int | None = None,
     learning_rate: float | None = None,
     patience: int | None = None,
+    train: dict | None = None,
     augment: str | None = None,
     precision: str = "float32",
     learning: str = "all",
@@ -65,6 +66,8 @@ def fit(
         streams: ``faces``, ``speech`` or ``both``.
         joint: train all through the fusion with one optimizer, instead of each stream by itself.
         epochs, batch_size, learning_rate, patience: for every stream; see `emotionnet.training.plan`.
+        train: field of `emotionnet.training.settings.Settings` → value, for every stream; or
+            "stream.field" → value, for one.
         augment: ``none``, ``light`` or ``paper``, see `emotionnet.training.train.AUGMENTATIONS`.
         precision: ``float32``, ``mixed_bfloat16`` or ``mixed_float16``.
         learning: ``all`` labels from the start; or those of some actors, and after each epoch those
@@ -122,6 +125,7 @@ def fit(
         "settings": plan.stream_settings(
             system,
             corpus,
+            train,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
@@ -180,14 +184,17 @@ def _about(split) -> dict:
 
 def _train_one(folder: Path, config: dict, split, records, resume: bool) -> None:
     from emotionnet.evaluate import evaluate
+    from emotionnet.training import plan
     from emotionnet.training.run import Run
     from emotionnet.training.train import train_run
 
     if resume and (folder / "config.json").exists():
         run = Run.open(folder)
-        asked = Run(folder, {**run.config, **config})
-        if asked.fingerprint() != run.fingerprint():
-            changed = [k for k in config if run.config.get(k) != asked.config[k]]
+        # A run that was started before there were so many settings has the defaults of the others.
+        begun = {**run.config, "settings": plan.completed(run.config["settings"])}
+        wanted = json.loads(json.dumps(config))
+        changed = [key for key in wanted if begun.get(key) != wanted[key]]
+        if changed:
             raise UsageError(
                 f"{folder}: this run was started with other settings ({', '.join(changed)}). "
                 "Resume it with the same ones, or give a new --name."
@@ -306,6 +313,9 @@ def parser() -> argparse.ArgumentParser:
     for stream_option in ("epochs", "batch-size", "patience"):
         g.add_argument(f"--{stream_option}", type=int)
     g.add_argument("--learning-rate", type=float)
+    g.add_argument("--train", type=_pair, action="append", default=[],
+                   metavar="FIELD=VALUE", help="change a setting of the training, of all streams or "
+                   "of one: optimizer=sgd, mixup=0.2, faces.frozen=stem")  # fmt: skip
     g.add_argument("--augment", help=f"{', '.join(AUGMENT)} (default: paper; demo: light)")
     g.add_argument("--precision", default="float32", help=", ".join(PRECISIONS))
     g = p.add_argument_group("learning from few labels")
@@ -338,7 +348,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if several == "seeds" and many is not None:
             many = range(many)
         args[several] = many if many is not None else [default if one is None else one]
-    args["system_config"] = dict(args["system_config"])
+    for pairs in ("system_config", "train"):
+        args[pairs] = dict(args[pairs])
     options = {key: args.pop(key) for key in ("channel", "labels", "table")}
     args["corpus_options"] = {key: value for key, value in options.items() if value is not None}
     folder = fit(**args)

@@ -16,40 +16,10 @@ import numpy as np
 from sklearn.metrics import balanced_accuracy_score
 
 from emotionnet.progress import progress
+from emotionnet.training.mixup import mix
+from emotionnet.training.optimizer import Freezing, averaged, compile_stream, reset
+from emotionnet.training.settings import Settings
 from emotionnet.training.state import TrainingState, assign, training_variables
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to train; the same for every stream.
-
-    Args:
-        epochs: at most so many.
-        batch_size: clips a step.
-        learning_rate: of Adam.
-        decay: "cosine", to zero over ``epochs``; or "step", to a tenth after half of them.
-        patience: epochs without a better validation score before stopping; 0 never stops early.
-        label_smoothing: share of the target spread over all classes.
-        clip_norm: largest global norm of the gradient.
-        seed: of weights, order, augmentation and dropout.
-        save_every_s: a checkpoint at least so often inside an epoch, in seconds.
-    """
-
-    epochs: int = 40
-    batch_size: int = 8
-    learning_rate: float = 1e-3
-    decay: str = "cosine"
-    patience: int = 10
-    label_smoothing: float = 0.0
-    clip_norm: float = 5.0
-    seed: int = 0
-    save_every_s: float = 60.0
-
-    def learning_rate_at(self, progress: float) -> float:
-        """The learning rate when a share of the epochs, 0 to 1, is done."""
-        if self.decay == "step":
-            return self.learning_rate * (1.0 if progress < 0.5 else 0.1)
-        return self.learning_rate * (1 + math.cos(math.pi * progress)) / 2
 
 
 @dataclass(frozen=True)
@@ -70,19 +40,6 @@ class StreamData:
     validation: Callable[[], Iterable]
     validation_targets: np.ndarray
     after_epoch: Callable[[int], dict] = lambda epoch: {}
-
-
-def compile_stream(model: keras.Model, settings: Settings, from_logits: bool = True) -> None:
-    """Gives ``model`` its own optimizer (Adam), cross-entropy and accuracy."""
-    model.compile(
-        optimizer=keras.optimizers.Adam(settings.learning_rate, global_clipnorm=settings.clip_norm),
-        loss=keras.losses.CategoricalCrossentropy(
-            from_logits=from_logits, label_smoothing=settings.label_smoothing
-        ),
-        metrics=["accuracy"],
-        jit_compile=False,  # XLA is about 9 times slower than the plain graph on a CPU
-    )
-    model.optimizer.build(model.trainable_variables)
 
 
 def train_stream(
@@ -111,6 +68,8 @@ def train_stream(
         on_epoch: called with each history row.
     """
     compile_stream(model, settings, from_logits)
+    freezing = Freezing(model, settings.frozen)
+    freezing.freeze()
     if saved_values is None:
         state.begin(name)
     else:
@@ -125,12 +84,20 @@ def train_stream(
             break
         if state.step == 0:
             state.sums = dict.fromkeys(("clips", "loss", "accuracy"), 0.0)
+        if settings.frozen_epochs and epoch >= settings.frozen_epochs:
+            freezing.end()
+            if epoch == settings.frozen_epochs and state.step == 0:
+                reset(model.optimizer)  # its moments know nothing of what has not learnt
+        reductions = settings.plateaus(_losses(state, name))
         started, first_step, steps = time.monotonic(), state.step, all_steps[epoch]
         for inputs, targets in data.training(epoch, state.step):
             # By the share of epochs, not by steps: epochs may grow.
             model.optimizer.learning_rate = settings.learning_rate_at(
-                (epoch + state.step / steps) / settings.epochs
+                (epoch + state.step / steps) / settings.epochs, reductions
             )
+            if settings.mixup:
+                key = (settings.seed, epoch, state.step)
+                inputs, targets = mix(inputs, targets, settings.mixup, key)
             logs = _train_step(model, inputs, targets, state)
             state.step += 1
             bar.update()
@@ -141,25 +108,27 @@ def train_stream(
                 state.save(checkpoint, training_variables(model))
                 last_save = time.monotonic()
         train_s = time.monotonic() - started
-        row = {
-            "stream": name,
-            "epoch": epoch + 1,
-            **_running_means(state),
-            **_validate(model, data, from_logits),
-            "learning_rate": float(np.asarray(model.optimizer.learning_rate)),
-            "steps": steps,
-            "seconds": round(train_s, 2),
-            "clips_per_s": round((steps - first_step) * settings.batch_size / train_s, 2),
-            **data.after_epoch(epoch),
-        }
-        score = [row["val_uar"], -row["val_loss"]]
-        # Without validation clips the last epoch counts as the best.
-        if name not in state.best or score > state.best[name]["score"] or math.isnan(score[0]):
-            state.best[name] = {"epoch": epoch + 1, "score": score}
-            state.best_weights[name] = [np.array(w) for w in model.weights]
-            state.wait = 0
-        else:
-            state.wait += 1
+        learning_rate = float(np.asarray(model.optimizer.learning_rate))
+        with averaged(model):
+            row = {
+                "stream": name,
+                "epoch": epoch + 1,
+                **_running_means(state),
+                **_validate(model, data, from_logits),
+                "learning_rate": learning_rate,
+                "steps": steps,
+                "seconds": round(train_s, 2),
+                "clips_per_s": round((steps - first_step) * settings.batch_size / train_s, 2),
+                **data.after_epoch(epoch),
+            }
+            score = [row["val_uar"], -row["val_loss"]]
+            # Without validation clips the last epoch counts as the best.
+            if name not in state.best or score > state.best[name]["score"] or math.isnan(score[0]):
+                state.best[name] = {"epoch": epoch + 1, "score": score}
+                state.best_weights[name] = [np.array(w) for w in model.weights]
+                state.wait = 0
+            else:
+                state.wait += 1
         state.history.append(row)
         state.epoch, state.step = epoch + 1, 0
         state.save(checkpoint, training_variables(model))
@@ -167,10 +136,17 @@ def train_stream(
         on_epoch(row)
     bar.close()
 
+    freezing.end()
     assign(model.weights, state.best_weights[name], checkpoint)
     state.done.append(name)
     state.stream = ""
     state.save(checkpoint)
+
+
+def _losses(state: TrainingState, name: str) -> list[float]:
+    """What "plateau" looks at: validation losses of the epochs so far, else training losses."""
+    rows = [row for row in state.history if row["stream"] == name]
+    return [row["loss"] if math.isnan(row["val_loss"]) else row["val_loss"] for row in rows]
 
 
 def _postfix(epoch: int, settings: Settings, logs: dict, best: dict | None) -> str:

@@ -5,6 +5,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from emotionnet.errors import UsageError
+
 #: How each stream is trained (no paper gives these: ours). A system may bring ``SETTINGS`` of its own.
 SETTINGS = {
     "faces": {"epochs": 40, "batch_size": 8, "learning_rate": 1e-3, "patience": 10},
@@ -20,22 +22,46 @@ DEMO_SYSTEM = {"image_size": 112}
 LONGEST_S = 6.0
 
 
-def stream_settings(system: str, corpus: str, **overrides: Any) -> dict[str, dict[str, Any]]:
-    """Settings of each stream, as `emotionnet.training.loop.Settings` takes them.
+def stream_settings(
+    system: str, corpus: str, train: Mapping[str, Any] | None = None, **overrides: Any
+) -> dict[str, dict[str, Any]]:
+    """Settings of each stream, every field of `emotionnet.training.settings.Settings` but the seed.
 
     Args:
         system: name of the system.
         corpus: the demo is trained for minutes, others until they are done.
-        overrides: for every stream; None leaves the default.
+        train: field → value for every stream, or "stream.field" → value for one.
+        overrides: fields for every stream; None leaves the default.
+
+    Raises:
+        UsageError: an unknown stream or field, or a value that it cannot have.
     """
     from emotionnet.systems import get_system
+    from emotionnet.training.settings import Settings, check_names, plain
 
     which, general = (
         ("DEMO_SETTINGS", DEMO_SETTINGS) if corpus == "demo" else ("SETTINGS", SETTINGS)
     )
+    fields = {**general, **getattr(get_system(system), which, {})}
+    own: dict[str, dict] = {stream: {} for stream in fields}
     overrides = {key: value for key, value in overrides.items() if value is not None}
-    own = getattr(get_system(system), which, {})
-    return {stream: {**each, **overrides} for stream, each in {**general, **own}.items()}
+    for key, value in (train or {}).items():
+        stream, dot, field = key.rpartition(".")
+        if dot and stream not in own:
+            raise UsageError(f"{system} has no stream {stream!r}. It has: {', '.join(own)}.")
+        (own[stream] if dot else overrides)[field] = value
+    check_names([*overrides, *(field for each in own.values() for field in each)])
+    return {
+        stream: plain(Settings(**{**each, **overrides, **own[stream]}))
+        for stream, each in fields.items()
+    }
+
+
+def completed(settings: Mapping[str, Mapping]) -> dict[str, dict[str, Any]]:
+    """The settings in a run's config with every field, whenever the run was made."""
+    from emotionnet.training.settings import Settings, plain
+
+    return {stream: plain(Settings(**each)) for stream, each in settings.items()}
 
 
 def system_config(

@@ -1,11 +1,15 @@
 """The loop on a tiny model with BatchNorm and dropout; the whole of `fit` is tested in test_fit.py."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
+from emotionnet.errors import UsageError
 from emotionnet.inputs.pipeline import epoch_order
 from emotionnet.training.loop import Settings, StreamData, train_stream
+from emotionnet.training.mixup import mix
 from emotionnet.training.state import TrainingState
 
 RNG = np.random.default_rng(0)
@@ -21,10 +25,12 @@ class Killed(Exception):
 def tiny_model() -> keras.Model:
     keras.utils.set_random_seed(3)
     x = inputs = keras.Input((6,), name="x")
-    x = keras.layers.Dense(8)(x)
-    x = keras.layers.BatchNormalization(momentum=0.9)(x)
+    x = keras.layers.Dense(8, name="stem")(x)
+    x = keras.layers.BatchNormalization(momentum=0.9, name="stem_norm")(x)
     x = keras.layers.Dropout(0.5)(keras.ops.relu(x))
-    return keras.Model(inputs, keras.layers.Dense(3)(x))
+    encoder = keras.Model(inputs, x, name="encoder")
+    logits = keras.layers.Dense(3, name="classifier", dtype="float32")(encoder(inputs))
+    return keras.Model(inputs, logits)
 
 
 def stream_data(kill_at: tuple[int, int] | None = None) -> StreamData:
@@ -55,6 +61,10 @@ def test_a_killed_training_ends_with_the_same_bits(tmp_path, kill_at):
         train(tmp_path / "killed", kill_at)
     resumed, state = train(tmp_path / "killed")
 
+    assert_same(whole, whole_state, resumed, state)
+
+
+def assert_same(whole, whole_state, resumed, state):
     for a, b in zip(whole.variables, resumed.variables, strict=True):
         np.testing.assert_array_equal(a, b, err_msg=a.path)
     timeless = [
@@ -62,6 +72,52 @@ def test_a_killed_training_ends_with_the_same_bits(tmp_path, kill_at):
         for s in (whole_state, state)
     ]
     assert timeless[0] == timeless[1]
+
+
+EVERYTHING = {
+    "optimizer": "sgd",
+    "weight_decay": 0.01,
+    "decay": "plateau",
+    "plateau_patience": 1,
+    "warmup_epochs": 0.5,
+    "mixup": 0.3,
+    "average": 0.9,
+    "accumulate": 3,
+    "frozen": ("encoder/stem_norm", "stem"),
+    "frozen_epochs": 2,
+    "rate_scales": {"encoder": 0.1},
+    "label_smoothing": 0.1,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "kill_at", "precision"),
+    [
+        (EVERYTHING, (1, 2), "float32"),
+        (EVERYTHING, (2, 0), "mixed_bfloat16"),
+        (EVERYTHING, (2, 1), "mixed_float16"),
+        (EVERYTHING | {"optimizer": "adamw", "accumulate": 1}, (3, 2), "mixed_bfloat16"),
+        (
+            EVERYTHING | {"decay": "cosine", "frozen_epochs": 0, "optimizer": "adam"},
+            (2, 3),
+            "float32",
+        ),
+    ],
+)
+def test_it_does_so_whatever_the_settings(tmp_path, changes, kill_at, precision):
+    settings = dataclasses.replace(SETTINGS, **changes)
+    keras.config.set_dtype_policy(precision)
+    try:
+        whole, whole_state = train(tmp_path / "whole", settings=settings)
+        with pytest.raises(Killed):
+            train(tmp_path / "killed", kill_at, settings)
+        resumed, state = train(tmp_path / "killed", settings=settings)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert_same(whole, whole_state, resumed, state)
+    assert np.isfinite([row["loss"] for row in state.history]).all()
+    # What was frozen learns as before when the training is over.
+    assert all(layer.trainable for layer in whole.get_layer("encoder").layers)
 
 
 def test_the_best_validation_epoch_is_kept(tmp_path):
@@ -87,3 +143,143 @@ def test_history_says_what_people_plot(tmp_path):
         state.history[0]
     )
     assert state.history[-1]["learning_rate"] < state.history[0]["learning_rate"]
+
+
+def weights_after(folder, **changes):
+    model, state = train(folder, settings=dataclasses.replace(SETTINGS, **changes))
+    return {w.path: np.array(w) for w in model.weights}, state
+
+
+def moved(folder, **changes) -> dict[str, bool]:
+    """Which weights of the tiny model are other ones after a training."""
+    before = {w.path: np.array(w) for w in tiny_model().weights}
+    after, _ = weights_after(folder, **changes)
+    return {path: not np.array_equal(before[path], after[path]) for path in before}
+
+
+def test_frozen_layers_stay_as_they_are_and_then_learn(tmp_path):
+    here = moved(tmp_path / "frozen", frozen=("encoder",))
+    assert not any(changed for path, changed in here.items() if path.startswith("stem"))
+    assert all(changed for path, changed in here.items() if path.startswith("classifier"))
+    # The best epoch may be one before the thaw: the last weights tell.
+    settings = dataclasses.replace(SETTINGS, frozen=("stem",), frozen_epochs=1, epochs=2)
+    with pytest.raises(Killed):
+        train(tmp_path / "thaw", (1, 0), settings)
+    frozen = np.load(tmp_path / "thaw" / "state.npz")
+    with pytest.raises(Killed):
+        train(tmp_path / "thaw", (1, 3), settings)
+    thawed = np.load(tmp_path / "thaw" / "state.npz")
+    kernel = np.array(tiny_model().weights[0])
+    np.testing.assert_array_equal(frozen["variable/00000"], kernel)
+    assert not np.array_equal(thawed["variable/00000"], kernel)
+
+
+def test_everything_frozen_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="nothing is left to learn"):
+        weights_after(tmp_path, frozen=("encoder", "classifier"))
+
+
+def test_a_rate_of_nothing_leaves_a_layer_alone(tmp_path):
+    scales = {"encoder": 0.0, "stem_norm": 1.0}
+    here = moved(tmp_path, rate_scales=scales, weight_decay=0.1, optimizer="adamw")
+    assert not here["stem/kernel"]
+    assert here["stem_norm/gamma"]
+    assert here["classifier/kernel"]
+
+
+def test_an_unknown_layer_is_named_with_the_known(tmp_path):
+    with pytest.raises(UsageError, match=r"no layer 'stm'.* encoder, classifier"):
+        weights_after(tmp_path, frozen=("stm",))
+
+
+def test_what_is_kept_is_the_average_that_was_validated(tmp_path):
+    settings = dataclasses.replace(SETTINGS, average=0.9, epochs=6)
+    model, state = train(tmp_path / "average", settings=settings)
+    best = state.best["x"]
+    answers = model.predict_on_batch(X[32:]).argmax(1)
+    row = state.history[best["epoch"] - 1]
+    assert (answers == Y[32:]).mean() == pytest.approx(row["val_accuracy"], abs=1e-6)
+
+    # By hand: the average of the weights after each step, from a training that was stopped at each.
+    steps = []
+    for step in range(1, 4):
+        with pytest.raises(Killed):
+            train(tmp_path / f"stop{step}", (0, step), settings)
+        steps.append(np.load(tmp_path / f"stop{step}" / "state.npz"))
+    names = [w.path for w in tiny_model().variables]
+    for i in (names.index("stem/kernel"), names.index("stem_norm/moving_variance")):
+        expected = steps[0][f"variable/{i:05d}"]
+        for arrays in steps[1:]:
+            expected = 0.9 * expected + 0.1 * arrays[f"variable/{i:05d}"]
+        last = [steps[2][name] for name in steps[2].files if name.startswith("variable/")]
+        same = [v for v in last if v.shape == expected.shape and np.allclose(v, expected, 1e-5)]
+        assert len(same) == 1
+
+
+def test_accumulated_steps_are_one_large_step(tmp_path):
+    def trained(batch_size, **changes):
+        keras.utils.set_random_seed(1)
+        inputs = keras.Input((6,))
+        model = keras.Model(inputs, keras.layers.Dense(3, name="only")(inputs))
+        one_hot = np.eye(3, dtype="float32")[Y]
+
+        def batches(epoch, start):
+            return [
+                (X[i : i + batch_size], one_hot[i : i + batch_size])
+                for i in range(0, 32, batch_size)
+            ]
+
+        data = StreamData(lambda epoch: 32 // batch_size, batches, lambda: [X[32:]], Y[32:])
+        settings = Settings(epochs=3, patience=0, optimizer="sgd", decay="constant", **changes)
+        state = TrainingState(fingerprint="f")
+        train_stream(model, "x", data, settings, state, tmp_path / "state.npz")
+        return np.array(model.weights[0])
+
+    whole = trained(16)
+    np.testing.assert_allclose(trained(4, accumulate=4), whole, atol=1e-6)
+    assert np.abs(trained(4) - whole).max() > 1e-3
+
+
+def test_a_plateau_lowers_the_rate_and_history_shows_it(tmp_path):
+    _, state = weights_after(
+        tmp_path,
+        decay="plateau",
+        plateau_patience=1,
+        plateau_factor=0.1,
+        epochs=12,
+        learning_rate=0.5,
+    )
+    losses = [row["val_loss"] for row in state.history]
+    rates = [row["learning_rate"] for row in state.history]
+    expected, best = [0.5], losses[0]
+    for loss in losses[1:-1]:
+        better = loss < best - 1e-4
+        expected.append(expected[-1] * (1 if better else 0.1))
+        best = min(best, loss) if better else best
+    assert rates == pytest.approx([0.5, *expected], rel=1e-5)
+    assert rates[-1] < 0.5
+
+
+def test_mixup_is_drawn_from_seed_epoch_and_step():
+    batch = {"faces": RNG.integers(0, 256, (6, 2, 3, 3, 3), np.uint8), "frame_mask": np.eye(6, 2, dtype="f4"),
+             "waveform_samples": np.arange(6, dtype=np.int32)}  # fmt: skip
+    targets = np.eye(6, dtype="float32")
+    made, mixed = mix(batch, targets, 0.4, (0, 1, 2))
+    again, _ = mix(batch, targets, 0.4, (0, 1, 2))
+    other, _ = mix(batch, targets, 0.4, (0, 1, 3))
+    np.testing.assert_array_equal(made["faces"], again["faces"])
+    assert not np.array_equal(made["faces"], other["faces"])
+    np.testing.assert_allclose(mixed.sum(1), 1, rtol=1e-6)
+    # The targets say which clips are in it, and by how much.
+    faces = np.einsum("nm,m...->n...", mixed, batch["faces"].astype("float32"))
+    np.testing.assert_allclose(made["faces"], faces, rtol=1e-4, atol=1e-3)
+    present = mixed > 0
+    np.testing.assert_array_equal(made["waveform_samples"], (present * np.arange(6)).max(1))
+    assert set(np.unique(made["frame_mask"])) == {0, 1}
+    assert made["waveform_samples"].dtype == np.int32
+
+    features, mask = RNG.normal(size=(6, 4, 5)).astype("f4"), np.tri(6, 4, dtype="f4")
+    (listed, union), _ = mix([features, mask], targets, 0.4, (0, 1, 2))
+    np.testing.assert_allclose(listed, np.einsum("nm,m...->n...", mixed, features), atol=1e-5)
+    assert set(np.unique(union)) <= {0, 1}
+    assert (union >= mask).all()

@@ -1,0 +1,54 @@
+"""Mixup: each clip of a batch is mixed with another one, and so is its target.
+
+Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018. What is drawn is a function of
+(seed, epoch, step), so that a training which resumes mixes the same.
+"""
+
+from typing import Any
+
+import numpy as np
+
+#: Keeps these draws apart from those of the order of clips.
+_MIXUP = 0x3140
+#: Inputs that say what is there: a mixture has what either of its clips has.
+_PRESENCE = ("frame_mask", "waveform_samples")
+
+
+def mix(
+    inputs: Any, targets: Any, alpha: float, key: tuple[int, int, int]
+) -> tuple[Any, np.ndarray]:
+    """A batch, mixed with itself in another order.
+
+    Args:
+        inputs: an array; a dict of arrays by name; or a list, whose first array is mixed and whose
+            others are masks. All (batch, ...).
+        targets: (batch, classes).
+        alpha: both parameters of the Beta distribution that the share of a clip is drawn from.
+        key: seed, epoch and step.
+
+    Returns:
+        Inputs of the same structure and targets. Whole numbers (pictures) become float32; masks
+        and lengths are the larger of both.
+    """
+    draw = np.random.default_rng([*key, _MIXUP])
+    targets = np.asarray(targets)
+    share = draw.beta(alpha, alpha, len(targets)).astype(np.float32)
+    other = draw.permutation(len(targets))
+
+    def mixed(x) -> np.ndarray:
+        x = np.asarray(x)
+        x = x.astype(np.float32) if x.dtype.kind in "iu" else x
+        own = share.reshape(-1, *[1] * (x.ndim - 1)).astype(x.dtype)
+        return own * x + (1 - own) * x[other]
+
+    def united(x) -> np.ndarray:
+        x = np.asarray(x)
+        return np.maximum(x, x[other])
+
+    if isinstance(inputs, dict):
+        made = {name: (united if name in _PRESENCE else mixed)(x) for name, x in inputs.items()}
+    elif isinstance(inputs, list | tuple):
+        made = [mixed(inputs[0]), *map(united, inputs[1:])]
+    else:
+        made = mixed(inputs)
+    return made, mixed(targets)
