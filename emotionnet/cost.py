@@ -96,10 +96,10 @@ def _read(target, num_classes, signature, config, scratch: Path, timed: bool):
 
 
 def _model(path: Path, name: str, num_classes: int, config: dict):
-    from emotionnet.systems import SYSTEMS, build_model, load_model
+    from emotionnet.systems import SYSTEMS, build_model, load_model, without_weights
 
     if name in SYSTEMS:
-        return build_model(name, num_classes, **config)
+        return build_model(name, num_classes, **(without_weights(name) | config))
     if config:
         raise UsageError(f"{name}: --set is for systems ({', '.join(SYSTEMS)}), not for runs.")
     if path.suffix == ".keras":

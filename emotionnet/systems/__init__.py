@@ -9,7 +9,7 @@ from typing import Any
 from emotionnet.errors import EmotionNetError, UsageError
 
 #: Names that `get_system` and `build_model` know.
-SYSTEMS = ("ghost_fan", "segments")
+SYSTEMS = ("ghost_fan", "segments", "cross_modal", "faces")
 
 
 def get_system(name: str):
@@ -57,6 +57,12 @@ def build_model(name: str, num_classes: int, **config: Any):
     if num_classes < 2:
         raise UsageError(f"a model needs at least two classes; num_classes is {num_classes}.")
     return get_system(name).build(make_config(name, **config), num_classes)
+
+
+def without_weights(name: str) -> dict[str, Any]:
+    """Fields with which `build_model` reads no weights of a backbone from the network or a disk."""
+    fields = dataclasses.fields(get_system(name).Config)
+    return {f.name: "none" for f in fields if f.name == "backbone_weights"}
 
 
 def load_model(path: str | os.PathLike):

@@ -1,0 +1,164 @@
+"""A picture network alone: each face is answered by itself, a clip by the mean of its faces' logits.
+
+What system 3's paper compares backbones with, on FER2013: a network of ``keras.applications``
+without its ImageNet head, flattened, dense 5,120, dense 768, classes. For a map of 2 x 2 x 1280, as
+EfficientNetV2-B0 gives for 33 to 64 px, the head has 30,157,831 parameters and 7 classes. Our
+GhostNet, with and without triplet attention, stands beside them.
+
+    python -m emotionnet.fit --system faces --corpus fer2013 --root DIR --set backbone=MobileNet
+    python -m emotionnet.backbones --corpus fer2013 --root DIR        all of them, as a table
+    emotionnet.systems.build_model("faces", num_classes=7, backbone_weights="none")
+
+Reported for 3,589 FER2013 test pictures, ImageNet weights: 66.11 % (MobileNet) to 72.27 %
+(ConvNeXt-XL); EfficientNetV2-B0, which system 3 takes, 70.00 %.
+"""
+
+from dataclasses import dataclass
+
+import keras
+from keras import layers
+
+from emotionnet.errors import UsageError
+from emotionnet.layers import FoldFrames, LateFusion, MaskedMean, UnfoldFrames
+from emotionnet.systems import ghost_fan
+from emotionnet.systems.backbones import RANDOM, WEIGHTS, application, backbone_name
+from emotionnet.systems.base import STREAM_INPUTS, Stream, clip_inputs
+
+NAME = "faces"
+
+STREAMS = {"faces": Stream("face_stream", STREAM_INPUTS["faces"], "face_probabilities")}
+
+#: Adam 1e-4, early stopping and plateaus are the paper's; the numbers beside them ours.
+SETTINGS = {
+    "faces": {
+        "epochs": 60, "batch_size": 64, "learning_rate": 1e-4,
+        "decay": "plateau", "plateau_patience": 3, "patience": 10,
+    },
+}  # fmt: skip
+
+#: Our own networks by name: which of system 1's face encoders they are.
+GHOSTNETS = {"GhostNet": {"variant": "F1"}, "GhostNetTAM": {"variant": "F2"}}
+BACKBONES = (*WEIGHTS, *GHOSTNETS)
+
+#: Width of the two layers before the classes (the paper's 31.45 M and our sum agree on no others).
+HEAD = (5120, 768)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the system. "(ours)": the paper does not say.
+
+    Attributes:
+        frames: faces of a clip.
+        image_size: height and width of a face in pixels; what the paper takes is not printed.
+        samples: of the sound, which is not looked at.
+        backbone: a name of `BACKBONES`, also as papers write it.
+        backbone_weights: ``imagenet``, ``none``, or a file or folder of weights; see
+            `emotionnet.systems.backbones.application`. GhostNets have none.
+        head: "dense", the paper's; or "pool", mean over the map and classes (ours).
+        dropout: rate before the classes (ours; 0 is the paper's).
+        batch_norm_momentum: of every BatchNorm, also of the backbone.
+        streams: ("faces",).
+    """
+
+    frames: int = 1
+    image_size: int = 64
+    samples: int = 16000
+    backbone: str = "EfficientNetV2B0"
+    backbone_weights: str | None = "imagenet"
+    head: str = "dense"
+    dropout: float = 0.0
+    batch_norm_momentum: float = 0.99
+    streams: tuple[str, ...] = ("faces",)
+
+    def __post_init__(self):
+        object.__setattr__(self, "backbone", known_backbone(self.backbone))
+        # JSON has lists only.
+        object.__setattr__(self, "streams", tuple(self.streams))
+        if self.streams != ("faces",):
+            raise UsageError(f"{NAME} sees faces only: --streams faces.")
+        if self.head not in ("dense", "pool"):
+            raise UsageError(f"{NAME}: head is {self.head!r}; known: dense, pool.")
+        if self.backbone in GHOSTNETS and self.backbone_weights not in RANDOM:
+            raise UsageError(
+                f"{NAME}: there are no {self.backbone_weights} weights of {self.backbone}: "
+                "--backbone-weights none."
+            )
+        smallest = WEIGHTS[self.backbone].least if self.backbone in WEIGHTS else 32
+        for field, least in (("frames", 1), ("image_size", smallest), ("samples", 1)):
+            if getattr(self, field) < least:
+                raise UsageError(
+                    f"{NAME}, {self.backbone}: {field} is {getattr(self, field)}; at least {least}."
+                )
+        for field in ("dropout", "batch_norm_momentum"):
+            if not 0 <= getattr(self, field) < 1:
+                raise UsageError(f"{NAME}: {field} is {getattr(self, field)}; needs 0 <= it < 1.")
+
+
+def known_backbone(name: str) -> str:
+    """The name in `BACKBONES` of a network, also as papers write it.
+
+    Raises:
+        UsageError: no such network.
+    """
+    plain = name.lower().replace("-", "").replace("_", "")
+    for own in GHOSTNETS:
+        if own.lower() == plain:
+            return own
+    try:
+        return backbone_name(name)
+    except UsageError as error:
+        raise UsageError(f"unknown backbone {name!r}. Known: {', '.join(BACKBONES)}.") from error
+
+
+def build(config: Config, num_classes: int) -> keras.Model:
+    """The whole model: inputs of `clip_inputs`, three outputs by name, the nested ``face_stream``."""
+    inputs = clip_inputs(config.frames, config.image_size, config.samples)
+    logits = face_stream(config, num_classes)({key: inputs[key] for key in STREAM_INPUTS["faces"]})
+    silent = layers.Rescaling(0.0, name="no_speech")(logits)
+    fused, face, speech = LateFusion("GM", config.streams, name="fusion")(
+        logits, silent, inputs["frame_mask"], inputs["waveform_samples"]
+    )
+    outputs = {
+        "probabilities": fused,
+        "face_probabilities": face,
+        "speech_probabilities": speech,
+    }
+    return keras.Model(inputs, outputs, name=NAME)
+
+
+def face_stream(config: Config, num_classes: int) -> keras.Model:
+    """Faces and their mask to logits."""
+    inputs = clip_inputs(config.frames, config.image_size, config.samples)
+    inputs = {name: inputs[name] for name in STREAM_INPUTS["faces"]}
+    x = FoldFrames(name="fold")(inputs["faces"])
+    x = backbone(config)(x)
+    if config.head == "dense":
+        x = layers.Flatten(name="flatten")(x)
+        for number, width in enumerate(HEAD, start=1):
+            x = layers.Dense(width, activation="relu", name=f"hidden_{number}")(x)
+    else:
+        x = layers.GlobalAveragePooling2D(name="pool")(x)
+    x = layers.Dropout(config.dropout, name="dropout")(x)
+    x = layers.Dense(num_classes, name="classifier")(x)
+    x = UnfoldFrames(config.frames, name="unfold")(x)
+    x = MaskedMean(name="frame_pool")(x, inputs["frame_mask"])
+    return keras.Model(inputs, x, name="face_stream")
+
+
+def backbone(config: Config) -> keras.Model:
+    """A face (image_size, image_size, 3; 0...255) to a feature map; named ``backbone``."""
+    if config.backbone in GHOSTNETS:
+        encoder = ghost_fan.face_encoder(
+            ghost_fan.Config(
+                image_size=config.image_size,
+                batch_norm_momentum=config.batch_norm_momentum,
+                **GHOSTNETS[config.backbone],
+            )
+        )
+        return keras.Model(encoder.input, encoder.get_layer("head_relu").output, name="backbone")
+    network = application(config.backbone, config.backbone_weights, config.image_size)
+    for layer in network._flatten_layers():
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = config.batch_norm_momentum
+    return network
