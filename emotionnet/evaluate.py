@@ -44,7 +44,9 @@ def evaluate(
 
     Returns:
         What ``metrics.json`` says: ``fused``, ``faces``, ``speech`` (each as
-        `emotionnet.evaluation.metrics.score` gives it), ``masked``, and what they are about
+        `emotionnet.evaluation.metrics.score` gives it), ``masked``, ``calibrated`` (temperatures
+        fitted on the validation clips, and how sure the answers are at them; test part only), and
+        what they are about
         (``protocol``, ``fold``, ``seed``, ``corpus``, ``label_kind``, ``leaky``, ``notes`` …). For
         a group also ``runs`` and ``over_runs`` (mean and standard deviation).
 
@@ -123,10 +125,12 @@ def _evaluate_run(run, records, part: str, batch_size: int, mask: str | None) ->
     answers = answer_rows(
         model, run.view(), opened, rows, run.labels, config["streams"], batch_size, MASKS.get(mask)
     )
-    answers.write(_place(run.folder, "predictions.csv", part, mask))
+    answers.write(result_path(run.folder, "predictions.csv", part, mask))
     metrics = {"run": run.name, "part": part, **provenance(run)}
     metrics |= {"mask": mask} if mask else {}
     metrics |= measure(answers, MASKS.get(mask))
+    if part == "test" and not mask:
+        metrics["calibrated"] = _calibrated(run, model, opened, answers, batch_size)
     if config.get("split_warning"):
         metrics["notes"].append(config["split_warning"])
     if opened.manifest_hash != config.get("manifest_hash", opened.manifest_hash):
@@ -135,11 +139,26 @@ def _evaluate_run(run, records, part: str, batch_size: int, mask: str | None) ->
     return metrics
 
 
-def _evaluate_group(
-    folder: Path, children: Sequence[Path], records, part: str, batch_size: int, mask: str | None
-) -> dict[str, Any]:
-    from emotionnet.evaluation.answers import Answers, measure
-    from emotionnet.evaluation.intervals import mean_and_sd
+def _calibrated(run, model, opened, answers, batch_size: int) -> dict[str, Any]:
+    """How sure the answers are at temperatures fitted on the run's validation clips, if it has any."""
+    from emotionnet.evaluation.answers import answer_rows
+    from emotionnet.evaluation.temperature import calibrated_scores, fit_temperatures
+
+    rows = run.split_rows(opened)["validation"]
+    if not rows:
+        return {}
+    streams = run.config["streams"]
+    validation = answer_rows(model, run.view(), opened, rows, run.labels, streams, batch_size)
+    validation.write(result_path(run.folder, "predictions.csv", "validation"))
+    return calibrated_scores(answers, fit_temperatures(validation))
+
+
+def open_group(folder: Path, children: Sequence[Path]) -> tuple["list[Run]", list[str]]:
+    """The runs of a group that are trained, and the names of those that are not yet.
+
+    Raises:
+        EmotionNetError: none is, or their numbers cannot be averaged.
+    """
     from emotionnet.training.run import Run
 
     runs = [Run.open(child) for child in children]
@@ -148,24 +167,35 @@ def _evaluate_group(
     if not runs:
         raise EmotionNetError(f"{folder}: none of its runs is trained to the end yet.")
     _check_alike(folder, runs)
-    answers, each = [], []
+    return runs, unfinished
+
+
+def _evaluate_group(
+    folder: Path, children: Sequence[Path], records, part: str, batch_size: int, mask: str | None
+) -> dict[str, Any]:
+    from emotionnet.evaluation.answers import Answers, measure
+    from emotionnet.evaluation.intervals import mean_and_sd
+    from emotionnet.evaluation.temperature import pool_calibrated
+
+    runs, unfinished = open_group(folder, children)
+    answers, each, calibrated = [], [], []
     for run in runs:
         # Answered already, by the model that is there now.
-        place = _place(run.folder, "metrics.json", part, mask)
+        place = result_path(run.folder, "metrics.json", part, mask)
         if not _is_newer(place, run.folder / "model.keras"):
             _evaluate_run(run, records, part, batch_size, mask)
-        answers.append(Answers.read(_place(run.folder, "predictions.csv", part, mask), run.labels))
+        answers.append(
+            Answers.read(result_path(run.folder, "predictions.csv", part, mask), run.labels)
+        )
         scores = json.loads(place.read_text(encoding="utf-8"))
+        calibrated.append(scores.get("calibrated", {}))
         kinds = [k for k in ("fused", "faces", "speech") if k in scores]
         short = {k: {m: scores[k][m] for m in ("accuracy", "uar", "n")} for k in kinds}
         each.append({"run": run.name, "fold": scores["fold"], "seed": scores["seed"], **short})
-    metrics = {"run": folder.name, "part": part, **provenance(runs[0])}
+    metrics = {"run": folder.name, "part": part, **group_provenance(runs)}
     metrics |= {"mask": mask} if mask else {}
-    for key in ("fold", "seed"):
-        metrics[key] = sorted({run.config[key] for run in runs})
-    metrics["protocol_text"] = _common_text(runs)
-    metrics["commit"] = ", ".join(dict.fromkeys(provenance(run)["commit"] for run in runs))
     metrics |= measure(Answers.pool(answers), MASKS.get(mask))
+    metrics["calibrated"] = pool_calibrated(answers, calibrated)
     metrics["runs"] = each
     metrics["over_runs"] = {}
     for kind in ("fused", "faces", "speech"):
@@ -230,6 +260,16 @@ def provenance(run: "Run") -> dict[str, Any]:
     }
 
 
+def group_provenance(runs: "Sequence[Run]") -> dict[str, Any]:
+    """What the pooled numbers of runs are about: `provenance` with all folds, seeds and commits."""
+    about = provenance(runs[0])
+    for key in ("fold", "seed"):
+        about[key] = sorted({run.config[key] for run in runs})
+    about["protocol_text"] = _common_text(runs)
+    about["commit"] = ", ".join(dict.fromkeys(provenance(run)["commit"] for run in runs))
+    return about
+
+
 def learning_curves(path: str | os.PathLike) -> dict[str, dict[str, Any]]:
     """Reads ``history.csv`` for the report: stream → its curves and the epoch that was kept."""
     from emotionnet.files import read_csv
@@ -256,8 +296,8 @@ def learning_curves(path: str | os.PathLike) -> dict[str, dict[str, Any]]:
     return result
 
 
-def _place(folder: Path, name: str, part: str, mask: str | None = None) -> Path:
-    """Where a result goes: other parts than the test part, and masked clips, never replace it."""
+def result_path(folder: Path, name: str, part: str, mask: str | None = None) -> Path:
+    """Where a result of a run goes: other parts than the test part, and masked clips, never replace it."""
     path = folder / name
     words = [path.stem, *([part] if part != "test" else ()), *(["masked", mask] if mask else ())]
     return path.with_stem("_".join(words))
@@ -273,8 +313,8 @@ def _write(
     from emotionnet.evaluation.report import write_report
     from emotionnet.files import write_json
 
-    write_report(_place(folder, "report.html", part, mask), metrics, curves)
-    write_json(_place(folder, "metrics.json", part, mask), metrics)
+    write_report(result_path(folder, "report.html", part, mask), metrics, curves)
+    write_json(result_path(folder, "metrics.json", part, mask), metrics)
 
 
 def summary(metrics: dict[str, Any]) -> str:
@@ -320,7 +360,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     metrics = evaluate(args.run, args.records, args.part, args.batch_size, args.mask)
     print(summary(metrics))
-    print(f"report: {_place(Path(args.run), 'report.html', args.part, args.mask)}")
+    print(f"report: {result_path(Path(args.run), 'report.html', args.part, args.mask)}")
     return 0
 
 

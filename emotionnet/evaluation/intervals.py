@@ -7,12 +7,12 @@ from collections.abc import Sequence
 Z_95 = 1.959963984540054
 
 
-def wilson(rate: float, n: int, z: float = Z_95) -> tuple[float, float]:
+def wilson(rate: float, n: float, z: float = Z_95) -> tuple[float, float]:
     """The Wilson score interval of a rate: right near 0 and 1 and for few trials.
 
     Args:
         rate: successes divided by trials, in [0, 1].
-        n: trials, at least 1.
+        n: trials, at least 1 (a fraction where they are weighted).
         z: normal quantile; 1.96 gives 95 %, 2.33 gives 98 %.
 
     Returns:
@@ -30,6 +30,21 @@ def wilson(rate: float, n: int, z: float = Z_95) -> tuple[float, float]:
     centre = (rate + z * z / (2 * n)) / shrink
     half = z / shrink * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def wilson_uar(uar: float, support: Sequence[int], z: float = Z_95) -> tuple[float, float]:
+    """An interval of an unweighted average recall, from Wilson's.
+
+    The variance of a mean of C recalls is at most that of one rate over C² / Σ 1/nᵢ trials (equal
+    where all recalls are equal). So many trials are given to `wilson`: exact for the accuracy of
+    equally frequent classes, rather too wide otherwise, and never of no width.
+
+    Args:
+        uar: in [0, 1].
+        support: clips of each class that has any.
+        z: normal quantile.
+    """
+    return wilson(uar, len(support) ** 2 / math.fsum(1 / n for n in support), z)
 
 
 def mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:

@@ -53,6 +53,15 @@ TERMS = (
         "Smaller is better; guessing among 8 gives 2.08.",
     ),
     (
+        "Brier",
+        "The squared distance between the probabilities and the truth (1 for the true emotion, 0 for "
+        "the others), summed over the emotions: 0 is perfect, 2 is certain and wrong.",
+    ),
+    (
+        "Temperature",
+        "One number by which all answers of a model are made less sure (above 1) or more (below 1).",
+    ),
+    (
         "Fused, faces only, speech only",
         "Two networks look at a clip: one sees faces, one hears speech. Fused combines their "
         "probabilities. Each of the two is scored on the clips that have what it needs.",
@@ -79,7 +88,7 @@ def write_report(
         metrics: what `emotionnet.evaluate` gives.
         curves: stream name to ``curves`` and ``best_epoch`` as `plots.plot_history` takes them.
     """
-    parts = [*_warnings(metrics), _facts(metrics)]
+    parts = [*warnings(metrics), facts(metrics)]
     for section in (_headline, _runs, _masked, _confusions, _classes):
         parts += section(metrics)
     parts += _curves(curves or {})
@@ -108,7 +117,8 @@ def _scored(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {name: metrics[name] for name in STREAMS if metrics.get(name)}
 
 
-def _warnings(metrics: Mapping[str, Any]) -> list[str]:
+def warnings(metrics: Mapping[str, Any]) -> list[str]:
+    """Boxes that say what these numbers must not be taken for."""
     boxes = []
     if metrics["label_kind"] == "drawn":
         boxes.append(
@@ -145,7 +155,8 @@ def _warnings(metrics: Mapping[str, Any]) -> list[str]:
     return boxes
 
 
-def _facts(metrics: Mapping[str, Any]) -> str:
+def facts(metrics: Mapping[str, Any]) -> str:
+    """What the numbers are about, as a table."""
     kind, folds = metrics["label_kind"], metrics.get("folds")
     return html.facts(
         (
@@ -312,7 +323,41 @@ def _calibration(metrics: Mapping[str, Any]) -> list[str]:
         html.heading("Does it know when it is right?"),
         html.paragraph(text),
         html.figures(pictures),
+        *_calibrated(metrics),
     ]
+
+
+def _calibrated(metrics: Mapping[str, Any]) -> list[str]:
+    after = metrics.get("calibrated")
+    if not after:
+        return []
+    rows, pictures = [], []
+    for name, c in after.items():
+        before, pairs = metrics[name], []
+        for measured, shown in (("ece", percent), ("nll", _two), ("brier", _two)):
+            pairs += [shown(before.get(measured)), shown(c[measured])]
+        rows.append([STREAMS[name], temperatures(c["temperature"]), *pairs])
+        picture = plots.as_svg(plots.plot_reliability(c["reliability"]))
+        caption = f"Reliability, {STREAMS[name]}, at its temperature: ECE {percent(c['ece'])}"
+        pictures.append((picture, caption))
+    header = ["", "temperature", "ECE", "after", "NLL", "after", "Brier", "after"]
+    text = (
+        "The same answers at a temperature: one number for each kind of answer, fitted on the "
+        "validation clips and applied here. It changes how sure an answer sounds, never the answer."
+    )
+    return [html.paragraph(text), html.table(header, rows), html.figures(pictures)]
+
+
+def temperatures(value: float | Sequence[float]) -> str:
+    """A temperature, or the range of those of several runs."""
+    if not isinstance(value, list | tuple):
+        return f"{value:.2f}"
+    low, high = min(value), max(value)
+    return f"{low:.2f}" if len(value) == 1 else f"{low:.2f} – {high:.2f}"
+
+
+def _two(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 def _people(metrics: Mapping[str, Any]) -> list[str]:
@@ -326,6 +371,6 @@ def _people(metrics: Mapping[str, Any]) -> list[str]:
         parts += [html.table(["fused", "accuracy", "95 % interval", "clips"], rows)]
     if len(fused.get("per_actor") or ()) > 1:
         picture = plots.as_svg(plots.plot_actors(fused["per_actor"], fused["accuracy"]))
-        caption = "Fused accuracy of each actor with its 95 % interval; dashed: all clips"
+        caption = "Fused accuracy of each actor with its 95 % interval, best first; dashed: all"
         parts += [html.figures([(picture, caption)], wide=True)]
     return [html.heading("For whom does it work?"), *parts] if parts else []
