@@ -9,9 +9,17 @@ import importlib
 _MODULES = {
     "attention": ("FrameAttention", "TripletAttention"),
     "audio": ("LogMelSpectrogram", "MFCC"),
+    "cross_attention": (
+        "AbsentSteps",
+        "CrossAttentionBlock",
+        "MaskedAttention",
+        "SelfAttentionBlock",
+    ),
+    "frame_audio": ("Derivatives", "Energy", "NeighbourContext"),
     "frames": ("FoldFrames", "MaskedMean", "UnfoldFrames"),
     "fusion": ("LateFusion",),
     "ghost": ("GhostBottleneck", "GhostModule"),
+    "pitch": ("Pitch",),
     "pixels": ("ReverseChannels",),
     "segments": ("GreyFaces", "KeepFeatures", "SegmentWindows", "TakeSegment"),
     "wav2vec2": ("Wav2Vec2",),

@@ -14,7 +14,7 @@ from emotionnet.layers.dft import MelDFT
 from emotionnet.layers.mel import dct_matrix, hann_window, mel_matrix
 
 #: Samples beyond this magnitude (or NaN) are broken, and count as silence. int16 values pass.
-_LOUDEST = 1e9
+LOUDEST = 1e9
 #: Natural logarithms of powers to decibels.
 _DECIBELS = 10.0 / float(np.log(10.0))
 
@@ -124,7 +124,7 @@ class LogMelSpectrogram(keras.layers.Layer):
     def call(self, waveform, lengths=None):
         x = ops.cast(waveform, "float32")
         samples = x.shape[1] or ops.shape(x)[1]
-        sound = ops.abs(x) < _LOUDEST
+        sound = ops.abs(x) < LOUDEST
         if lengths is not None:
             lengths = ops.expand_dims(ops.cast(lengths, "int32"), -1)
             sound = ops.logical_and(sound, self._before(lengths, samples))

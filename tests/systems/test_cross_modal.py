@@ -1,0 +1,219 @@
+"""System 3: the published counts, and what masks, padding and absence may and may not change."""
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+
+from emotionnet.errors import EmotionNetError, UsageError  # noqa: E402
+from emotionnet.systems import build_model, load_model, make_config  # noqa: E402
+from emotionnet.systems.cross_modal import STREAMS, sound_scale  # noqa: E402
+
+#: MobileNetV2 is the smallest of the backbones: what is tested here is what stands behind it.
+SMALL = {"image_size": 32, "frames": 5, "backbone": "MobileNetV2", "backbone_weights": "none"}
+OUTPUTS = ["probabilities", "face_probabilities", "speech_probabilities"]
+
+
+def random_inputs(clips=2, frames=5, size=32, samples=57600, seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        "faces": rng.integers(0, 256, (clips, frames, size, size, 3)).astype(np.float32),
+        "frame_mask": np.ones((clips, frames), np.float32),
+        "waveform": (0.1 * rng.normal(size=(clips, samples))).astype(np.float32),
+        "waveform_samples": np.full(clips, samples, np.int32),
+    }
+
+
+def answer(model, inputs):
+    return {k: np.asarray(v) for k, v in model.predict_on_batch(inputs).items()}
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    return build_model("cross_modal", 6, **SMALL)
+
+
+@pytest.mark.parametrize(
+    ("variant", "wanted"),
+    [("baseline", 12_786_648), ("id", 12_788_696), ("sa", 14_630_616)],
+)
+def test_the_published_count(variant, wanted):
+    model = build_model("cross_modal", 8, variant=variant, backbone_weights=None)
+    assert model.count_params() == wanted
+
+
+def test_the_published_counts_part_by_part():
+    model = build_model("cross_modal", 8, variant="sa", backbone_weights=None, image_size=32)
+    assert model.get_layer("face_encoder").count_params() == 5_919_312
+    assert model.get_layer("sound_encoder").count_params() == 0
+    fusion = model.get_layer("fusion")
+    counts = {layer.name: layer.count_params() for layer in fusion.layers if layer.weights}
+    assert counts == {
+        "face_projection": 163_968,
+        "av": 3_350_656,
+        "va": 3_350_656,
+        "self_faces": 919_936,
+        "self_sound": 919_936,
+        "classifier": 768 * 8 + 8,
+    }
+
+
+def test_outputs_are_probabilities(model):
+    for value in answer(model, random_inputs()).values():
+        assert value.shape == (2, 6)
+        np.testing.assert_allclose(value.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_what_is_padded_or_masked_does_not_matter(model):
+    inputs = random_inputs()
+    inputs["waveform_samples"][:] = 30000
+    inputs["frame_mask"][:, 3] = 0
+    first = answer(model, inputs)
+    inputs["waveform"][:, 30000:] = 0.7
+    inputs["faces"][:, 3] = 255
+    second = answer(model, inputs)
+    for name in OUTPUTS:
+        np.testing.assert_allclose(first[name], second[name], atol=1e-6)
+
+
+def test_a_padded_second_is_not_a_silent_second(model):
+    inputs = random_inputs()
+    inputs["waveform"][:, 30000:] = 0
+    silent = answer(model, inputs)
+    padded = answer(model, inputs | {"waveform_samples": np.full(2, 30000, np.int32)})
+    assert np.abs(silent["probabilities"] - padded["probabilities"]).max() > 1e-4
+
+
+def test_an_answer_without_a_stream_is_the_other_streams_answer(model):
+    inputs = random_inputs()
+    whole = answer(model, inputs)
+    deaf = answer(model, inputs | {"waveform_samples": np.zeros(2, np.int32)})
+    blind = answer(model, inputs | {"frame_mask": np.zeros((2, 5), np.float32)})
+    np.testing.assert_allclose(deaf["probabilities"], whole["face_probabilities"], atol=1e-6)
+    np.testing.assert_allclose(blind["probabilities"], whole["speech_probabilities"], atol=1e-6)
+    np.testing.assert_allclose(deaf["speech_probabilities"], 1 / 6, atol=1e-6)
+    np.testing.assert_allclose(blind["face_probabilities"], 1 / 6, atol=1e-6)
+    assert not np.allclose(whole["face_probabilities"], whole["speech_probabilities"], atol=1e-3)
+
+
+@pytest.mark.parametrize("variant", ["baseline", "id", "sa"])
+def test_a_clip_with_nothing_is_answered_uniformly(variant):
+    model = build_model("cross_modal", 6, **SMALL, variant=variant)
+    inputs = random_inputs(1)
+    inputs["frame_mask"][:] = 0
+    inputs["waveform_samples"][:] = 0
+    for value in answer(model, inputs).values():
+        np.testing.assert_allclose(value, 1 / 6, atol=1e-6)
+
+
+def test_broken_samples_count_as_silence(model):
+    inputs = random_inputs(1)
+    inputs["waveform"][0, 28000:30000] = 0
+    silent = answer(model, inputs)
+    inputs["waveform"][0, 28000:30000] = np.nan
+    broken = answer(model, inputs)
+    for name in OUTPUTS:
+        np.testing.assert_allclose(silent[name], broken[name], atol=1e-6)
+
+
+def test_sound_values_are_of_about_one_size(model):
+    """Speech-like sound must not be swamped by the level or the pitch."""
+    t = np.arange(57600) / 16000
+    tone = sum(np.sin(2 * np.pi * 150 * k * t) / k for k in range(1, 20))
+    inputs = random_inputs(1)
+    inputs["waveform"][0] = 0.01 * tone
+    sound = {name: inputs[name] for name in ("waveform", "waveform_samples")}
+    features, heard = model.get_layer("sound_encoder").predict_on_batch(sound)
+    assert features.shape == (1, 5, 128)
+    assert heard.tolist() == [[1] * 5]
+    assert np.abs(features).max() < 6
+    # 32 values a step; the step itself stands third, behind two neighbours.
+    pitch = features[0, :, 2 * 32 + 30] * sound_scale()[1][30]
+    np.testing.assert_allclose(pitch, 150, rtol=0.01)
+    np.testing.assert_array_equal(features[0, 0, :64], 0)
+    np.testing.assert_array_equal(features[0, 2, 32:64], features[0, 1, 64:96])
+
+
+def test_every_weight_learns():
+    keras.utils.set_random_seed(0)
+    model = build_model("cross_modal", 3, dropout=0.0, **SMALL)
+    logits = keras.Model(model.input, model.get_layer(STREAMS["joint"].layer).output)
+    assert len(logits.trainable_weights) == len(model.trainable_weights)
+    before = [np.array(w) for w in logits.trainable_weights]
+    logits.compile(keras.optimizers.SGD(0.1), keras.losses.CategoricalCrossentropy(True))
+    logits.train_on_batch(random_inputs(4), np.eye(3, dtype="float32")[[0, 1, 2, 0]])
+    for weight, old in zip(logits.trainable_weights, before):
+        # A bias on the keys moves all scores of a query alike: softmax does not see it.
+        if "key/bias" not in weight.path:
+            assert np.abs(np.array(weight) - old).max() > 0, weight.path
+
+
+@pytest.mark.parametrize("stream", ["faces", "speech"])
+def test_a_stream_that_is_not_trained_is_absent(stream):
+    model = build_model("cross_modal", 3, streams=(stream,), **SMALL)
+    whole = answer(model, random_inputs())
+    mine, other = OUTPUTS[1:] if stream == "faces" else OUTPUTS[:0:-1]
+    np.testing.assert_allclose(whole[mine], whole["probabilities"], atol=1e-6)
+    np.testing.assert_allclose(whole[other], 1 / 3, atol=1e-6)
+    gone = random_inputs(seed=1)
+    kept = ("faces", "frame_mask") if stream == "faces" else ("waveform", "waveform_samples")
+    changed = answer(model, gone | {name: random_inputs()[name] for name in kept})
+    np.testing.assert_allclose(changed["probabilities"], whole["probabilities"], atol=1e-6)
+    if stream == "speech":
+        assert model.count_params() < 9e6  # no backbone
+
+
+def test_it_comes_back_from_a_file(model, tmp_path):
+    model.save(tmp_path / "model.keras")
+    inputs = random_inputs()
+    again = answer(load_model(tmp_path / "model.keras"), inputs)
+    for name, value in answer(model, inputs).items():
+        np.testing.assert_array_equal(again[name], value)
+
+
+def test_half_precision_stays_finite():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = build_model("cross_modal", 3, **SMALL)
+    finally:
+        keras.config.set_dtype_policy(before)
+    inputs = random_inputs()
+    inputs["frame_mask"][0] = 0
+    inputs["waveform_samples"][1] = 0
+    for value in answer(model, inputs).values():
+        assert value.dtype == np.float32
+        np.testing.assert_allclose(value.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_weights_come_from_a_local_file_only_when_they_fit(tmp_path):
+    small = {**SMALL, "streams": ("faces",)}
+    first = build_model("cross_modal", 3, **small)
+    network = first.get_layer("face_encoder").get_layer("backbone").layers[-1]
+    path = tmp_path / "mine.weights.h5"
+    network.save_weights(path)
+    second = build_model("cross_modal", 3, **{**small, "backbone_weights": str(path)})
+    faces = random_inputs()["faces"][0]
+    np.testing.assert_array_equal(
+        *(m.get_layer("face_encoder").predict_on_batch(faces) for m in (first, second))
+    )
+    with pytest.raises(EmotionNetError, match=r"absent\.h5"):
+        build_model("cross_modal", 3, **{**small, "backbone_weights": str(tmp_path / "absent.h5")})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"variant": "best"},
+        {"frames": 0},
+        {"streams": ("smell",)},
+        {"streams": ()},
+        {"sample_rate": 44100},
+        {"dropout": 1.0},
+        {"colour": True},
+    ],
+)
+def test_bad_settings_are_refused(wrong):
+    with pytest.raises(UsageError):
+        make_config("cross_modal", **wrong)
