@@ -31,6 +31,8 @@ class Augmentation:
         frame_jitter: share of its segment, about the centre, from which each frame is drawn; 1 is
             the whole segment (Radoi and Cioroiu, section III-B.1).
         sound_shift_s: largest shift of the sound in seconds, either way; theirs is 0.01.
+        modality_dropout: chance that a clip with faces and sound lacks one of them, either with the
+            same chance (ours); only what is trained on both at once sees it.
         copies: whether pitch-shifted and time-stretched copies join the speech stream's clips.
     """
 
@@ -44,6 +46,7 @@ class Augmentation:
     noise_std: float = 0.1
     frame_jitter: float = 0.0
     sound_shift_s: float = 0.0
+    modality_dropout: float = 0.0
     copies: bool = False
 
     @property
@@ -93,7 +96,33 @@ def augment(inputs: dict, seed: tf.Tensor, strength: Augmentation) -> dict:
         inputs["waveform"] = add_noise(
             inputs["waveform"], inputs["waveform_samples"], noise, draws[7:], strength
         )
+    if strength.modality_dropout > 0 and {"faces", "waveform"} <= set(inputs):
+        chance = tf.random.stateless_uniform((2,), seed + 3)
+        inputs |= drop_modality(inputs, chance, strength.modality_dropout)
     return inputs
+
+
+def drop_modality(inputs: dict, chance: tf.Tensor, share: float) -> dict:
+    """Takes all faces, or all sound, of one clip away; never both, and never the only one.
+
+    Only the masks change. What is masked changes no answer, and BatchNorm goes on seeing faces
+    where black pictures would spoil its statistics.
+
+    Args:
+        inputs: ``frame_mask`` and ``waveform_samples`` are used.
+        chance: two numbers in [0, 1): whether, and which.
+        share: of the clips that lose one.
+
+    Returns:
+        The two, changed or not.
+    """
+    mask, samples = inputs["frame_mask"], inputs["waveform_samples"]
+    dropped = (chance[0] < share) & tf.reduce_any(mask > 0) & (samples > 0)
+    blind = chance[1] < 0.5
+    return {
+        "frame_mask": tf.where(dropped & blind, tf.zeros_like(mask), mask),
+        "waveform_samples": tf.where(dropped & ~blind, 0, samples),
+    }
 
 
 def augment_faces(faces: tf.Tensor, draws: tf.Tensor, strength: Augmentation) -> tf.Tensor:
