@@ -36,11 +36,20 @@ SETTINGS = {
     },
 }  # fmt: skip
 
+#: What the paper names: rotation, shift, zoom, flip, brightness, contrast, random erasing, and
+#: resizing and cropping anew; how strong is ours.
+AUGMENTATION = {
+    "paper": {
+        "rotation_degrees": 10.0, "shift": 0.1, "scale": 0.15, "flip": 0.5,
+        "brightness": 0.15, "contrast": 0.2, "copies": False,
+    },
+}  # fmt: skip
+
 #: Our own networks by name: which of system 1's face encoders they are.
 GHOSTNETS = {"GhostNet": {"variant": "F1"}, "GhostNetTAM": {"variant": "F2"}}
 BACKBONES = (*WEIGHTS, *GHOSTNETS)
 
-#: Width of the two layers before the classes (the paper's 31.45 M and our sum agree on no others).
+#: Width of the two layers before the classes.
 HEAD = (5120, 768)
 
 
@@ -84,7 +93,7 @@ class Config:
                 f"{NAME}: there are no {self.backbone_weights} weights of {self.backbone}: "
                 "--backbone-weights none."
             )
-        smallest = WEIGHTS[self.backbone].least if self.backbone in WEIGHTS else 32
+        smallest = smallest_picture(self.backbone)
         for field, least in (("frames", 1), ("image_size", smallest), ("samples", 1)):
             if getattr(self, field) < least:
                 raise UsageError(
@@ -109,6 +118,12 @@ def known_backbone(name: str) -> str:
         return backbone_name(name)
     except UsageError as error:
         raise UsageError(f"unknown backbone {name!r}. Known: {', '.join(BACKBONES)}.") from error
+
+
+def smallest_picture(name: str) -> int:
+    """Height and width in pixels below which a network of `BACKBONES` cannot be built."""
+    name = known_backbone(name)
+    return WEIGHTS[name].least if name in WEIGHTS else 32
 
 
 def build(config: Config, num_classes: int) -> keras.Model:
