@@ -28,6 +28,7 @@ def fit(
     *,
     system: str = "ghost_fan",
     system_config: dict | None = None,
+    backbone_weights: str | os.PathLike | None = None,
     protocol: str | None = None,
     folds: Sequence[int] | str = (1,),
     seeds: Sequence[int] = (0,),
@@ -59,6 +60,8 @@ def fit(
         records: folder of prepared records, instead of a corpus.
         system: name of the system, see `emotionnet.systems`.
         system_config: fields of the system's ``Config`` to change.
+        backbone_weights: what the system's backbone starts from: ``imagenet`` (the default, but for
+            the demo), a file, a folder that holds it, or ``none`` for random weights.
         protocol: a name of `emotionnet.inputs.protocols.PROTOCOLS`; the default keeps actors
             apart (``holdout`` for the demo, else ``actor_folds``).
         folds: fold numbers from 1, or ``"all"``.
@@ -100,6 +103,9 @@ def fit(
     if augment:
         _check(augment=(augment, AUGMENT))
     labels_when = Learning(learning, start_fraction, per_epoch, pool_every)
+    system_config = dict(system_config or {})
+    if backbone_weights is not None:
+        system_config["backbone_weights"] = os.fspath(backbone_weights)
     if records is None:
         records = prepare_corpus(corpus or "demo", root, workers, corpus_options or {})
     elif corpus or root:
@@ -113,7 +119,7 @@ def fit(
     trained = plan.streams_of(streams, rows)
     common = {
         "system": system,
-        "system_config": plan.system_config(system, corpus, rows, trained, system_config or {}),
+        "system_config": plan.system_config(system, corpus, rows, trained, system_config),
         "labels": list(label_order(row.emotion for row in rows)),
         "corpus": corpus,
         "label_kind": rows[0].label_kind,
@@ -213,6 +219,10 @@ def _announce(run, split) -> None:
     print(f"run        {run.folder}")
     faces = f", faces at {config['system_config']['image_size']} px"
     print(f"system     {config['system']}{faces if 'faces' in config['streams'] else ''}")
+    if "backbone_weights" in config["system_config"] and "faces" in config["streams"]:
+        weights = config["system_config"]["backbone_weights"]
+        random = ": it starts from random weights" * (weights in (None, "", "none"))
+        print(f"backbone   {config['system_config']['backbone']}, weights {weights}{random}")
     print(
         f"corpus     {config['corpus']}, {len(config['labels'])} emotions: {', '.join(config['labels'])}"
     )
@@ -300,6 +310,9 @@ def parser() -> argparse.ArgumentParser:
     g.add_argument("--system", default="ghost_fan", help="default: %(default)s")
     g.add_argument("--set", dest="system_config", type=_pair, action="append", default=[],
                    metavar="FIELD=VALUE", help="change a field of the system's config")  # fmt: skip
+    g.add_argument("--backbone-weights", metavar="FILE",
+                   help="imagenet (default, but for the demo), a file or folder with the weights of "
+                   "the system's backbone, or none for random ones")  # fmt: skip
     g.add_argument("--streams", default="both", help="faces, speech or both (default)")
     g.add_argument("--joint", action="store_true", help="train through the fusion, all at once")
     g = p.add_argument_group("protocol")

@@ -281,6 +281,26 @@ def _divide_actor_folds(rows: Rows, fold: int, seed: int, validation: bool) -> P
     return _by_person(rows, chosen, tested, folds.about, folds.notes)
 
 
+def _sixteen(rows: Rows) -> ActorFolds:
+    """Six folds of four actors, so that two of them leave sixteen."""
+    folds = _actor_folds(rows)
+    if sorted(Counter(folds.fold_of.values()).values()) != [4] * 6:
+        raise UsageError(
+            f"actors_16_4_4 is for 24 actors in six folds of four (RAVDESS); here are "
+            f"{len(folds.fold_of)} in {folds.count}. Use --protocol actor_folds."
+        )
+    return folds
+
+
+def _divide_sixteen(rows: Rows, fold: int, seed: int, validation: bool) -> Parts:
+    folds = _sixteen(rows)
+    tested, following = (
+        {person for person, k in folds.fold_of.items() if k == wanted}
+        for wanted in (fold, fold + 1)
+    )
+    return _by_person(rows, following if validation else set(), tested, folds.about, folds.notes)
+
+
 def _divide_holdout(rows: Rows, fold: int, seed: int, validation: bool) -> Parts:
     people = _spread_by_sex(_people(rows, "holdout"))
     tested = max(1, round(len(people) / 4))
@@ -376,6 +396,14 @@ PROTOCOLS: dict[str, Protocol] = {
         by_actor=True,
         folds=lambda rows: _actor_folds(rows).count,
         divide=_divide_actor_folds,
+    ),
+    # System 3's paper: 16 actors train, 4 validate, 4 test, five folds. Which is not printed (ours).
+    "actors_16_4_4": Protocol(
+        summary="five folds: 4 actors of a fold test, those of the next one validate, 16 train",
+        leaks="",
+        by_actor=True,
+        folds=lambda rows: _sixteen(rows).count - 1,
+        divide=_divide_sixteen,
     ),
     "holdout": Protocol(
         summary="one fixed division over actors: 1/4 test, 1/8 validation",

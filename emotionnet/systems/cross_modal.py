@@ -9,7 +9,8 @@ transformer blocks. Parameters for 8 classes, statistics of BatchNorm included:
     id        and the mean features of each modality       12,788,696
     sa        and a self-attention block of each modality  14,630,616
 
-    python -m emotionnet.fit --system cross_modal --corpus ravdess --root DIR --protocol actor_folds_4
+    python -m emotionnet.fit --system cross_modal --corpus ravdess --root DIR \
+        --protocol actors_16_4_4 --folds all
     emotionnet.systems.build_model("cross_modal", num_classes=8, variant="sa", backbone_weights=None)
 
 The paper reports 84.37, 87.29 and 88.33 % on RAVDESS speech over five folds of unseen actors.
@@ -51,7 +52,7 @@ STREAMS = {
                     "probabilities"),
 }  # fmt: skip
 
-#: How the paper trains (section 4.2.3): batches of 64 clips, here in eight steps. Its weight decay of
+#: How the paper trains (section 4.2.1): batches of 64 clips, here in eight steps. Its weight decay of
 #: 1e-3 is PyTorch's, which momentum makes ten times as strong (see `loop.Settings.weight_decay`).
 #: It does not say how patient it is (ours), nor of any other loss, clipping or warming up.
 SETTINGS = {

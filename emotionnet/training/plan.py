@@ -81,11 +81,13 @@ def system_config(
     """
     from emotionnet.systems import get_system, make_config
 
+    own = getattr(get_system(system), "CORPUS_CONFIG", {})
     fields = {
         "samples": window_samples(rows),
         "batch_norm_momentum": 0.9,  # 0.99 lags behind in trainings of a few hundred steps
         **(DEMO_SYSTEM if corpus == "demo" else {}),
-        **getattr(get_system(system), "CORPUS_CONFIG", {}).get(corpus, {}),
+        **own.get("*", {}),
+        **own.get(corpus, {}),
         **overrides,
         "streams": tuple(streams),
     }

@@ -47,9 +47,11 @@ def clips(rows) -> list[str]:
 
 
 ROWS = made(14)
+#: Those for any corpus.
+GENERAL = [name for name in PROTOCOLS if name != "actors_16_4_4"]
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", GENERAL)
 def test_every_fold_is_a_division(protocol):
     folds = number_of_folds(ROWS, protocol)
     tested = []
@@ -68,19 +70,19 @@ def test_every_fold_is_a_division(protocol):
         assert sorted(tested) == sorted(clips(ROWS))
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", GENERAL)
 def test_listing_order_does_not_matter(protocol):
     shuffled = random.Random(3).sample(ROWS, len(ROWS))
     assert split_rows(shuffled, protocol, seed=5) == split_rows(ROWS, protocol, seed=5)
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", GENERAL)
 def test_seed_moves_only_the_leaky_ones(protocol):
     a, b = (clips(split_rows(ROWS, protocol, seed=seed).test) for seed in (0, 1))
     assert (a != b) == PROTOCOLS[protocol].leaky
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", GENERAL)
 def test_validation_can_stay_in_train(protocol):
     split = split_rows(ROWS, protocol, validation=False)
     assert split.validation == []
@@ -114,6 +116,26 @@ def test_canonical_crema_d_folds():
         women = {row.actor for row in split.validation if row.sex == "female"}
         assert len(women) in (3, 4, 5)
     assert sizes == [1463, 1470, 1475, 1474, 1555]
+
+
+def test_sixteen_four_four():
+    rows = canonical_rows("ravdess")
+    assert number_of_folds(rows, "actors_16_4_4") == 5
+    for fold in range(1, 6):
+        split = split_rows(rows, "actors_16_4_4", fold)
+        assert actors(split.test) == actors(split_rows(rows, "actor_folds", fold).test)
+        assert actors(split.validation) == actors(split_rows(rows, "actor_folds", fold + 1).test)
+        assert [len(actors(part)) for part in (split.train, split.validation)] == [16, 4]
+        assert len(split.test) == 240
+        assert not split.leaky
+        assert split.by_actor
+        kept = split_rows(rows, "actors_16_4_4", fold, validation=False)
+        assert len(actors(kept.train)) == 20
+    with pytest.raises(UsageError, match="not fold 6"):
+        split_rows(rows, "actors_16_4_4", 6)
+    for other in (ROWS, [row for row in rows if row.actor != "07"]):
+        with pytest.raises(UsageError, match="actor_folds"):
+            split_rows(other, "actors_16_4_4")
 
 
 def test_part_of_a_corpus_gets_folds_of_its_own_and_says_so():
@@ -212,7 +234,7 @@ def test_too_few_people():
 
 
 def test_bad_requests():
-    with pytest.raises(UsageError, match="actor_folds, holdout, stratified, random"):
+    with pytest.raises(UsageError, match="actor_folds, actors_16_4_4, holdout, stratified, random"):
         split_rows(ROWS, "loso")
     with pytest.raises(UsageError, match="folds 1 to 5 here, not fold 6"):
         split_rows(ROWS, fold=6)
