@@ -129,12 +129,28 @@ def _evaluate_run(run, records, part: str, batch_size: int, mask: str | None) ->
     metrics = {"run": run.name, "part": part, **provenance(run)}
     metrics |= {"mask": mask} if mask else {}
     metrics |= measure(answers, MASKS.get(mask))
+    if part == "test" and not mask:
+        metrics["calibrated"] = _calibrated(run, model, opened, answers, batch_size)
     if config.get("split_warning"):
         metrics["notes"].append(config["split_warning"])
     if opened.manifest_hash != config.get("manifest_hash", opened.manifest_hash):
         metrics["notes"].append("The records have changed since the run was trained.")
     _write(run.folder, part, mask, metrics, learning_curves(run.folder / "history.csv"))
     return metrics
+
+
+def _calibrated(run, model, opened, answers, batch_size: int) -> dict[str, Any]:
+    """How sure the answers are at temperatures fitted on the run's validation clips, if it has any."""
+    from emotionnet.evaluation.answers import answer_rows
+    from emotionnet.evaluation.temperature import calibrated_scores, fit_temperatures
+
+    rows = run.split_rows(opened)["validation"]
+    if not rows:
+        return {}
+    streams = run.config["streams"]
+    validation = answer_rows(model, run.view(), opened, rows, run.labels, streams, batch_size)
+    validation.write(result_path(run.folder, "predictions.csv", "validation"))
+    return calibrated_scores(answers, fit_temperatures(validation))
 
 
 def open_group(folder: Path, children: Sequence[Path]) -> tuple["list[Run]", list[str]]:
@@ -159,9 +175,10 @@ def _evaluate_group(
 ) -> dict[str, Any]:
     from emotionnet.evaluation.answers import Answers, measure
     from emotionnet.evaluation.intervals import mean_and_sd
+    from emotionnet.evaluation.temperature import pool_calibrated
 
     runs, unfinished = open_group(folder, children)
-    answers, each = [], []
+    answers, each, calibrated = [], [], []
     for run in runs:
         # Answered already, by the model that is there now.
         place = result_path(run.folder, "metrics.json", part, mask)
@@ -171,12 +188,14 @@ def _evaluate_group(
             Answers.read(result_path(run.folder, "predictions.csv", part, mask), run.labels)
         )
         scores = json.loads(place.read_text(encoding="utf-8"))
+        calibrated.append(scores.get("calibrated", {}))
         kinds = [k for k in ("fused", "faces", "speech") if k in scores]
         short = {k: {m: scores[k][m] for m in ("accuracy", "uar", "n")} for k in kinds}
         each.append({"run": run.name, "fold": scores["fold"], "seed": scores["seed"], **short})
     metrics = {"run": folder.name, "part": part, **group_provenance(runs)}
     metrics |= {"mask": mask} if mask else {}
     metrics |= measure(Answers.pool(answers), MASKS.get(mask))
+    metrics["calibrated"] = pool_calibrated(answers, calibrated)
     metrics["runs"] = each
     metrics["over_runs"] = {}
     for kind in ("fused", "faces", "speech"):

@@ -8,6 +8,7 @@ from tiny_run import LABELS, build_model, make_clip, make_run, write_records
 from emotionnet import evaluate as evaluating
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.evaluation.answers import Answers
+from emotionnet.evaluation.temperature import fit_temperatures
 from emotionnet.files import read_csv, write_csv, write_json
 
 FUSED = ("fused", "faces", "speech")
@@ -130,6 +131,52 @@ def test_another_part_does_not_replace_the_test_part(run, metrics, records, tmp_
         evaluating.evaluate(folder, part="train")
     with pytest.raises(UsageError, match="--part nonsense"):
         evaluating.evaluate(folder, part="nonsense")
+
+
+def test_temperatures_come_from_validation_clips_and_change_no_answer(records, tmp_path):
+    run = make_run(tmp_path / "run", records, records.rows[:4])
+    split = read_csv(run.folder / "split.csv")
+    split += [
+        {"clip": row.clip, "actor": row.actor, "emotion": row.emotion, "part": "validation"}
+        for row in records.rows[4:]
+    ]
+    write_csv(run.folder / "split.csv", split, tuple(split[0]))
+    metrics = evaluating.evaluate(run.folder)
+    assert set(metrics["calibrated"]) == set(FUSED)
+    for kind, calibrated in metrics["calibrated"].items():
+        assert calibrated["fitted_on"] == (4 if kind == "fused" else 3)
+        before, after = (
+            [[b["n"], b["accuracy"]] for b in scores["reliability"] if b["n"]]
+            for scores in (metrics[kind], calibrated)
+        )
+        right = sum(n * accuracy for n, accuracy in before)
+        assert sum(n * accuracy for n, accuracy in after) == pytest.approx(right)
+    # As fitted on the validation clips alone: evaluated by themselves they have the same answers.
+    validation = answers_of(run, "predictions_validation.csv")
+    assert [clip.clip for clip in validation.clips] == ["c4", "c5", "c6", "c7"]
+    fitted = fit_temperatures(validation)["fused"]["temperature"]
+    assert metrics["calibrated"]["fused"]["temperature"] == pytest.approx(fitted, rel=1e-3)
+    assert "at its temperature" in (run.folder / "report.html").read_text()
+
+
+def test_a_group_pools_answers_at_the_temperatures_of_their_runs(records, run, tmp_path):
+    for fold in (1, 2):
+        folder = tmp_path / f"fold_{fold}"
+        rows = records.rows[:4] if fold == 1 else records.rows[4:]
+        made = make_run(folder, records, rows, run.model(), fold=fold)
+        split = read_csv(folder / "split.csv")
+        held = [{**line, "part": "validation"} for line in read_csv(run.folder / "split.csv")]
+        others = [line for line in held if line["clip"] not in {row.clip for row in rows}]
+        write_csv(folder / "split.csv", split + others, tuple(split[0]))
+        assert made.finished
+    metrics = evaluating.evaluate(tmp_path)
+    pooled = metrics["calibrated"]["fused"]
+    each = [
+        json.loads((tmp_path / f"fold_{i}" / "metrics.json").read_text())["calibrated"]["fused"]
+        for i in (1, 2)
+    ]
+    assert pooled["temperature"] == [one["temperature"] for one in each]
+    assert pooled["nll"] == pytest.approx(np.mean([one["nll"] for one in each]))
 
 
 def test_a_stream_that_was_not_trained_is_absent(records, tmp_path):

@@ -34,8 +34,9 @@ def score(
         ``accuracy`` (weighted average recall) with its Wilson ``interval_95``; ``uar``, the mean
         recall over the classes that have clips, ``uar_classes`` of them (``absent_classes`` names
         the rest); ``macro_f1``; ``n`` answers about ``clips`` different clips; ``per_class`` (precision, recall, f1, support; None where
-        undefined); ``confusion`` (C x C counts, a row a true label); ``nll`` (nats a clip);
-        ``ece`` and its ``reliability`` bins; ``per_sex`` and ``per_actor``.
+        undefined); ``confusion`` (C x C counts, a row a true label); ``nll`` (nats a clip), ``brier``
+        (squared error summed over the classes, 0 to 2), ``ece`` and its ``reliability`` bins;
+        ``per_sex`` and ``per_actor`` (with the actor's ``sex``).
 
     Raises:
         EmotionNetError: no clips, shapes that do not fit, or probabilities that are not.
@@ -44,14 +45,13 @@ def score(
 
     targets, probabilities = _checked(labels, targets, probabilities)
     clips = range(len(targets)) if rows is None else [row.clip for row in rows]
-    n, classes = probabilities.shape
+    classes = probabilities.shape[1]
     answers = probabilities.argmax(axis=1)
     right = answers == targets
     precision, recall, f1, support = precision_recall_fscore_support(
         targets, answers, labels=range(classes), average=None, zero_division=np.nan
     )
     present = support > 0
-    ece, bins = calibration(probabilities.max(axis=1), right)
     result = {
         **_rate(right, clips),
         "clips": len(set(clips)),
@@ -69,14 +69,31 @@ def score(
             for i, name in enumerate(labels)
         },
         "confusion": confusion_matrix(targets, answers, labels=range(classes)).tolist(),
-        "nll": float(-np.log(np.maximum(probabilities[np.arange(n), targets], 1e-7)).mean()),
-        "ece": ece,
-        "reliability": bins,
+        **sureness(targets, probabilities),
     }
     if rows is not None:
         result["per_sex"] = _rate_by([row.sex for row in rows], right, clips)
         result["per_actor"] = _rate_by([row.actor for row in rows], right, clips)
+        for row in rows:
+            if row.actor:
+                result["per_actor"][row.actor]["sex"] = row.sex
     return result
+
+
+def sureness(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+    """How well probabilities (n, C) say how sure one may be: ``nll``, ``brier``, ``ece``, ``reliability``.
+
+    Source:
+        Brier (1950), Verification of forecasts expressed in terms of probability, equation 2.
+    """
+    n, classes = probabilities.shape
+    ece, bins = calibration(probabilities.max(axis=1), probabilities.argmax(axis=1) == targets)
+    return {
+        "nll": float(-np.log(np.maximum(probabilities[np.arange(n), targets], 1e-7)).mean()),
+        "brier": float(((probabilities - np.eye(classes)[targets]) ** 2).sum(axis=1).mean()),
+        "ece": ece,
+        "reliability": bins,
+    }
 
 
 def calibration(

@@ -168,13 +168,20 @@ def plot_history(
 
 @styled
 def plot_actors(per_actor: Mapping[str, Mapping[str, Any]], mean: float) -> Figure:
-    """Accuracy of each actor with its 95 % interval, and the mean over all clips."""
-    actors = list(per_actor)
+    """Accuracy of each actor with its 95 % interval, best first, and the mean over all clips."""
+    actors = sorted(per_actor, key=lambda actor: -per_actor[actor]["accuracy"])
+    sexes = sorted({entry.get("sex") or "" for entry in per_actor.values()})
+    markers = {sex: ("osD"[i % 3], COLOURS[i]) for i, sex in enumerate(sexes)}
     figure, ax = _figure(5.2, 0.7 + 0.22 * max(2, len(actors)))
     for i, actor in enumerate(actors):
         low, high = per_actor[actor]["interval_95"]
         ax.plot([low, high], [i, i], color=COLOURS[5], linewidth=3, solid_capstyle="butt")
-        ax.plot(per_actor[actor]["accuracy"], i, "o", color=COLOURS[0], markersize=5)
+        marker, colour = markers[per_actor[actor].get("sex") or ""]
+        ax.plot(per_actor[actor]["accuracy"], i, marker, color=colour, markersize=5)
+    if sexes != [""]:
+        for sex, (marker, colour) in markers.items():
+            ax.plot([], [], marker, color=colour, label=sex or "sex unknown")
+        figure.legend(frameon=False, fontsize=7.5, loc="outside upper center", ncols=len(sexes))
     ax.axvline(mean, color="#555555", linewidth=0.9, linestyle="--")
     ax.set_yticks(range(len(actors)), [f"{a} (n = {per_actor[a]['n']})" for a in actors])
     ax.set(xlim=(0, 1.02), ylim=(len(actors) - 0.4, -0.6), xlabel="accuracy")

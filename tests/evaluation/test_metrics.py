@@ -52,6 +52,11 @@ def test_nll_is_the_mean_log_of_the_true_label(scored):
     assert scored["nll"] == pytest.approx(-(4 * math.log(0.8) + 2 * math.log(0.1)) / 6)
 
 
+def test_brier_is_the_squared_distance_to_the_truth(scored):
+    right, wrong = 0.2**2 + 2 * 0.1**2, 0.9**2 + 0.8**2 + 0.1**2
+    assert scored["brier"] == pytest.approx((4 * right + 2 * wrong) / 6)
+
+
 def test_groups_leave_out_unknown_sex_and_actor(scored):
     sexes = {sex: (s["accuracy"], s["n"]) for sex, s in scored["per_sex"].items()}
     assert sexes == {"female": (1.0, 2), "male": (pytest.approx(2 / 3), 3)}
