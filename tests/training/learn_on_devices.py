@@ -1,0 +1,76 @@
+"""Trains a small network for some steps on the devices asked for; prints what came out as JSON.
+
+A program of its own, since devices are divided before TensorFlow or JAX starts.
+"""
+
+import argparse
+import json
+
+import keras
+import numpy as np
+
+from emotionnet.training.devices import choose, whole_batch_norm
+from emotionnet.training.optimizer import averaged, compile_stream
+from emotionnet.training.settings import Settings
+
+
+def network() -> keras.Model:
+    inputs = {"x": keras.Input((8, 8, 3), name="x")}
+    inner = keras.Sequential(
+        [
+            keras.layers.Conv2D(8, 3, use_bias=False),
+            keras.layers.BatchNormalization(momentum=0.9),
+            keras.layers.ReLU(),
+            keras.layers.GlobalAveragePooling2D(),
+        ]
+    )
+    return keras.Model(inputs, keras.layers.Dense(3)(inner(inputs["x"])))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--replicas", type=int)
+    parser.add_argument("--settings", type=json.loads, default={})
+    parser.add_argument("--steps", type=int, default=12)
+    args = parser.parse_args()
+    devices = choose(args.device, args.replicas)
+    keras.utils.set_random_seed(3)
+    with devices.scope():
+        model = network()
+        # The same start under every backend.
+        start = np.random.default_rng(1)
+        for weight in model.trainable_weights:
+            weight.assign(start.normal(0, 0.3, weight.shape))
+        compile_stream(
+            model, Settings(**{"learning_rate": 1e-2, "clip_norm": 0.1, **args.settings})
+        )
+    rng, losses, accuracies = np.random.default_rng(0), [], []
+    with whole_batch_norm(model, devices):
+        step = devices.training_step(model)
+        for number in range(args.steps):
+            clips = 8 if number % 4 else 6  # not all batches are full
+            x = rng.normal(size=(clips, 8, 8, 3)).astype("float32")
+            y = np.eye(3, dtype="float32")[rng.integers(0, 3, clips)]
+            x[:, 0] += 2 * y[:, None, :]
+            mine = slice(devices.worker, None, devices.workers)
+            logs = step({"x": x[mine]}, y[mine])
+            losses.append(logs["loss"])
+            accuracies.append(logs["accuracy"])
+        with averaged(model):
+            answers = devices.predictor(model)({"x": x})
+            weights = [float(np.abs(np.asarray(w)).sum()) for w in model.weights]
+    saved = {
+        "why": devices.why,
+        "replicas": devices.replicas,
+        "losses": losses,
+        "accuracies": accuracies,
+        "answers": np.asarray(answers).tolist(),
+        "weights": weights,
+        "synchronized": [x.synchronized for x in model._flatten_layers() if hasattr(x, "momentum")],
+    }
+    print(json.dumps(saved))
+
+
+if __name__ == "__main__":
+    main()
