@@ -38,7 +38,7 @@ def main() -> int:
     from emotionnet.inputs.views import View
     from emotionnet.systems import build_model
     from emotionnet.training import plan
-    from emotionnet.training.front import Front, uncertainty
+    from emotionnet.training.front import Cut, Front, uncertainty
     from emotionnet.training.loop import Settings, compile_stream
     from emotionnet.training.stream_data import augmentation, unit_of
 
@@ -74,10 +74,15 @@ def main() -> int:
 
     parts = {"learn": learn, "score": score}
     if unit.front:
-        front = Front(unit.model, unit.front, source, rows, size)
-        front(rows)
-        front._known.clear()
-        print(f"front-end, once: {milliseconds(lambda: front(rows)):.2f} ms a clip")
+        cut = Cut(unit.model, unit.front)
+        front = Front(cut, source, {"clips": rows})
+
+        def once():
+            for batch in inference_batches(source, rows, size):
+                cut.front.predict_on_batch(batch)
+
+        once()
+        print(f"front-end, once: {milliseconds(once):.2f} ms a clip")
     for part in parts.values():
         part()
     times = {name: [] for name in parts}

@@ -6,6 +6,7 @@ pitch shift and time stretch are made once and cached (`emotionnet.inputs.copies
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -33,7 +34,10 @@ class Augmentation:
         sound_shift_s: largest shift of the sound in seconds, either way; theirs is 0.01.
         modality_dropout: chance that a clip with faces and sound lacks one of them, either with the
             same chance (ours); only what is trained on both at once sees it.
-        copies: whether pitch-shifted and time-stretched copies join the speech stream's clips.
+        erase_share: chance that a rectangle of a face is erased; of single pictures only.
+        erase_area: largest share of the picture that is erased.
+        copies: kinds of copies of the sound that join the speech stream's clips, see
+            `emotionnet.inputs.copies.parse_kind`.
     """
 
     rotation_degrees: float = 5.0
@@ -47,13 +51,30 @@ class Augmentation:
     frame_jitter: float = 0.0
     sound_shift_s: float = 0.0
     modality_dropout: float = 0.0
-    copies: bool = False
+    erase_share: float = 0.0
+    erase_area: float = 0.2
+    copies: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        # JSON has lists only, and a command line words.
+        kinds = self.copies.split(",") if isinstance(self.copies, str) else self.copies or ()
+        object.__setattr__(self, "copies", tuple(kind.strip() for kind in kinds if kind.strip()))
 
     @property
     def changes_faces(self) -> bool:
         """Whether the pixels of a face change."""
         moves = (self.rotation_degrees, self.flip, self.scale, self.shift)
         return any((*moves, self.brightness, self.contrast))
+
+    @property
+    def changes_sound(self) -> bool:
+        """Whether a clip's sound is another one in each epoch (copies are not: they stay)."""
+        return bool(self.noise_share and self.noise_std) or self.sound_shift_s > 0
+
+    def changes(self, inputs: Sequence[str]) -> bool:
+        """Whether any of the ``inputs`` of a clip is another one in each epoch."""
+        faces = self.changes_faces or self.frame_jitter > 0
+        return ("faces" in inputs and faces) or ("waveform" in inputs and self.changes_sound)
 
 
 def clip_seed(seed: int, epoch: tf.Tensor | int, clip: tf.Tensor) -> tf.Tensor:

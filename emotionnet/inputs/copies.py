@@ -1,6 +1,6 @@
-"""Pitch-shifted and time-stretched copies of the sound: computed once a copy, kept as records.
+"""Changed copies of the sound: computed once a copy, kept as records.
 
-Both cost about a tenth of a second a clip, too much for every epoch, and the paper (Lu et al.,
+Another pitch and another speed cost about a tenth of a second a clip, too much for every epoch, and the paper (Lu et al.,
 section III-B.1) adds copies to the data set anyway. A copy is a record like any other, beside the
 records it comes from, so the pipeline needs to know nothing of it. Copies are made of every clip;
 which of them a training may see is decided by its split: only copies of training clips.
@@ -9,6 +9,7 @@ which of them a training may see is decided by its split: only copies of trainin
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from emotionnet.clips.records import FRAMING_BYTES, RecordRow, as_manifest_rows, serialize
+from emotionnet.errors import UsageError
 from emotionnet.files import atomic_path, sha256, write_json
 from emotionnet.progress import progress
 
@@ -25,21 +27,58 @@ SAMPLE_RATE = 16000
 PITCH_STEPS = 2.0
 #: Of the paper: 0.8 times as fast.
 STRETCH_RATE = 0.8
+#: The paper's: another pitch, and another speed.
 KINDS = ("pitch", "stretch")
+_KIND = re.compile(r"(pitch|stretch|speed|noise)([+-]?\d+(?:\.\d+)?)?(#\d+)?")
 _SHARD = 128
 
 
-def speech_copies(records, rows: Sequence[RecordRow]) -> list[RecordRow]:
+def parse_kind(kind: str) -> tuple[str, float | None]:
+    """What a kind of copy is, by its name.
+
+    ``pitch`` semitones up or down, drawn for each clip within ±2; ``pitch+1.5`` as many;
+    ``stretch`` 0.8 times as fast, at the same pitch; ``stretch1.2`` another rate; ``speed0.9`` as a
+    slower tape sounds, in pitch too; ``noise15`` white noise 15 dB below the sound. ``pitch#2`` is
+    a second draw, and so on.
+
+    Returns:
+        What, and how much; None for what is drawn.
+
+    Raises:
+        UsageError: no such kind.
+    """
+    match = _KIND.fullmatch(kind)
+    what, amount = (match[1], match[2] and float(match[2])) if match else ("", None)
+    if what == "stretch" and amount is None:
+        amount = STRETCH_RATE
+    rate = what in ("stretch", "speed")
+    if not match or (rate and not 0.25 <= (amount or 0) <= 4) or (what == "noise" and not match[2]):
+        raise UsageError(
+            f"copies of kind {kind!r}: not known. There are pitch, pitch+1.5 (semitones), stretch, "
+            "stretch1.2 and speed0.9 (rates of 0.25 to 4), noise15 (dB), and draws like pitch#2."
+        )
+    return what, amount
+
+
+def speech_copies(
+    records, rows: Sequence[RecordRow], kinds: Sequence[str] = KINDS
+) -> list[RecordRow]:
     """The copies of ``rows``, for `emotionnet.clips.records.Records.dataset`.
 
     Args:
         records: opened records; copies of all its clips with sound are made if they are not there.
         rows: rows of ``records`` with sound.
+        kinds: see `parse_kind`.
 
     Returns:
         For each row its copies, as rows with the same actor and emotion, named ``clip~pitch`` and
-        ``clip~stretch``.
+        so on.
+
+    Raises:
+        UsageError: an unknown kind.
     """
+    for kind in kinds:
+        parse_kind(kind)
     wanted = {row.clip for row in rows}
     copies = []
     sounding = [row for row in records.rows if row.samples > 0]
@@ -50,13 +89,13 @@ def speech_copies(records, rows: Sequence[RecordRow]) -> list[RecordRow]:
     missing = [
         (number, kind)
         for number in range(len(chunks))
-        for kind in KINDS
+        for kind in kinds
         if not _index(folder, number, kind).is_file()
     ]
     if missing:
         _make(records, folder, chunks, missing)
     for number in range(len(chunks)):
-        for kind in KINDS:
+        for kind in kinds:
             for raw in json.loads(_index(folder, number, kind).read_text(encoding="utf-8")):
                 if raw["clip"].rpartition("~")[0] in wanted:
                     # Absolute, so that the records' own dataset reads them.
@@ -66,16 +105,22 @@ def speech_copies(records, rows: Sequence[RecordRow]) -> list[RecordRow]:
 
 
 def transform(waveform: np.ndarray, kind: str, clip: str) -> np.ndarray:
-    """A copy of a waveform (samples,) float32 in [-1, 1): another pitch, or another speed.
-
-    The pitch shift is drawn from the clip's name, uniform within ±2 semitones.
-    """
+    """A copy of a waveform (samples,) float32 in [-1, 1); what is drawn is drawn from the names."""
     import librosa
 
-    if kind == "stretch":
-        return librosa.effects.time_stretch(waveform, rate=STRETCH_RATE)
-    draw = np.random.default_rng(int(sha256(clip)[:8], 16)).uniform(-1, 1)
-    return librosa.effects.pitch_shift(waveform, sr=SAMPLE_RATE, n_steps=PITCH_STEPS * draw)
+    what, amount = parse_kind(kind)
+    # The paper's own pitch is drawn from the clip's name alone.
+    draw = np.random.default_rng(int(sha256(clip if kind == "pitch" else f"{clip}~{kind}")[:8], 16))
+    if what == "stretch":
+        return librosa.effects.time_stretch(waveform, rate=amount)
+    if what == "speed":
+        rate = round(SAMPLE_RATE * amount)
+        return librosa.resample(waveform, orig_sr=rate, target_sr=SAMPLE_RATE)
+    if what == "noise":
+        level = np.sqrt(np.mean(np.square(waveform))) * 10 ** (-amount / 20)
+        return waveform + level * draw.standard_normal(len(waveform), np.float32)
+    steps = PITCH_STEPS * draw.uniform(-1, 1) if amount is None else amount
+    return librosa.effects.pitch_shift(waveform, sr=SAMPLE_RATE, n_steps=steps)
 
 
 def _index(folder: Path, number: int, kind: str) -> Path:
@@ -94,7 +139,7 @@ def _make(records, folder: Path, chunks: list, missing: list[tuple[int, str]]) -
     workers = max(1, os.cpu_count() or 1)
     with (
         ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
-        progress(total=total, what="pitch and speed copies", unit="clips") as bar,
+        progress(total=total, what="copies of the sound", unit="clips") as bar,
     ):
         for number, kind in missing:
             rows = chunks[number]

@@ -68,7 +68,7 @@ AUGMENTATION = {
         **_JITTER,
         "rotation_degrees": 0.0, "flip": 0.0, "brightness": 0.0, "contrast": 0.0,
         "scale": 0.0, "shift": 0.0,
-        "noise_share": 0.0, "copies": False,
+        "noise_share": 0.0, "copies": (),
     },
 }  # fmt: skip
 

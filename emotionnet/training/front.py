@@ -1,71 +1,127 @@
-"""The part of a stream that has no weights: computed once for clips that stay the same.
+"""The part of a stream that does not learn: computed once for clips that stay the same.
 
-The sound's front-end gives the same in every epoch, and is nearly all of the work of a small network.
-So where sound is not augmented a stream learns from what the front-end gave; and a pool, which never
-is, is scored from it after every epoch.
+The sound's front-end gives the same in every epoch, and is nearly all of the work of a small network;
+a frozen backbone is nearly all of the work of a large one. So where clips do not change from epoch
+to epoch a stream learns from what its front gave (`emotionnet.training.features`); and a pool, which
+never changes, is scored from it after every epoch. What augments features stands behind the front.
 """
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
 
-from emotionnet.inputs.pipeline import Source, epoch_order, inference_batches, training_steps
+from emotionnet.inputs.pipeline import Source, epoch_order, training_steps
+from emotionnet.training.features import computed
 from emotionnet.training.uncertainty import entropy_bits
 
 #: Clips at a time behind the front: small vectors.
 MANY = 256
 
 
-class Front:
-    """A stream cut behind its last layer without weights.
+class Cut:
+    """A model in two parts, cut behind some of its layers.
 
     Args:
-        model: the stream.
-        layer: name of that layer, see `emotionnet.systems.base.Stream`.
-        source: records, view and labels.
-        rows: all clips that will ever be asked for. Batches are cut from this list, so that a
-            training that resumes computes the same bits.
-        batch_size: clips at a time.
+        model: inputs by name.
+        layers: names of layers. A layer gives features, or features and a mask.
 
     Attributes:
-        rest: the other part, with all the weights: what comes out of the front to the answer.
+        front: inputs to the features: ``<layer>``, and ``<layer>_mask`` where there is one.
+        rest: these, and the inputs that are still needed, by name, to the answer.
+        inputs: names of those inputs.
     """
 
-    def __init__(
-        self, model: keras.Model, layer: str, source: Source, rows: Sequence, batch_size: int
-    ):
-        between = model.get_layer(layer).output
-        self.rest = keras.Model(between, model.output, name=f"{model.name}_rest")
-        self._front = keras.Model(model.input, between)
-        for part in (self.rest, self._front):
+    def __init__(self, model: keras.Model, layers: str | Sequence[str]):
+        between = {}
+        for name in (layers,) if isinstance(layers, str) else layers:
+            outputs = keras.tree.flatten(model.get_layer(name).output)
+            between |= dict(zip((name, f"{name}_mask"), outputs, strict=False))
+        own = model.input if isinstance(model.input, dict) else {model.input.name: model.input}
+        self.inputs = _needed(model.output, between.values(), own)
+        with warnings.catch_warnings():
+            # Keras would have tensors in the middle of a graph called as they are called here.
+            warnings.filterwarnings("ignore", message="When providing `inputs` as a dict")
+            through = {name: own[name] for name in self.inputs}
+            self.rest = keras.Model(between | through, model.output, name=f"{model.name}_rest")
+        # Only what the features need: no pictures are read for the features of sound.
+        seen = {name: own[name] for name in _needed(list(between.values()), (), own)}
+        self.front = keras.Model(seen, between, name="front")
+        for part in (self.rest, self.front):
             part.jit_compile = False  # several times slower than the plain graph on a CPU
-        self._source, self._rows, self._batch_size = source, list(rows), batch_size
-        self._known: dict[str, np.ndarray] = {}
 
-    def __call__(self, rows: Sequence) -> np.ndarray:
-        """What the front gives of n of the clips, (n, ...)."""
-        if not self._known:
-            batches = inference_batches(self._source, self._rows, self._batch_size)
-            features = np.concatenate([self._front.predict_on_batch(batch) for batch in batches])
-            self._known = dict(zip((row.clip for row in self._rows), features))
-        return np.stack([self._known[row.clip] for row in rows])
+
+def _needed(outputs, cut, inputs: Mapping) -> tuple[str, ...]:
+    """Names of the ``inputs`` that ``outputs`` come from, other than through ``cut``."""
+    names = {id(tensor): name for name, tensor in inputs.items()}
+    seen, todo, needed = {id(tensor) for tensor in cut}, keras.tree.flatten(outputs), set()
+    while todo:
+        tensor = todo.pop()
+        if id(tensor) in seen:
+            continue
+        seen.add(id(tensor))
+        if id(tensor) in names:
+            needed.add(names[id(tensor)])
+            continue
+        made = tensor._keras_history
+        todo += made.operation._inbound_nodes[made.node_index].input_tensors
+    return tuple(name for name in inputs if name in needed)
+
+
+class Front:
+    """What a stream learns from, where its front need not be computed again.
+
+    Args:
+        cut: the stream in two parts.
+        source: records, view and labels.
+        sets: name → all clips of a kind that any fold may ask for (the clips themselves, and each
+            kind of copies). They are computed as a whole, so that folds and seeds share them.
+
+    Attributes:
+        rest: what comes out of the front to the answer.
+    """
+
+    def __init__(self, cut: Cut, source: Source, sets: Mapping[str, Sequence]):
+        self.rest, self._cut, self._source, self._sets = cut.rest, cut, source, dict(sets)
+        self._place = {
+            row.clip: (name, i) for name, rows in self._sets.items() for i, row in enumerate(rows)
+        }
+        self._known: dict[str, dict[str, np.ndarray]] = {}
+
+    def __call__(self, rows: Sequence) -> dict[str, np.ndarray]:
+        """What the rest takes of n of the clips, by name, (n, ...)."""
+        places = [self._place[row.clip] for row in rows]
+        found: dict[str, np.ndarray] = {}
+        for name in dict.fromkeys(name for name, _ in places):
+            here = [i for i, (other, _) in enumerate(places) if other == name]
+            there = [places[i][1] for i in here]
+            for key, values in self._of(name).items():
+                if key not in found:
+                    found[key] = np.empty((len(rows), *values.shape[1:]), values.dtype)
+                found[key][here] = values[there]
+        return found
 
     def training_batches(
         self, rows: Sequence, batch_size: int, seed: int, epoch: int, start_step: int = 0
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    ) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
         """Like `emotionnet.inputs.pipeline.training_batches`, but of what the front gives."""
-        features = self(rows)
         targets = np.eye(len(self._source.labels), dtype=np.float32)[self._source.targets(rows)]
         order = epoch_order(len(rows), seed, epoch)
         for step in range(start_step, training_steps(len(rows), batch_size)):
             batch = order[step * batch_size : (step + 1) * batch_size]
-            yield features[batch], targets[batch]
+            yield self([rows[i] for i in batch]), targets[batch]
 
-    def inference_batches(self, rows: Sequence) -> list[np.ndarray]:
+    def inference_batches(self, rows: Sequence) -> list[dict[str, np.ndarray]]:
         """What the front gives of ``rows``, in their order, in batches."""
-        features = self(rows) if rows else ()
-        return [features[i : i + MANY] for i in range(0, len(features), MANY)]
+        return [self(rows[i : i + MANY]) for i in range(0, len(rows), MANY)]
+
+    def _of(self, name: str) -> dict[str, np.ndarray]:
+        if name not in self._known:
+            self._known[name] = computed(
+                self._cut.front, self._source, self._sets[name], name, self._cut.inputs
+            )
+        return self._known[name]
 
 
 def uncertainty(model: keras.Model, batches, logits: bool) -> np.ndarray:

@@ -130,9 +130,15 @@ class Run:
         return build_model(self.config["system"], len(self.labels), **self.config["system_config"])
 
     def save_model(self, model) -> None:
-        """Writes ``model.keras``, whole or not at all."""
+        """Writes ``model.keras``, whole or not at all; how its parts were trained is not in it."""
+        import keras
+
         from emotionnet.files import atomic_path
 
+        # Else a file would keep the optimizers of nested models, and ask for them when it is read.
+        for part in model._flatten_layers():
+            if isinstance(part, keras.Model):
+                part.compiled = False
         with atomic_path(self.folder / "model.keras") as temporary:
             model.save(temporary)
 

@@ -1,5 +1,6 @@
 """What a stream learns from: the clips that have what it needs, as batches, epoch after epoch."""
 
+import dataclasses
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,8 +16,9 @@ from emotionnet.inputs.pipeline import Source, inference_batches, training_batch
 from emotionnet.inputs.protocols import PROTOCOLS
 from emotionnet.systems import get_system
 from emotionnet.systems.base import STREAM_INPUTS
-from emotionnet.training.front import Front, uncertainty
+from emotionnet.training.front import Cut, Front, uncertainty
 from emotionnet.training.loop import Settings, StreamData
+from emotionnet.training.optimizer import find_layers
 from emotionnet.training.run import Run
 from emotionnet.training.uncertainty import LabelPool, Learning
 
@@ -33,14 +35,14 @@ class Unit:
         model: inputs to logits or probabilities.
         inputs: names of its inputs.
         logits: whether it gives logits.
-        front: its last layer without weights, see `emotionnet.systems.base.Stream`; "" for none.
+        front: its last layers before what learns, see `emotionnet.systems.base.Stream`.
     """
 
     name: str
     model: keras.Model
     inputs: tuple[str, ...]
     logits: bool = True
-    front: str = ""
+    front: str | tuple[str, ...] = ""
 
 
 def unit_of(model: keras.Model, config: dict, name: str) -> Unit:
@@ -69,7 +71,51 @@ def augmentation(config: dict) -> Augmentation | None:
     if config["augment"] == "none":
         return None
     own = getattr(get_system(config["system"]), "AUGMENTATION", {}).get(config["augment"], {})
-    return Augmentation(**{"copies": config["augment"] == "paper", **own})
+    general = {"copies": KINDS if config["augment"] == "paper" else ()}
+    return Augmentation(**{**general, **own, **config.get("augmentation", {})})
+
+
+def cut_of(unit: Unit, settings: Settings) -> Cut | None:
+    """``unit`` cut behind its front, if it has one and nothing in there learns."""
+    if not unit.front:
+        return None
+    cut = Cut(unit.model, unit.front)
+    frozen = {
+        id(weight)
+        for name in (settings.frozen if not settings.frozen_epochs else ())
+        for layer in find_layers(unit.model, name)
+        for weight in layer.weights
+    }
+    return cut if all(id(weight) in frozen for weight in cut.front.weights) else None
+
+
+def is_still(unit: Unit, strength: Augmentation | None) -> bool:
+    """Whether a clip gives ``unit`` the same in every epoch."""
+    return strength is None or not strength.changes(unit.inputs)
+
+
+def trained_part(
+    unit: Unit, settings: Settings, strength: Augmentation | None
+) -> tuple[keras.Model, Settings]:
+    """The part of ``unit`` that `stream_data` gives to train, and the settings that concern it.
+
+    Raises:
+        UsageError: the settings name a layer that ``unit`` does not have.
+    """
+    cut = cut_of(unit, settings)
+    if not cut or not is_still(unit, strength):
+        return unit.model, settings
+    weights = {id(weight) for weight in cut.rest.weights}
+
+    def concerns(name: str) -> bool:
+        layers = find_layers(unit.model, name)
+        return any(id(weight) in weights for layer in layers for weight in layer.weights)
+
+    return cut.rest, dataclasses.replace(
+        settings,
+        frozen=tuple(filter(concerns, settings.frozen)),
+        rate_scales={k: v for k, v in settings.rate_scales.items() if concerns(k)},
+    )
 
 
 def stream_data(
@@ -104,32 +150,40 @@ def stream_data(
     source = Source(records, view, run.labels, unit.inputs)
     learning = Learning(**config.get("learning", {}))
     pool = LabelPool(training, learning, config["seed"], moved)
-    unchanging = training + validation if strength is None else pool.pool
-    front = unit.front and Front(unit.model, unit.front, source, unchanging, settings.batch_size)
+    # Of all clips, so that folds share what is computed of them.
+    everything = [row for row in records.rows if has_stream(row, unit.name, config["streams"])]
+    kinds = _kinds_of_copies(unit, strength)
+    sets = _copies(records, everything, kinds)
+    copies = defaultdict(list)
+    for copy in (copy for rows in sets.values() for copy in rows):
+        copies[copy.clip.rpartition("~")[0]].append(copy)
+    leaked = []
+    if kinds:
+        hidden = _leaking_rows(config["protocol"], parts, unit, config["streams"])
+        leaked = [copy for row in hidden for copy in copies[row.clip]]
+    cut = cut_of(unit, settings)
+    front = cut and Front(cut, source, {"clips": everything, **sets})
     order = {"batch_size": settings.batch_size, "seed": config["seed"]}
 
-    if front and strength is None:
-        model, copies, leaked = front.rest, {}, []
-        validation_batches = front.inference_batches(validation)
+    def rows_now() -> list:
+        return [r for row in pool.labelled for r in (row, *copies[row.clip])] + leaked
+
+    if front and is_still(unit, strength):
+        model, validation_batches = front.rest, front.inference_batches(validation)
 
         def epoch_batches(epoch: int, start_step: int):
-            return front.training_batches(
-                pool.labelled, epoch=epoch, start_step=start_step, **order
-            )
+            return front.training_batches(rows_now(), epoch=epoch, start_step=start_step, **order)
 
     else:
-        hidden = _leaking_rows(config["protocol"], parts, unit, config["streams"])
-        model, copies = unit.model, _copies(records, training + hidden, unit, strength)
-        leaked = [copy for row in hidden for copy in copies.pop(row.clip, ())]
+        model = unit.model
         validation_batches = inference_batches(source, validation, settings.batch_size)
         # Read once for each run rather than once for each epoch, as far as that stays small.
         if len(validation) * view.frames * view.image_size**2 * 3 < 300e6:
             validation_batches = validation_batches.cache()
 
         def epoch_batches(epoch: int, start_step: int):
-            rows = [r for row in pool.labelled for r in (row, *copies.get(row.clip, ()))] + leaked
             return training_batches(
-                source, rows, epoch=epoch, start_step=start_step, strength=strength, **order
+                source, rows_now(), epoch=epoch, start_step=start_step, strength=strength, **order
             )
 
     def entropies(rows: Sequence) -> np.ndarray:
@@ -147,10 +201,9 @@ def stream_data(
             return {"labels_used": used}
         return {"labels_used": used, "pool_s": round(time.monotonic() - started, 2)}
 
-    each = 1 + len(KINDS) * bool(copies)
     return model, StreamData(
         steps=lambda epoch: training_steps(
-            each * pool.size(epoch) + len(leaked), settings.batch_size
+            (1 + len(kinds)) * pool.size(epoch) + len(leaked), settings.batch_size
         ),
         training=epoch_batches,
         validation=lambda: validation_batches,
@@ -167,10 +220,15 @@ def _leaking_rows(protocol: str, parts: dict, unit: Unit, streams: Sequence[str]
     return [row for row in hidden if has_stream(row, unit.name, streams)]
 
 
-def _copies(records, rows: list, unit: Unit, strength: Augmentation | None) -> dict[str, list]:
-    """Clip → its pitch-shifted and time-stretched copies, where these are wanted."""
-    copies = defaultdict(list)
-    if strength and strength.copies and set(unit.inputs) == set(STREAM_INPUTS["speech"]):
-        for copy in speech_copies(records, rows):
-            copies[copy.clip.rpartition("~")[0]].append(copy)
-    return copies
+def _kinds_of_copies(unit: Unit, strength: Augmentation | None) -> tuple[str, ...]:
+    """Copies are of sound, so only a stream of sound alone can learn from them."""
+    alone = set(unit.inputs) == set(STREAM_INPUTS["speech"])
+    return strength.copies if strength and alone else ()
+
+
+def _copies(records, rows: list, kinds: Sequence[str]) -> dict[str, list]:
+    """Kind → the copies of that kind."""
+    sets = {kind: [] for kind in kinds}
+    for copy in speech_copies(records, rows, kinds) if kinds else ():
+        sets[copy.clip.rpartition("~")[2]].append(copy)
+    return sets

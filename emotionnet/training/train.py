@@ -9,7 +9,13 @@ from emotionnet.systems import get_system
 from emotionnet.training.loop import Settings, train_stream
 from emotionnet.training.run import Run
 from emotionnet.training.state import TrainingState, assign
-from emotionnet.training.stream_data import JOINT, stream_data, unit_of
+from emotionnet.training.stream_data import (
+    JOINT,
+    augmentation,
+    stream_data,
+    trained_part,
+    unit_of,
+)
 
 #: ``--augment``; a system may say otherwise what they mean for it (its ``AUGMENTATION``).
 AUGMENTATIONS = {
@@ -44,9 +50,11 @@ def train_run(run: Run, records) -> None:
         state, values = TrainingState.load(run.checkpoint, fingerprint)
 
     for name in trained_streams(config):
-        unit, settings = unit_of(model, config, name), _settings(config, name)
+        unit = unit_of(model, config, name)
+        settings = _settings(config, name)
+        trained, its_settings = trained_part(unit, settings, augmentation(config))
         if name in state.done:
-            assign(unit.model.weights, state.best_weights[name], run.checkpoint)
+            assign(trained.weights, state.best_weights[name], run.checkpoint)
             continue
         with records.guard():
             moved = state.labelled.setdefault(name, [])
@@ -55,7 +63,7 @@ def train_run(run: Run, records) -> None:
                 trained,
                 name,
                 data,
-                settings,
+                its_settings,
                 state,
                 run.checkpoint,
                 from_logits=unit.logits,

@@ -48,7 +48,7 @@ def test_what_augmentation_means_is_the_systems_to_say():
     assert (segments.frame_jitter, segments.sound_shift_s) == (1.0, 0.01)
     assert not segments.changes_faces
     assert segments.noise_share == 0
-    assert (segments.copies, fan.copies) == (False, True)
+    assert (segments.copies, fan.copies) == ((), ("pitch", "stretch"))
     assert fan.frame_jitter == 0
     light = augmentation(config("segments", augment="light"))
     assert light.changes_faces

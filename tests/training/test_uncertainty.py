@@ -13,7 +13,7 @@ from emotionnet.inputs.protocols import split_rows
 from emotionnet.inputs.views import View
 from emotionnet.systems import build_model
 from emotionnet.training import loop
-from emotionnet.training.front import Front, uncertainty
+from emotionnet.training.front import Cut, Front, uncertainty
 from emotionnet.training.run import Run
 from emotionnet.training.stream_data import stream_data, unit_of
 from emotionnet.training.train import train_run
@@ -242,24 +242,29 @@ def test_the_front_and_the_rest_are_the_whole_stream(records):
     config = {"system": "ghost_fan", "streams": ["speech"]}
     unit = unit_of(model, config, "speech")
     source = Source(records, View(2, 32, 16000), ("neutral", "happy", "sad"), unit.inputs)
-    front = Front(unit.model, unit.front, source, records.rows, 8)
-    assert front._front.weights == []
+    cut = Cut(unit.model, unit.front)
+    front = Front(cut, source, {"clips": records.rows})
+    assert cut.front.weights == []
     assert [w.path for w in front.rest.weights] == [w.path for w in unit.model.weights]
 
     from emotionnet.inputs.pipeline import inference_batches, training_batches
 
     some = records.rows[3:14]
     whole = uncertainty(unit.model, inference_batches(source, some, 4), logits=True)
-    cut = uncertainty(front.rest, front.inference_batches(some), logits=True)
-    np.testing.assert_allclose(cut, whole, atol=1e-5)
+    after = uncertainty(front.rest, front.inference_batches(some), logits=True)
+    np.testing.assert_allclose(after, whole, atol=1e-5)
 
     order = {"batch_size": 4, "seed": 1, "epoch": 2, "start_step": 1}
     there = list(training_batches(source, some, **order))
     here = list(front.training_batches(some, **order))
     assert len(here) == len(there) == 2
+
+    def made(inputs):
+        return cut.front.predict_on_batch(inputs)[unit.front]
+
     for (features, targets), (inputs, wanted) in zip(here, there):
         np.testing.assert_array_equal(targets, wanted)
-        np.testing.assert_allclose(features, front._front.predict_on_batch(inputs), atol=1e-3)
+        np.testing.assert_allclose(features[unit.front], made(inputs), atol=1e-3)
 
 
 def test_a_stream_scores_its_own_pool(records, tmp_path):

@@ -1,0 +1,75 @@
+"""Copies of the sound: what each kind does, and that each is made once and found again."""
+
+import numpy as np
+import pytest
+from tiny_run import make_clip, write_records
+
+from emotionnet.errors import UsageError
+from emotionnet.inputs import copies
+from emotionnet.inputs.copies import parse_kind, speech_copies, transform
+
+RATE = 16000
+
+
+def tone(hertz=400.0, seconds=1.0):
+    return np.sin(2 * np.pi * hertz * np.arange(int(RATE * seconds)) / RATE).astype(np.float32) / 4
+
+
+def loudest_hz(sound) -> float:
+    return float(np.abs(np.fft.rfft(sound)).argmax() * RATE / len(sound))
+
+
+def test_kinds_are_what_their_names_say():
+    assert parse_kind("pitch") == ("pitch", None)
+    assert parse_kind("pitch-1.5") == ("pitch", -1.5)
+    assert parse_kind("stretch") == ("stretch", 0.8)
+    assert parse_kind("speed0.9") == ("speed", 0.9)
+    assert parse_kind("noise15#2") == ("noise", 15.0)
+
+
+@pytest.mark.parametrize(
+    "kind", ["echo", "speed", "noise", "stretch0", "speed9", "pitch#", "pitch~"]
+)
+def test_other_kinds_are_refused(kind):
+    with pytest.raises(UsageError, match="not known"):
+        parse_kind(kind)
+
+
+def test_each_changes_what_it_should():
+    faster = transform(tone(), "speed1.25", "clip")
+    assert len(faster) == pytest.approx(RATE / 1.25, abs=2)
+    assert loudest_hz(faster) == pytest.approx(500, abs=3)
+    stretched = transform(tone(), "stretch1.25", "clip")
+    assert len(stretched) == pytest.approx(RATE / 1.25, abs=2)
+    assert loudest_hz(stretched) == pytest.approx(400, abs=5)
+    higher = transform(tone(), "pitch+12", "clip")
+    assert len(higher) == RATE
+    assert loudest_hz(higher) == pytest.approx(800, abs=10)
+    noise = transform(tone(), "noise20", "clip") - tone()
+    assert 20 * np.log10(tone().std() / noise.std()) == pytest.approx(20, abs=0.3)
+
+
+def test_draws_are_of_the_clip_and_the_kind():
+    drawn = {
+        kind: transform(tone(), kind, "a") for kind in ("noise20", "noise20#2", "pitch", "pitch#2")
+    }
+    assert not np.allclose(drawn["noise20"], drawn["noise20#2"])
+    assert not np.allclose(drawn["pitch"], drawn["pitch#2"])
+    np.testing.assert_array_equal(drawn["noise20"], transform(tone(), "noise20", "a"))
+    assert not np.allclose(drawn["noise20"], transform(tone(), "noise20", "b"))
+
+
+def test_copies_are_made_once_for_all_clips_and_told_by_name(tmp_path, monkeypatch):
+    clips = [make_clip(f"c{i}", seed=i, sound=i != 2, faces=False) for i in range(4)]
+    records = write_records(tmp_path / "records", clips)
+    made = speech_copies(records, records.rows[:2], ("noise20", "speed0.9"))
+    assert sorted(row.clip for row in made) == [
+        "c0~noise20",
+        "c0~speed0.9",
+        "c1~noise20",
+        "c1~speed0.9",
+    ]
+    assert all(row.emotion == "happy" for row in made)
+    assert len(list(records.dataset(made).as_numpy_iterator())) == 4
+    monkeypatch.setattr(copies, "_make", lambda *_: pytest.fail("they are there"))
+    assert len(speech_copies(records, [records.rows[3]], ("speed0.9",))) == 1

@@ -1,0 +1,163 @@
+"""What does not learn is computed once for all folds and seeds, and is never a stale one."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+from tiny_run import LABELS, make_clip, write_records
+
+from emotionnet.errors import UsageError
+from emotionnet.inputs.augment import Augmentation
+from emotionnet.inputs.pipeline import Source, inference_batches
+from emotionnet.inputs.views import View
+from emotionnet.training import features
+from emotionnet.training.front import Cut, Front
+from emotionnet.training.settings import Settings
+from emotionnet.training.stream_data import Unit, cut_of, is_still, trained_part
+
+
+@pytest.fixture
+def records(tmp_path):
+    clips = [
+        make_clip(f"{i:02d}", LABELS[i % 3], f"{i % 4}", seed=i, faces=i != 1, sound=i != 2)
+        for i in range(11)
+    ]
+    return write_records(tmp_path / "records", clips)
+
+
+def source_of(records) -> Source:
+    return Source(records, View(2, 32, 16000), LABELS)
+
+
+def two_streams(seed=0) -> keras.Model:
+    """A backbone on faces, energies of sound with their mask, and a classifier on all."""
+    keras.utils.set_random_seed(seed)
+    faces = keras.Input((2, 32, 32, 3), name="faces")
+    mask = keras.Input((2,), name="frame_mask")
+    sound = keras.Input((16000,), name="waveform")
+    samples = keras.Input((), name="waveform_samples", dtype="int32")
+    x = keras.layers.AveragePooling3D((1, 8, 8), name="pool")(faces)
+    x = keras.layers.Dense(4, name="backbone")(keras.layers.Reshape((2, 48))(x))
+    x = keras.layers.BatchNormalization(name="backbone_norm")(x)
+    energy, valid = Energies(name="energies")(sound, samples)
+    seen = keras.ops.sum(x * keras.ops.expand_dims(mask, -1), 1)
+    heard = keras.ops.sum(energy * valid, 1, keepdims=True)
+    joined = keras.layers.Concatenate()([seen, heard])
+    inputs = {"faces": faces, "frame_mask": mask, "waveform": sound, "waveform_samples": samples}
+    return keras.Model(inputs, keras.layers.Dense(3, name="classifier")(joined))
+
+
+class Energies(keras.layers.Layer):
+    """Energy of each tenth of a second, and whether it is real."""
+
+    def call(self, sound, samples):
+        energy = keras.ops.mean(keras.ops.reshape(sound, (-1, 10, 1600)) ** 2, -1)
+        valid = keras.ops.arange(10) * 1600 < keras.ops.expand_dims(samples, 1)
+        return energy, keras.ops.cast(valid, "float32")
+
+
+def test_both_parts_together_are_the_whole(records):
+    model, source = two_streams(), source_of(records)
+    cut = Cut(model, ("backbone_norm", "energies"))
+    assert set(cut.front.output) == {"backbone_norm", "energies", "energies_mask"}
+    assert cut.inputs == ("frame_mask",)
+    assert {w.path for w in cut.rest.weights} == {"classifier/kernel", "classifier/bias"}
+    front = Front(cut, source, {"clips": records.rows})
+    some = [records.rows[i] for i in (7, 0, 3, 2, 1)]
+    whole = next(model.predict_on_batch(batch) for batch in inference_batches(source, some, 5))
+    after = cut.rest.predict_on_batch(front.inference_batches(some)[0])
+    np.testing.assert_allclose(after, whole, atol=1e-5)
+
+
+def test_it_is_computed_once_until_something_changes(records, monkeypatch):
+    source, computed = source_of(records), []
+    real = features._batches
+
+    def counted(front, source, rows, name, keys):
+        computed.append(name)
+        return real(front, source, rows, name, keys)
+
+    monkeypatch.setattr(features, "_batches", counted)
+
+    def get(model, source=source, rows=records.rows):
+        cut = Cut(model, ("backbone_norm", "energies"))
+        return Front(cut, source, {"clips": rows})(records.rows[:4])
+
+    first = get(two_streams())
+    assert computed == ["clips"]
+    # Another process, fold or seed: Keras has counted up, the weights are the same.
+    again = get(two_streams())
+    assert computed == ["clips"]
+    for key, values in first.items():
+        np.testing.assert_array_equal(again[key], values)
+    get(two_streams(seed=1))
+    assert len(computed) == 2, "other weights"
+    get(two_streams(), rows=[*records.rows, dataclasses.replace(records.rows[0], clip="x")])
+    assert len(computed) == 3, "other clips"
+    # Half of a set is as good as none.
+    for index in (records.folder / "features").rglob("*.json"):
+        index.unlink()
+    get(two_streams())
+    assert len(computed) == 4
+
+
+def test_it_works_where_nothing_can_be_written(records, monkeypatch):
+    def refused(*_):
+        raise PermissionError(13, "Permission denied")
+
+    model = two_streams()
+    before = Front(Cut(model, "energies"), source_of(records), {"clips": records.rows})
+    expected = before(records.rows[:3])
+    for path in (records.folder / "features").rglob("*.*"):
+        path.unlink()
+    monkeypatch.setattr(features, "open_memmap", refused)
+    front = Front(Cut(model, "energies"), source_of(records), {"clips": records.rows})
+    for key, values in front(records.rows[:3]).items():
+        np.testing.assert_array_equal(values, expected[key])
+    assert not list((records.folder / "features").rglob("*.npy"))
+
+
+def unit(front=("backbone_norm", "energies")) -> Unit:
+    model = two_streams()
+    return Unit("joint", model, tuple(model.input), front=front)
+
+
+FROZEN = ("backbone", "backbone_norm")
+
+
+def test_a_front_that_learns_is_no_front():
+    assert cut_of(unit("energies"), Settings()) is not None
+    assert cut_of(unit(), Settings()) is None
+    assert cut_of(unit(), Settings(frozen=("backbone",))) is None
+    assert cut_of(unit(), Settings(frozen=FROZEN, frozen_epochs=3)) is None
+    assert cut_of(unit(), Settings(frozen=FROZEN)) is not None
+    assert cut_of(unit(""), Settings(frozen=FROZEN)) is None
+
+
+def test_what_is_trained_behind_a_frozen_front_is_the_rest():
+    settings = Settings(frozen=FROZEN, rate_scales={"backbone": 0.1, "classifier": 2.0})
+    whole = unit()
+    model, its = trained_part(whole, settings, None)
+    assert len(model.weights) == 2
+    assert its.frozen == ()
+    assert its.rate_scales == {"classifier": 2.0}
+    faces_change = Augmentation(noise_share=0.0)
+    model, its = trained_part(whole, settings, faces_change)
+    assert model is whole.model
+    assert its == settings
+    with pytest.raises(UsageError, match="no layer 'head'"):
+        trained_part(whole, dataclasses.replace(settings, frozen=(*FROZEN, "head")), None)
+
+
+def test_sound_is_still_where_only_copies_are_made():
+    speech = Unit("speech", None, ("waveform", "waveform_samples"))
+    faces = Unit("faces", None, ("faces", "frame_mask"))
+    copies = Augmentation(noise_share=0.0, copies=("pitch",))
+    assert is_still(speech, copies)
+    assert is_still(speech, None)
+    assert not is_still(faces, copies)
+    assert not is_still(speech, Augmentation())
+    assert not is_still(speech, Augmentation(noise_share=0.0, sound_shift_s=0.1))
+    assert not is_still(faces, Augmentation(rotation_degrees=0.0, flip=0.0, brightness=0.0,
+                                            contrast=0.0, scale=0.0, shift=0.0, frame_jitter=0.5))  # fmt: skip
