@@ -65,8 +65,10 @@ SETTINGS = {
 }  # fmt: skip
 #: The demo in minutes on two cores (ours): Adam, since the backbone starts from nothing.
 DEMO_SETTINGS = {
-    "joint": {"epochs": 12, "batch_size": 8, "learning_rate": 1e-3, "patience": 0},
-}
+    "joint": {
+        "epochs": 12, "batch_size": 8, "learning_rate": 5e-4, "warmup_epochs": 1, "patience": 0,
+    },
+}  # fmt: skip
 
 #: 3.6 s whatever the corpus. The demo's drawn faces are learnt from nothing, on small pictures.
 CORPUS_CONFIG = {
