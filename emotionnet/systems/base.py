@@ -19,14 +19,15 @@ class Stream:
         layer: name of the nested model, or of the layer, that gives the stream's logits.
         inputs: names of the inputs that it takes.
         output: name of the whole model's output that it feeds.
-        front: name of the last layer before the first weights, where what comes out of it is small:
-            what need not be computed again for a clip that stays the same. "" for none.
+        front: names of the last layers before what learns, where what comes out of them is small:
+            what need not be computed again for a clip that stays the same while all weights before
+            them are frozen (or there are none). "" for none.
     """
 
     layer: str
     inputs: tuple[str, ...]
     output: str
-    front: str = ""
+    front: str | tuple[str, ...] = ""
 
 
 def clip_inputs(frames: int, image_size: int, samples: int) -> dict[str, keras.KerasTensor]:

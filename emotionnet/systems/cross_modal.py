@@ -47,9 +47,11 @@ from emotionnet.systems.base import STREAM_INPUTS, Stream, clip_inputs
 
 NAME = "cross_modal"
 
+#: What comes before the fusion: the features of the frozen backbone, and all that is heard.
+_FEATURES = {"faces": "face_features", "speech": "sound_features"}
 STREAMS = {
     "joint": Stream("joint_logits", (*STREAM_INPUTS["faces"], *STREAM_INPUTS["speech"]),
-                    "probabilities"),
+                    "probabilities", (*_FEATURES.values(), "sound_heard")),
 }  # fmt: skip
 
 #: How the paper trains (section 4.2.1): batches of 64 clips, here in eight steps. Its weight decay of
@@ -74,6 +76,12 @@ DEMO_SETTINGS = {
 CORPUS_CONFIG = {
     "*": {"samples": 57600},
     "demo": {"image_size": 64, "backbone_weights": "none"},
+}
+
+#: The paper names no augmentation: that of the project, and now and then one modality alone (ours).
+AUGMENTATION = {
+    "light": {"modality_dropout": 0.2},
+    "paper": {"modality_dropout": 0.2, "copies": ()},
 }
 
 #: What is concatenated for the classifier, beside AV and VA.
@@ -160,24 +168,26 @@ def build(config: Config, num_classes: int) -> keras.Model:
     if "faces" in config.streams:
         x = FoldFrames(name="fold")(inputs["faces"])
         x = face_encoder(config)(x)
-        steps["faces"] = UnfoldFrames(config.frames, name="face_features")(x), inputs["frame_mask"]
+        x = UnfoldFrames(config.frames, name=_FEATURES["faces"])(x)
+        steps["faces"] = x, inputs["frame_mask"]
     if "speech" in config.streams:
         sound = {name: inputs[name] for name in STREAM_INPUTS["speech"]}
         x, heard = sound_encoder(config)(sound)
         # By layers of this model, so that it can be cut behind them.
         steps["speech"] = tuple(
             layers.Activation("linear", dtype="float32", name=name)(value)
-            for name, value in (("sound_features", x), ("sound_heard", heard))
+            for name, value in ((_FEATURES["speech"], x), ("sound_heard", heard))
         )
     width = steps["faces"][0].shape[-1] if "faces" in steps else WIDTH
     widths = {"faces": width, "speech": SOUND_WIDTH * (BEFORE + 1 + AFTER)}
     # What stands for a stream that is not there. Both have as many steps, so one mask gives the other.
     (_, mask), *_ = steps.values()
-    nothing = layers.Rescaling(0.0, dtype="float32", name="nothing")(mask)
-    absent = {
-        stream: (AbsentSteps(width, name=f"no_{stream}")(nothing), nothing)
-        for stream, width in widths.items()
-    }
+    unheard = "no_mask" if "speech" in steps else "sound_heard"
+    nothing = layers.Rescaling(0.0, dtype="float32", name=unheard)(mask)
+    absent = {}
+    for stream, width in widths.items():
+        name = f"no_{stream}" if stream in steps else _FEATURES[stream]
+        absent[stream] = AbsentSteps(width, name=name)(nothing), nothing
     fuse = fusion(config, widths, num_classes)
 
     def logits(*streams: str):

@@ -8,6 +8,7 @@ keras = pytest.importorskip("keras")
 from emotionnet.errors import EmotionNetError, UsageError  # noqa: E402
 from emotionnet.systems import build_model, load_model, make_config  # noqa: E402
 from emotionnet.systems.cross_modal import STREAMS, sound_scale  # noqa: E402
+from emotionnet.training.front import Cut  # noqa: E402
 
 #: MobileNetV2 is the smallest of the backbones: what is tested here is what stands behind it.
 SMALL = {"image_size": 32, "frames": 5, "backbone": "MobileNetV2", "backbone_weights": "none"}
@@ -162,6 +163,25 @@ def test_a_stream_that_is_not_trained_is_absent(stream):
     np.testing.assert_allclose(changed["probabilities"], whole["probabilities"], atol=1e-6)
     if stream == "speech":
         assert model.count_params() < 9e6  # no backbone
+
+
+@pytest.mark.parametrize("streams", [("faces", "speech"), ("faces",), ("speech",)])
+def test_it_can_be_cut_behind_the_backbone(streams):
+    """So that the features of a frozen backbone are computed once."""
+    model = build_model("cross_modal", 3, **{**SMALL, "streams": streams})
+    logits = keras.Model(model.input, model.get_layer(STREAMS["joint"].layer).output)
+    cut = Cut(logits, STREAMS["joint"].front)
+    inputs = random_inputs()
+    inputs["waveform_samples"][1] = 0
+    features = cut.front.predict_on_batch({name: inputs[name] for name in cut.front.input})
+    rest = {name: inputs[name] for name in cut.inputs}
+    np.testing.assert_allclose(
+        cut.rest.predict_on_batch(features | rest), logits.predict_on_batch(inputs), atol=1e-5
+    )
+    assert "faces" not in rest
+    assert "waveform" not in rest
+    encoder = model.get_layer("face_encoder").count_params() if "faces" in streams else 0
+    assert cut.front.count_params() == encoder
 
 
 def test_it_comes_back_from_a_file(model, tmp_path):
