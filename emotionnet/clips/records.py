@@ -160,7 +160,7 @@ class Records:
             raise UsageError(
                 f"{folder}: prepare has not finished here. Run the same command again: it resumes."
             )
-        rows = [_record_row(raw, folder) for raw in read_csv(folder / MANIFEST_FILE)]
+        rows = read_record_manifest(folder)
         records = cls(folder, rows, meta)
         if manifest_hash(as_manifest_rows(rows)) != meta["manifest_hash"]:
             raise EmotionNetError(
@@ -274,6 +274,15 @@ def read_meta(folder: str | os.PathLike) -> dict[str, Any]:
 def write_record_manifest(path: str | os.PathLike, rows: Sequence[RecordRow]) -> None:
     """Writes ``manifest.csv`` of a folder of records."""
     write_csv(path, (dataclasses.asdict(row) for row in rows), RECORD_COLUMNS)
+
+
+def read_record_manifest(folder: Path) -> list[RecordRow]:
+    """The rows of ``manifest.csv`` of a folder of records.
+
+    Raises:
+        EmotionNetError: it is damaged.
+    """
+    return [_record_row(raw, folder) for raw in read_csv(folder / MANIFEST_FILE)]
 
 
 def as_manifest_rows(rows: Sequence[ManifestRow]) -> list[ManifestRow]:

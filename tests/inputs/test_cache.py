@@ -1,0 +1,68 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from tiny_run import make_clip, write_records
+
+from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.inputs.cache import ViewCache, write_cache
+from emotionnet.inputs.pipeline import Source, inference_batches
+from emotionnet.inputs.views import View
+
+VIEW = View(frames=3, image_size=32, samples=16000)
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    clips = [
+        make_clip("a", seed=1),
+        make_clip("b", "sad", actor="02", faces=False, seed=2),
+        make_clip("c", "neutral", actor="03", sound=False, seed=3),
+    ]
+    return write_records(tmp_path_factory.mktemp("cache") / "records", clips)
+
+
+def test_a_cache_gives_what_the_view_gives(records, tmp_path):
+    cache = write_cache(records, VIEW, tmp_path / "cache")
+    (wanted,) = inference_batches(Source(records, VIEW, ()), records.rows, 8)
+    found = ViewCache.open(tmp_path / "cache").inputs([0, 1, 2])
+    for name, values in wanted.items():
+        np.testing.assert_array_equal(found[name], np.asarray(values), err_msg=name)
+        assert found[name].dtype == values.numpy().dtype
+    assert cache.rows == records.rows
+    assert cache.view == dataclasses.asdict(VIEW)
+    assert cache.inputs([2], ["waveform_samples"])["waveform_samples"].tolist() == [0]
+
+
+def test_a_cache_is_written_once_and_only_for_its_view(records, tmp_path):
+    write_cache(records, VIEW, tmp_path / "cache")
+    before = (tmp_path / "cache" / "faces.npy").stat().st_mtime_ns
+    write_cache(records, VIEW, tmp_path / "cache")
+    assert (tmp_path / "cache" / "faces.npy").stat().st_mtime_ns == before
+    with pytest.raises(UsageError, match="another view"):
+        write_cache(records, View(frames=2, image_size=32, samples=16000), tmp_path / "cache")
+
+
+def test_a_kill_leaves_no_cache(records, tmp_path, monkeypatch):
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("emotionnet.inputs.cache.write_record_manifest", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_cache(records, VIEW, tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+    monkeypatch.undo()
+    assert len(write_cache(records, VIEW, tmp_path / "cache").rows) == 3
+
+
+def test_damage_and_strangers_are_explained(records, tmp_path):
+    with pytest.raises(UsageError, match="holds no cache"):
+        ViewCache.open(tmp_path)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").write_text("mine")
+    with pytest.raises(UsageError, match="other files"):
+        write_cache(records, VIEW, tmp_path / "other")
+    write_cache(records, VIEW, tmp_path / "cache")
+    (tmp_path / "cache" / "faces.npy").write_bytes(b"short")
+    with pytest.raises(EmotionNetError, match="is damaged"):
+        ViewCache.open(tmp_path / "cache")
