@@ -5,12 +5,16 @@ contrast; and, ours, another place and size of the crop; the same for all frames
 pitch shift and time stretch are made once and cached (`emotionnet.inputs.copies`).
 """
 
+import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 
+from emotionnet.errors import UsageError
+from emotionnet.inputs.copies import parse_kind
 from emotionnet.inputs.views import SAMPLE_RATE
 
 
@@ -75,6 +79,32 @@ class Augmentation:
         """Whether any of the ``inputs`` of a clip is another one in each epoch."""
         faces = self.changes_faces or self.frame_jitter > 0
         return ("faces" in inputs and faces) or ("waveform" in inputs and self.changes_sound)
+
+
+def plain_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Checked fields of `Augmentation` as a run's config keeps them.
+
+    Raises:
+        UsageError: an unknown field or kind of copies, or a strength that is no number.
+    """
+    known = [field.name for field in dataclasses.fields(Augmentation)]
+    for name, value in fields.items():
+        if name not in known:
+            raise UsageError(f"augmentation has no strength {name!r}. It has: {', '.join(known)}.")
+        number = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+        if name == "copies" and not isinstance(value, str | list | tuple):
+            raise UsageError(
+                f"augmentation: copies is {value!r}; it needs kinds, like pitch,speed0.9."
+            )
+        if name != "copies" and not number:
+            raise UsageError(f"augmentation: {name} is {value!r}; it needs a number of at least 0.")
+    made = Augmentation(**fields)
+    for kind in made.copies:
+        parse_kind(kind)
+    return {
+        name: list(made.copies) if name == "copies" else float(value)
+        for name, value in fields.items()
+    }
 
 
 def clip_seed(seed: int, epoch: tf.Tensor | int, clip: tf.Tensor) -> tf.Tensor:

@@ -4,8 +4,10 @@ import shutil
 
 import keras
 
+from emotionnet.errors import UsageError
 from emotionnet.files import write_csv
 from emotionnet.systems import get_system
+from emotionnet.training.init import init_faces
 from emotionnet.training.loop import Settings, train_stream
 from emotionnet.training.run import Run
 from emotionnet.training.state import TrainingState, assign
@@ -48,6 +50,8 @@ def train_run(run: Run, records) -> None:
     state, values = TrainingState(fingerprint=fingerprint), None
     if run.checkpoint.exists():
         state, values = TrainingState.load(run.checkpoint, fingerprint)
+    elif config.get("init_faces"):
+        _begin_with_faces(model, config)
 
     for name in trained_streams(config):
         unit = unit_of(model, config, name)
@@ -72,6 +76,13 @@ def train_run(run: Run, records) -> None:
             )
     run.save_model(model)
     shutil.rmtree(run.checkpoint.parent, ignore_errors=True)
+
+
+def _begin_with_faces(model: keras.Model, config: dict) -> None:
+    if "faces" not in config["streams"]:
+        raise UsageError("--init-faces: this run does not train faces. Leave it out.")
+    moved = init_faces(model, config)
+    print(f"faces      begin with {moved:,} numbers of {config['init_faces']['run']}")
 
 
 def trained_streams(config: dict) -> list[str]:

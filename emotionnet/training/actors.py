@@ -1,0 +1,53 @@
+"""Fewer people to learn from: for the curve of accuracy over the number of training actors."""
+
+import dataclasses
+from collections.abc import Sequence
+from itertools import chain, zip_longest
+
+import numpy as np
+
+from emotionnet.errors import UsageError
+from emotionnet.inputs.split import Split, person_of
+
+#: Keeps this draw apart from the others of a seed.
+_ACTORS = 0xAC70
+
+
+def with_actors(split: Split, count: int, seed: int) -> Split:
+    """``split`` with the clips of ``count`` of its training actors; the other parts stay.
+
+    They are drawn by ``seed``, men and women in turn, and those of a smaller count are among those
+    of a larger one.
+
+    Raises:
+        UsageError: there are fewer actors, or they are not known.
+    """
+    if any(not row.actor for row in split.train):
+        raise UsageError(
+            "--train-actors: some training clips have no actor, so that they cannot be counted."
+        )
+    order = _order(split.train, seed)
+    if not 1 <= count <= len(order):
+        raise UsageError(
+            f"--train-actors {count}: needs a number from 1 to {len(order)}; so many actors does "
+            f"the training part have ({split.description})."
+        )
+    chosen = set(order[:count])
+    return dataclasses.replace(
+        split,
+        train=[row for row in split.train if person_of(row) in chosen],
+        description=f"{split.description}; trained on {count} of {len(order)} training actors",
+    )
+
+
+def _order(rows: Sequence, seed: int) -> list:
+    """All people of ``rows``, in the order in which they are taken."""
+    by_sex: dict[str, set] = {}
+    for row in rows:
+        by_sex.setdefault(row.sex, set()).add(person_of(row))
+    draw = np.random.default_rng([seed, _ACTORS])
+    queues = [[people[i] for i in draw.permutation(len(people))]
+              for people in (sorted(by_sex[sex]) for sex in sorted(by_sex))]  # fmt: skip
+    # Who comes first is drawn too: of one actor, a man as often as a woman.
+    queues = [queues[i] for i in draw.permutation(len(queues))]
+    return [person for person in chain(*zip_longest(*queues)) if person is not None]

@@ -1,0 +1,94 @@
+"""``--init-faces``: the face encoder of another run moves over, whole, or the message says why not."""
+
+import keras
+import numpy as np
+import pytest
+from tiny_model import tiny_model
+from tiny_run import make_run
+
+from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.systems import build_model
+from emotionnet.training.init import face_encoder, init_faces, init_source
+
+SMALL = {"frames": 2, "image_size": 32, "samples": 16000}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run on single pictures of 32 px, with weights as a training leaves them."""
+    config = SMALL | {
+        "frames": 1,
+        "variant": "F2",
+        "streams": ["faces"],
+        "batch_norm_momentum": 0.99,
+    }
+    folder = tmp_path_factory.mktemp("runs") / "faces"
+    return make_run(folder, model=tiny_model(seed=5, **config), system_config=config)
+
+
+def config_of(trained, **changes) -> dict:
+    config = SMALL | {"variant": "F4", "streams": ["faces", "speech"]} | changes
+    return {"system_config": config, "init_faces": init_source(trained.folder)}
+
+
+def test_the_weights_really_move_to_another_size_and_number_of_faces(trained):
+    changes = {"image_size": 64, "frames": 3}
+    model = build_model("ghost_fan", 4, **SMALL | {"variant": "F4"} | changes)
+    before = [np.array(w) for w in model.weights]
+    moved = init_faces(model, config_of(trained, **changes))
+
+    theirs = face_encoder(trained.model(), "there")
+    ours = face_encoder(model, "here")
+    assert moved == sum(int(np.prod(w.shape)) for w in ours.weights) > 100_000
+    for a, b in zip(theirs.weights, ours.weights, strict=True):
+        np.testing.assert_array_equal(a, b, err_msg=a.path)
+    own = {id(w) for w in ours.weights}
+    for weight, value in zip(model.weights, before, strict=True):
+        if id(weight) not in own:
+            np.testing.assert_array_equal(weight, value, err_msg=weight.path)
+    assert any(w.path.endswith("moving_variance") for w in ours.weights)
+
+
+def test_the_encoder_then_answers_as_it_did_there(trained):
+    model = build_model("ghost_fan", 3, **SMALL)
+    init_faces(model, config_of(trained))
+    picture = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype("float32")
+    answers = [face_encoder(m, "")(picture, training=False) for m in (trained.model(), model)]
+    np.testing.assert_allclose(*answers, atol=1e-5)
+    assert np.abs(np.array(answers[0])).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"variant": "F3"}, "variant is 'F2' there and 'F3' here"),
+        ({"depthwise": "stride2"}, "depthwise"),
+        ({"tam_residual": False}, "attention"),
+    ],
+)
+def test_another_kind_of_encoder_is_refused_by_name(trained, changes, says):
+    model = build_model("ghost_fan", 3, **SMALL | changes)
+    before = [np.array(w) for w in model.weights]
+    with pytest.raises(UsageError, match=says):
+        init_faces(model, config_of(trained, **changes))
+    for weight, value in zip(model.weights, before):
+        np.testing.assert_array_equal(weight, value)
+
+
+def test_a_system_without_faces_says_so():
+    inputs = keras.Input((2,))
+    with pytest.raises(UsageError, match="has no face encoder"):
+        face_encoder(keras.Model(inputs, keras.layers.Dense(1)(inputs)), "here")
+
+
+def test_a_run_that_is_gone_unfinished_or_trained_anew_is_refused(trained, tmp_path):
+    with pytest.raises(UsageError, match="no run here"):
+        init_source(tmp_path)
+    other = make_run(tmp_path / "other")
+    source = init_source(other.folder)
+    (other.folder / "model.keras").write_bytes(b"another")
+    with pytest.raises(EmotionNetError, match="not the model"):
+        init_faces(None, {"init_faces": source, "system_config": {}})
+    (other.folder / "model.keras").unlink()
+    with pytest.raises(EmotionNetError, match="not trained to the end"):
+        init_source(other.folder)
