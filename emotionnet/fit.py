@@ -40,6 +40,9 @@ def fit(
     patience: int | None = None,
     train: dict | None = None,
     augment: str | None = None,
+    augmentation: dict | None = None,
+    init_faces: str | os.PathLike | None = None,
+    train_actors: int | None = None,
     precision: str = "float32",
     learning: str = "all",
     start_fraction: float | str = "1/3",
@@ -72,6 +75,9 @@ def fit(
         train: field of `emotionnet.training.settings.Settings` → value, for every stream; or
             "stream.field" → value, for one.
         augment: ``none``, ``light`` or ``paper``, see `emotionnet.training.train.AUGMENTATIONS`.
+        augmentation: field of `emotionnet.inputs.augment.Augmentation` → value, on top of ``augment``.
+        init_faces: run folder, with whose face encoder the faces begin.
+        train_actors: learn from so many of the training actors only, drawn by the seed.
         precision: ``float32``, ``mixed_bfloat16`` or ``mixed_float16``.
         learning: ``all`` labels from the start; or those of some actors, and after each epoch those
             of the pool's clips that the model is least sure of (``uncertainty``) or of random ones
@@ -97,6 +103,7 @@ def fit(
     from emotionnet.evaluate import evaluate
     from emotionnet.inputs.protocols import number_of_folds, split_rows
     from emotionnet.training import plan
+    from emotionnet.training.actors import with_actors
     from emotionnet.training.uncertainty import Learning
 
     _check(streams=(streams, (*STREAMS, "both")), precision=(precision, PRECISIONS))
@@ -141,7 +148,18 @@ def fit(
         "precision": precision,
         "learning": dataclasses.asdict(labels_when),
     }
+    # Only where asked for, so that runs from before can still be resumed.
+    if augmentation:
+        common["augmentation"] = _augmentation(augmentation, common["augment"])
+    if init_faces is not None:
+        from emotionnet.training.init import init_source
+
+        common["init_faces"] = init_source(init_faces)
+    if train_actors is not None:
+        common["train_actors"] = train_actors
     splits = [split_rows(rows, protocol, fold, seed) for seed in seeds for fold in folds]
+    if train_actors is not None:
+        splits = [with_actors(split, train_actors, split.seed) for split in splits]
     _check_copies(common)
     if not name:
         name = _default_name(system, corpus, protocol, streams, learning)
@@ -257,6 +275,14 @@ def _check(**choices: tuple[str, Sequence[str]]) -> None:
             raise UsageError(f"--{option} {value}: not known. Choose one of {', '.join(known)}.")
 
 
+def _augmentation(fields: dict, augment: str) -> dict:
+    from emotionnet.inputs.augment import plain_fields
+
+    if augment == "none":
+        raise UsageError("--augmentation changes strengths: it needs --augment light or another.")
+    return plain_fields(fields)
+
+
 def _check_copies(config: dict) -> None:
     from emotionnet.inputs.protocols import PROTOCOLS
 
@@ -321,6 +347,8 @@ def parser() -> argparse.ArgumentParser:
     g.add_argument("--fold", type=int, help="which fold is the test part (default: 1)")
     g.add_argument("--folds", type=_folds, help="several: all, or 1,3,5")
     g.add_argument("--seed", type=int, help="default: 0")
+    g.add_argument("--train-actors", type=int, metavar="N",
+                   help="learn from so many actors only, drawn by the seed")  # fmt: skip
     g.add_argument("--seeds", type=int, metavar="N", help="several: 0 to N-1")
     g = p.add_argument_group("how")
     for stream_option in ("epochs", "batch-size", "patience"):
@@ -330,6 +358,9 @@ def parser() -> argparse.ArgumentParser:
                    metavar="FIELD=VALUE", help="change a setting of the training, of all streams or "
                    "of one: optimizer=sgd, mixup=0.2, faces.frozen=stem")  # fmt: skip
     g.add_argument("--augment", help=f"{', '.join(AUGMENT)} (default: paper; demo: light)")
+    g.add_argument("--augmentation", type=_pair, action="append", default=[],
+                   metavar="FIELD=VALUE", help="change a strength: noise_share=0, copies=speed0.9,speed1.1")  # fmt: skip
+    g.add_argument("--init-faces", metavar="RUN", help="begin with the face encoder of another run")
     g.add_argument("--precision", default="float32", help=", ".join(PRECISIONS))
     g = p.add_argument_group("learning from few labels")
     g.add_argument("--learning", default="all",
@@ -361,7 +392,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if several == "seeds" and many is not None:
             many = range(many)
         args[several] = many if many is not None else [default if one is None else one]
-    for pairs in ("system_config", "train"):
+    for pairs in ("system_config", "train", "augmentation"):
         args[pairs] = dict(args[pairs])
     options = {key: args.pop(key) for key in ("channel", "labels", "table")}
     args["corpus_options"] = {key: value for key, value in options.items() if value is not None}
