@@ -61,6 +61,7 @@ class Rewriter:
         self._prefix, self._used = prefix, set() if used is None else used
         # By the id of a tensor: the tensor (which keeps the id taken), what made it from what.
         self._made: dict[int, tuple] = {}
+        self._models: dict[int, keras.Model] = {}
 
     def model(self, model: keras.Model) -> keras.Model:
         """A functional model, rewritten layer by layer."""
@@ -72,7 +73,10 @@ class Rewriter:
         """What ``layer(*args, **kwargs)`` gives, by other layers."""
         kwargs.pop("training", None)
         if isinstance(layer, keras.Model):
-            return Rewriter().model(layer)(*args)
+            # Called again it is the same model: its weights are there once.
+            if id(layer) not in self._models:
+                self._models[id(layer)] = Rewriter().model(layer)
+            return self._models[id(layer)](*args)
         for kind, rewrite in REWRITES.items():
             if isinstance(layer, kind):
                 return rewrite(self, layer, *args)
