@@ -78,7 +78,9 @@ class Augmentation:
     def changes(self, inputs: Sequence[str]) -> bool:
         """Whether any of the ``inputs`` of a clip is another one in each epoch."""
         faces = self.changes_faces or self.frame_jitter > 0
-        return ("faces" in inputs and faces) or ("waveform" in inputs and self.changes_sound)
+        seen, heard = "faces" in inputs, "waveform" in inputs
+        one_is_dropped = seen and heard and self.modality_dropout > 0
+        return (seen and faces) or (heard and self.changes_sound) or one_is_dropped
 
 
 def plain_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
