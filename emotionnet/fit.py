@@ -126,7 +126,8 @@ def fit(
     trained = plan.streams_of(streams, rows)
     common = {
         "system": system,
-        "system_config": plan.system_config(system, corpus, rows, trained, system_config),
+        "system_config": config,
+    config = plan.system_config(system, corpus, rows, trained, system_config)
         "labels": list(label_order(row.emotion for row in rows)),
         "corpus": corpus,
         "label_kind": rows[0].label_kind,
@@ -142,6 +143,7 @@ def fit(
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
+            config=config,
             patience=patience,
         ),
         "augment": augment or ("light" if demo else "paper"),

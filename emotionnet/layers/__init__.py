@@ -21,7 +21,10 @@ _MODULES = {
     "ghost": ("GhostBottleneck", "GhostModule"),
     "pitch": ("Pitch",),
     "pixels": ("ReverseChannels",),
+    "pooling": ("AttentivePooling",),
     "segments": ("GreyFaces", "KeepFeatures", "SegmentWindows", "TakeSegment"),
+    "specaugment": ("SpectrogramAugment",),
+    "speech_window": ("SpeechWindow",),
     "wav2vec2": ("Wav2Vec2",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

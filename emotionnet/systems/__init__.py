@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,23 @@ def get_system(name: str):
     if name not in SYSTEMS:
         raise UsageError(f"unknown system {name!r}. Known: {', '.join(SYSTEMS)}.")
     return importlib.import_module(f"{__name__}.{name}")
+
+
+def recipe(name: str, which: str, config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """How a system asks to be trained, with what its ``RECIPES`` change for this config.
+
+    Args:
+        name: of the system.
+        which: ``SETTINGS``, ``DEMO_SETTINGS`` or ``AUGMENTATION``.
+        config: fields of the system's ``Config``.
+    """
+    system = get_system(name)
+    found = {key: dict(fields) for key, fields in getattr(system, which, {}).items()}
+    for (field, value), changes in getattr(system, "RECIPES", {}).items():
+        if config.get(field) == value:
+            for key, fields in changes.get(which, {}).items():
+                found[key] = {**found.get(key, {}), **fields}
+    return found
 
 
 def make_config(name: str, **fields: Any):

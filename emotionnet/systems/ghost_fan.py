@@ -31,6 +31,7 @@ from emotionnet.layers import (
     MaskedMean,
     UnfoldFrames,
 )
+from emotionnet.systems import speech_net
 from emotionnet.systems.base import Stream, clip_inputs
 
 NAME = "ghost_fan"
@@ -75,12 +76,21 @@ class Config:
         sample_rate: of the sound, in Hz (ours).
         samples: length to which sound is padded or cut, 6 s (ours).
         variant: F1 GhostNet, F2 with triplet attention, F3 with frame attention, F4 with both.
-        speech: S1, S2 or S3: 128 channels in the first four, six, or all eight blocks.
+        speech: S1, S2 or S3: 128 channels in the first four, six, or all eight blocks; or "logmel",
+            a CNN for people who were never heard before (ours, see `emotionnet.systems.speech_net`).
         fusion: GM geometric or AM arithmetic mean of the streams' probabilities.
         depthwise: "faithful" (in every bottleneck) or "stride2" (the original GhostNet; smaller).
         tam_residual: triplet attention adds its input, as the paper does.
-        n_mfcc: coefficients.
-        n_fft, hop_length: frame and hop of the MFCCs in samples (ours).
+        n_mfcc: coefficients; of S1 to S3.
+        n_fft, hop_length: frame and hop of the MFCCs in samples (ours); of S1 to S3.
+#: What a value of a field of `Config` changes about the training.
+RECIPES = {
+    ("speech", speech_net.NAME): {
+        "SETTINGS": {"speech": speech_net.SETTINGS},
+        "AUGMENTATION": speech_net.AUGMENTATION,
+    }
+}
+
         dropout: rate after each speech block; the paper searched 0.1 to 0.5.
         face_dropout: rate before the face classifier (ours; 0 is the paper's).
         batch_norm_momentum: of every BatchNorm; about 0.9 for short trainings (ours).
@@ -99,6 +109,7 @@ class Config:
     n_mfcc: int = 40
     n_fft: int = 2048
     hop_length: int = 512
+        augment_spectrogram: whether "logmel" changes its spectrograms in training.
     dropout: float = 0.2
     face_dropout: float = 0.0
     batch_norm_momentum: float = 0.99
@@ -109,7 +120,7 @@ class Config:
         object.__setattr__(self, "streams", tuple(self.streams))
         for field, known in (
             ("variant", VARIANTS),
-            ("speech", SPEECH),
+            ("speech", (*SPEECH, speech_net.NAME)),
             ("fusion", ("GM", "AM")),
             ("depthwise", ("faithful", "stride2")),
         ):
@@ -117,6 +128,7 @@ class Config:
                 raise UsageError(
                     f"{NAME}: {field} is {getattr(self, field)!r}; known: {', '.join(known)}."
                 )
+    augment_spectrogram: bool = True
         if not self.streams or not set(self.streams) <= set(STREAMS):
             raise UsageError(f"{NAME}: streams are some of {', '.join(STREAMS)}: {self.streams}.")
         for field, least in (("frames", 1), ("image_size", 32), ("samples", 1), ("n_mfcc", 1)):
@@ -228,6 +240,8 @@ def speech_stream(config: Config, num_classes: int) -> keras.Model:
     for number, filters in enumerate(SPEECH[config.speech], start=1):
         odd = number % 2 == 1
         x = layers.Conv1D(
+    if config.speech == speech_net.NAME:
+        return speech_net.speech_stream(config, inputs, num_classes)
             filters, 5 if odd else 7, 1 if odd else 2, padding="same", name=f"conv_{number}"
         )(x)
         x = layers.BatchNormalization(

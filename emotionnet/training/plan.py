@@ -23,26 +23,32 @@ LONGEST_S = 6.0
 
 
 def stream_settings(
-    system: str, corpus: str, train: Mapping[str, Any] | None = None, **overrides: Any
+    system: str,
+    corpus: str,
+    train: Mapping[str, Any] | None = None,
+    config: Mapping[str, Any] | None = None,
+    **overrides: Any,
 ) -> dict[str, dict[str, Any]]:
     """Settings of each stream, every field of `emotionnet.training.settings.Settings` but the seed.
 
     Args:
         system: name of the system.
         corpus: the demo is trained for minutes, others until they are done.
+        config: fields of the system's ``Config``, on which its settings may hang.
         train: field → value for every stream, or "stream.field" → value for one.
         overrides: fields for every stream; None leaves the default.
 
     Raises:
         UsageError: an unknown stream or field, or a value that it cannot have.
     """
-    from emotionnet.systems import get_system
+    from emotionnet.systems import get_system, recipe
     from emotionnet.training.settings import Settings, check_names, plain
 
     which, general = (
         ("DEMO_SETTINGS", DEMO_SETTINGS) if corpus == "demo" else ("SETTINGS", SETTINGS)
     )
-    fields = {**general, **getattr(get_system(system), which, {})}
+    fields = {**general, **recipe(system, which, config or {})}
+    fields |= getattr(get_system(system), "CORPUS_SETTINGS", {}).get(corpus, {})
     own: dict[str, dict] = {stream: {} for stream in fields}
     overrides = {key: value for key, value in overrides.items() if value is not None}
     for key, value in (train or {}).items():

@@ -14,7 +14,7 @@ from emotionnet.inputs.augment import Augmentation
 from emotionnet.inputs.copies import KINDS, speech_copies
 from emotionnet.inputs.pipeline import Source, inference_batches, training_batches, training_steps
 from emotionnet.inputs.protocols import PROTOCOLS
-from emotionnet.systems import get_system
+from emotionnet.systems import get_system, recipe
 from emotionnet.systems.base import STREAM_INPUTS
 from emotionnet.training.front import Cut, Front, uncertainty
 from emotionnet.training.loop import Settings, StreamData
@@ -70,7 +70,8 @@ def augmentation(config: dict) -> Augmentation | None:
     """What ``--augment`` means for the run's system."""
     if config["augment"] == "none":
         return None
-    own = getattr(get_system(config["system"]), "AUGMENTATION", {}).get(config["augment"], {})
+    own = recipe(config["system"], "AUGMENTATION", config["system_config"])
+    own = own.get(config["augment"], {})
     general = {"copies": KINDS if config["augment"] == "paper" else ()}
     return Augmentation(**{**general, **own, **config.get("augmentation", {})})
 

@@ -1,0 +1,85 @@
+"""The speech stream "logmel": its size, its place in a system, and the training that it asks for."""
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+
+from emotionnet.systems import build_model, load_model, recipe  # noqa: E402
+
+SMALL = {"image_size": 32, "frames": 2, "samples": 32000, "speech": "logmel"}
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    return build_model("ghost_fan", 4, **SMALL, streams=("speech",))
+
+
+def inputs(batch=3):
+    return {
+        "faces": np.zeros((batch, 2, 32, 32, 3), np.float32),
+        "frame_mask": np.zeros((batch, 2), np.float32),
+        "waveform": RNG.normal(0, 0.1, (batch, 32000)).astype(np.float32),
+        "waveform_samples": np.array([32000, 20000, 500][:batch], np.int32),
+    }
+
+
+def test_budget(model):
+    assert model.get_layer("speech_stream").count_params() <= 600_000
+
+
+def test_saved_and_loaded(model, tmp_path):
+    model.save(tmp_path / "m.keras")
+    sound = inputs()
+    expected = model.predict(sound, verbose=0)["speech_probabilities"]
+    found = load_model(tmp_path / "m.keras").predict(sound, verbose=0)["speech_probabilities"]
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(expected.sum(1), 1, atol=1e-5)
+
+
+def test_level_does_not_matter(model):
+    sound = inputs()
+    quiet = {**sound, "waveform": sound["waveform"] * 0.05}
+    expected, found = (model.predict(x, verbose=0)["speech_probabilities"] for x in (sound, quiet))
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_deploy_form_is_the_same_function(model):
+    from emotionnet.deploy.rewrite import deploy_form
+
+    sound = inputs()
+    expected = model.predict(sound, verbose=0)["speech_probabilities"]
+    found = deploy_form(model).predict(sound, verbose=0)["speech_probabilities"]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_augmentation_learns_behind_the_front(model):
+    from emotionnet.systems.ghost_fan import STREAMS
+    from emotionnet.training.front import Cut
+
+    cut = Cut(model.get_layer("speech_stream"), STREAMS["speech"].front)
+    assert not cut.front.weights
+    assert "augment" in [layer.name for layer in cut.rest.layers]
+    features = {
+        k: np.asarray(v) for k, v in cut.front({k: inputs()[k] for k in cut.front.input}).items()
+    }
+    first, second = (np.asarray(cut.rest(features, training=True)) for _ in range(2))
+    assert np.abs(first - second).max() > 1e-4
+    plain = build_model("ghost_fan", 4, **SMALL, streams=("speech",), augment_spectrogram=False)
+    names = [layer.name for layer in plain.get_layer("speech_stream").layers]
+    assert "augment" not in names
+
+
+def test_its_recipe_and_that_of_the_paper_s_streams():
+    from emotionnet.training.plan import stream_settings
+
+    own = stream_settings("ghost_fan", "ravdess", config={"speech": "logmel"})
+    plain = stream_settings("ghost_fan", "ravdess", config={"speech": "S2"})
+    assert own["speech"]["optimizer"] == "adamw"
+    assert plain["speech"]["optimizer"] == "adam"
+    assert own["faces"] == plain["faces"] == stream_settings("ghost_fan", "ravdess")["faces"]
+    # Sound stays as it is, so that its spectrograms are computed once.
+    assert recipe("ghost_fan", "AUGMENTATION", {"speech": "logmel"})["paper"]["noise_share"] == 0
+    assert recipe("ghost_fan", "AUGMENTATION", {"speech": "S2"}) == {}
