@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 VERBS = (
     *("download", "prepare", "fit", "evaluate", "predict", "export", "verify", "cost"),
-    *("robustness", "label", "stream"),
+    *("robustness", "backbones", "label", "stream"),
 )
 _PACKAGES = (
     *("corpora", "clips", "inputs", "layers", "systems", "training", "evaluation"),

@@ -124,10 +124,13 @@ def _train(name, records, out: Path, image_size: int, head: str, weights, how: M
 
 
 def _row(name: str, out: Path, image_size: int, head: str, latency: bool) -> dict[str, Any]:
+    from emotionnet.systems.faces import smallest_picture
+
     run = _run_results(out / name)
     row = dict.fromkeys(COLUMNS)
     classes = run.pop("classes", 7)
-    head, image_size = run.pop("head", head), run.get("image_size", image_size)
+    head = run.pop("head", head)
+    image_size = run.get("image_size", max(image_size, smallest_picture(name)))
     cost = _cost(name, out / "costs", image_size, head, classes, latency)
     return {**row, "backbone": name, "paper_accuracy": PAPER.get(name), **run, **cost}
 

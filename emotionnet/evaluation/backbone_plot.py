@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from emotionnet.evaluation.plots import COLOURS, styled
 
@@ -49,6 +49,7 @@ def plot_backbones(rows: Sequence[Mapping[str, Any]], title: str = "") -> Figure
         panel.set_xlim(smallest / 3, largest * (largest / smallest) ** 0.35 * 2)
         panel.set_title(name)
         panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        panel.xaxis.set_minor_formatter(NullFormatter())
     axes[0].set_yticks(list(places), [row["backbone"] for row in rows])
     axes[0].set_ylim(len(rows) - 0.4, -0.6)
     for panel in axes:
