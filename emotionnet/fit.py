@@ -124,10 +124,10 @@ def fit(
     if folds == "all":
         folds = range(1, number_of_folds(rows, protocol) + 1)
     trained = plan.streams_of(streams, rows)
+    config = plan.system_config(system, corpus, rows, trained, system_config)
     common = {
         "system": system,
         "system_config": config,
-    config = plan.system_config(system, corpus, rows, trained, system_config)
         "labels": list(label_order(row.emotion for row in rows)),
         "corpus": corpus,
         "label_kind": rows[0].label_kind,
@@ -140,10 +140,10 @@ def fit(
             system,
             corpus,
             train,
+            config=config,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
-            config=config,
             patience=patience,
         ),
         "augment": augment or ("light" if demo else "paper"),

@@ -65,6 +65,14 @@ VARIANTS = {"F1": (), "F2": ("TAM",), "F3": ("FAN",), "F4": ("TAM", "FAN")}
 #: Channels of the eight Conv1D blocks (Table II).
 SPEECH = {"S1": (128,) * 4 + (64,) * 4, "S2": (128,) * 6 + (64,) * 2, "S3": (128,) * 8}
 
+#: What a value of a field of `Config` changes about the training.
+RECIPES = {
+    ("speech", speech_net.NAME): {
+        "SETTINGS": {"speech": speech_net.SETTINGS},
+        "AUGMENTATION": speech_net.AUGMENTATION,
+    }
+}
+
 
 @dataclass(frozen=True)
 class Config:
@@ -83,15 +91,8 @@ class Config:
         tam_residual: triplet attention adds its input, as the paper does.
         n_mfcc: coefficients; of S1 to S3.
         n_fft, hop_length: frame and hop of the MFCCs in samples (ours); of S1 to S3.
-#: What a value of a field of `Config` changes about the training.
-RECIPES = {
-    ("speech", speech_net.NAME): {
-        "SETTINGS": {"speech": speech_net.SETTINGS},
-        "AUGMENTATION": speech_net.AUGMENTATION,
-    }
-}
-
         dropout: rate after each speech block; the paper searched 0.1 to 0.5.
+        augment_spectrogram: whether "logmel" changes its spectrograms in training.
         face_dropout: rate before the face classifier (ours; 0 is the paper's).
         batch_norm_momentum: of every BatchNorm; about 0.9 for short trainings (ours).
         streams: which streams are trained, of "faces" and "speech"; others never answer.
@@ -109,8 +110,8 @@ RECIPES = {
     n_mfcc: int = 40
     n_fft: int = 2048
     hop_length: int = 512
-        augment_spectrogram: whether "logmel" changes its spectrograms in training.
     dropout: float = 0.2
+    augment_spectrogram: bool = True
     face_dropout: float = 0.0
     batch_norm_momentum: float = 0.99
     streams: tuple[str, ...] = ("faces", "speech")
@@ -128,7 +129,6 @@ RECIPES = {
                 raise UsageError(
                     f"{NAME}: {field} is {getattr(self, field)!r}; known: {', '.join(known)}."
                 )
-    augment_spectrogram: bool = True
         if not self.streams or not set(self.streams) <= set(STREAMS):
             raise UsageError(f"{NAME}: streams are some of {', '.join(STREAMS)}: {self.streams}.")
         for field, least in (("frames", 1), ("image_size", 32), ("samples", 1), ("n_mfcc", 1)):
@@ -223,6 +223,8 @@ def speech_stream(config: Config, num_classes: int) -> keras.Model:
     """Sound and its true length to logits."""
     inputs = clip_inputs(config.frames, config.image_size, config.samples)
     inputs = {name: inputs[name] for name in STREAMS["speech"].inputs}
+    if config.speech == speech_net.NAME:
+        return speech_net.speech_stream(config, inputs, num_classes)
     mfcc, valid = MFCC(
         config.sample_rate,
         config.n_mfcc,
@@ -240,8 +242,6 @@ def speech_stream(config: Config, num_classes: int) -> keras.Model:
     for number, filters in enumerate(SPEECH[config.speech], start=1):
         odd = number % 2 == 1
         x = layers.Conv1D(
-    if config.speech == speech_net.NAME:
-        return speech_net.speech_stream(config, inputs, num_classes)
             filters, 5 if odd else 7, 1 if odd else 2, padding="same", name=f"conv_{number}"
         )(x)
         x = layers.BatchNormalization(
