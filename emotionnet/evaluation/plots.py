@@ -28,7 +28,7 @@ STYLE = {
 }
 
 
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **kwargs):
+def make_figure(width: float, height: float, rows: int = 1, columns: int = 1, **kwargs):
     """A figure without pyplot: no global state, no window, whatever the backend."""
     figure = Figure(figsize=(width, height))
     return figure, figure.subplots(rows, columns, **kwargs)
@@ -67,7 +67,7 @@ def plot_confusion(labels: Sequence[str], confusion: Sequence[Sequence[int]]) ->
     counts = np.asarray(confusion)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = 1.1 + 0.3 * len(labels)
-    figure, axes = _figure(size, size)
+    figure, axes = make_figure(size, size)
     # Cells as vector shapes, not a picture: sharp at any size.
     axes.pcolormesh(share, cmap="Blues", vmin=0, vmax=1, edgecolors="#ffffff", linewidth=1)
     for true, answered in np.ndindex(counts.shape):
@@ -97,7 +97,7 @@ def plot_confusion(labels: Sequence[str], confusion: Sequence[Sequence[int]]) ->
 @styled
 def plot_reliability(bins: Sequence[Mapping[str, Any]]) -> Figure:
     """Reliability diagram: accuracy against confidence, with the number of clips below."""
-    figure, (top, bottom) = _figure(
+    figure, (top, bottom) = make_figure(
         3.4, 3.9, 2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1]}
     )
     filled = [b for b in bins if b["n"]]
@@ -144,7 +144,7 @@ def plot_history(
         best_epoch: the epoch that was kept, counted from 1; marked by a line.
     """
     kinds = [kind for kind in ("loss", "accuracy") if curves.get(kind)]
-    figure, axes = _figure(3.3 * len(kinds), 2.6, 1, len(kinds), squeeze=False)
+    figure, axes = make_figure(3.3 * len(kinds), 2.6, 1, len(kinds), squeeze=False)
     for ax, kind in zip(axes[0], kinds):
         for i, (part, values) in enumerate(curves[kind].items()):
             ax.plot(
@@ -172,7 +172,7 @@ def plot_actors(per_actor: Mapping[str, Mapping[str, Any]], mean: float) -> Figu
     actors = sorted(per_actor, key=lambda actor: -per_actor[actor]["accuracy"])
     sexes = sorted({entry.get("sex") or "" for entry in per_actor.values()})
     markers = {sex: ("osD"[i % 3], COLOURS[i]) for i, sex in enumerate(sexes)}
-    figure, ax = _figure(5.2, 0.7 + 0.22 * max(2, len(actors)))
+    figure, ax = make_figure(5.2, 0.7 + 0.22 * max(2, len(actors)))
     for i, actor in enumerate(actors):
         low, high = per_actor[actor]["interval_95"]
         ax.plot([low, high], [i, i], color=COLOURS[5], linewidth=3, solid_capstyle="butt")
@@ -196,7 +196,7 @@ def plot_timelines(answers: Sequence[Mapping[str, Any]]) -> Figure:
         answers: each with ``clip``, ``emotion``, ``probabilities`` and ``timeline``: windows with
             ``start_s``, ``end_s`` and ``probabilities`` (None where nothing could be answered).
     """
-    figure, axes = _figure(7.2, 0.3 + 2.4 * len(answers), len(answers), 1, squeeze=False)
+    figure, axes = make_figure(7.2, 0.3 + 2.4 * len(answers), len(answers), 1, squeeze=False)
     names = sorted({name for a in answers for name in a["probabilities"]})
     for ax, answer in zip(axes[:, 0], answers):
         draw = _draw_lines if len(answer["timeline"]) > 1 else _draw_bars

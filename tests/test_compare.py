@@ -1,0 +1,199 @@
+"""`compare`: runs side by side, and loudly not where they were not asked the same."""
+
+import json
+
+import numpy as np
+import pytest
+from tiny_run import LABELS
+
+from emotionnet import compare as comparing
+from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.evaluation.answers import AnsweredClip, Answers, measure
+from emotionnet.evaluation.comparison import Candidate, RunResult, differences, paired_tests
+from emotionnet.evaluation.temperature import calibrated_scores
+from emotionnet.files import read_csv, write_csv, write_json
+
+CLIPS = [
+    AnsweredClip(
+        f"c{i:02d}", f"{i % 6 + 1:02d}", ("male", "female")[i % 2], LABELS[i % 3], True, True
+    )
+    for i in range(36)
+]
+
+
+def make_run(folder, wrong=(), fold=1, seed=0, clips=CLIPS, train_actors=4, **changes):
+    """An evaluated run folder, without a model: it answers rightly but for clips in ``wrong``."""
+    streams = ["speech"]
+    config = {
+        "format": 1,
+        "system": "ghost_fan",
+        "system_config": {"streams": streams},
+        "labels": list(LABELS),
+        "corpus": "demo",
+        "label_kind": "acted",
+        "manifest_hash": "ab" * 32,
+        "protocol": "actor_folds",
+        "protocol_description": f"actor_folds, fold {fold}",
+        "leaky": False,
+        "fold": fold,
+        "seed": seed,
+        "streams": streams,
+        "joint": False,
+        "augment": "none",
+        "settings": {"speech": {"epochs": 2}},
+    } | changes
+    targets = np.array([LABELS.index(clip.emotion) for clip in clips])
+    answered = np.where([clip.clip in wrong for clip in clips], (targets + 1) % 3, targets)
+    probabilities = np.full((len(clips), 3), 0.1)
+    probabilities[np.arange(len(clips)), answered] = 0.8
+    answers = Answers(LABELS, list(clips), {"fused": probabilities, "speech": probabilities})
+    answers.write(folder / "predictions.csv")
+    metrics = {"run": folder.name, "commit": "0123abc", **measure(answers)}
+    metrics["calibrated"] = calibrated_scores(
+        answers, {k: {"temperature": 1.5, "clips": 9} for k in ("fused", "speech")}
+    )
+    write_json(folder / "config.json", config)
+    write_json(folder / "metrics.json", metrics)
+    epochs = [
+        {"stream": "speech", "epoch": i + 1, "val_uar": i / 4, "seconds": 1.5} for i in range(2)
+    ]
+    write_csv(folder / "history.csv", epochs, list(epochs[0]))
+    split = [{"clip": f"t{i}", "actor": f"t{i % train_actors}", "part": "train"} for i in range(24)]
+    write_csv(folder / "split.csv", split, list(split[0]))
+    (folder / "model.keras").write_bytes(b"")
+    # The answers are the newer ones.
+    (folder / "predictions.csv").touch()
+    return folder
+
+
+def candidate(name, *folders):
+    return Candidate(name, [RunResult.read(folder) for folder in folders])
+
+
+def names_of(clips):
+    return {clip.clip for clip in clips}
+
+
+def test_two_runs_on_the_same_clips_are_tested_as_a_pair(tmp_path):
+    worse = make_run(tmp_path / "worse", wrong=names_of(CLIPS[:9]))
+    better = make_run(tmp_path / "better", wrong={"c00", "c35"})
+    result = comparing.compare([worse, better], tmp_path / "out")
+    assert result["differences"] == []
+    (pair,) = result["pairs"]
+    assert (pair["first"], pair["other"], pair["kind"]) == ("worse", "better", "speech")
+    assert (pair["mcnemar"]["only_a"], pair["mcnemar"]["only_b"]) == (8, 1)
+    assert pair["by_clips"]["accuracy"]["difference"] == pytest.approx(7 / 36)
+    assert pair["by_actors"]["units"] == 6
+    text = (tmp_path / "out" / "compare.html").read_text()
+    assert "8 : 1" in text
+    assert "must not be compared" not in text
+
+
+def test_the_csv_says_what_the_runs_are_worth(tmp_path):
+    group = tmp_path / "group"
+    for seed, wrong in enumerate((3, 6)):
+        for fold, clips in ((1, CLIPS[:18]), (2, CLIPS[18:])):
+            folder = group / f"fold_{fold}_seed_{seed}"
+            make_run(folder, names_of(clips[:wrong]), fold, seed, clips)
+    comparing.compare([group], tmp_path / "out")
+    (row,) = read_csv(tmp_path / "out" / "compare.csv")
+    accuracies = [15 / 18, 15 / 18, 12 / 18, 12 / 18]
+    assert (row["runs"], row["clips"], row["answers"]) == ("4", "36", "72")
+    assert float(row["accuracy_mean"]) == pytest.approx(np.mean(accuracies))
+    assert float(row["accuracy_sd"]) == pytest.approx(np.std(accuracies, ddof=1))
+    assert float(row["accuracy_sd_folds"]) == 0
+    assert float(row["accuracy_sd_seeds"]) == pytest.approx(np.std([15 / 18, 12 / 18], ddof=1))
+    assert float(row["uar_low_actors"]) < float(row["uar"]) < float(row["uar_high_actors"])
+    # Wilson's interval is over the clips, not over the answers that two seeds gave.
+    assert float(row["accuracy_high"]) - float(row["accuracy_low"]) > 0.25
+    assert (row["folds"], row["seeds"], row["commit"]) == ("1 2", "0 1", "0123abc")
+    assert row["temperature"] == "1.5 1.5 1.5 1.5"
+    assert float(row["nll_calibrated"]) != float(row["nll"])
+    assert float(row["recall_neutral"]) == pytest.approx(1 - 6 / 24)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"protocol": "random", "leaky": True}, "They differ in protocol"),
+        ({"manifest_hash": "cd" * 32}, "They differ in list of clips"),
+        ({"label_kind": "perceived"}, "They differ in kind of labels"),
+        ({"clips": CLIPS[:30]}, "tested on different clips"),
+    ],
+)
+def test_what_was_not_asked_the_same_is_said_and_not_tested(tmp_path, changes, said):
+    a, b = make_run(tmp_path / "a"), make_run(tmp_path / "b", **changes)
+    result = comparing.compare([a, b], tmp_path / "out")
+    assert any(said in sentence for sentence in result["differences"])
+    assert [bool(pair["problem"]) for pair in result["pairs"]] == [True]
+    text = (tmp_path / "out" / "compare.html").read_text()
+    assert "These numbers must not be compared as they stand." in text
+    assert said in text
+    assert "Not tested against the first." in text
+    assert f"warning: {result['differences'][0]}" in comparing.summary(result)
+
+
+def test_across_protocols_the_same_clips_tell_what_the_protocol_is_worth(tmp_path):
+    a = make_run(tmp_path / "a", wrong=names_of(CLIPS[:9]))
+    b = make_run(tmp_path / "b", protocol="random_copies", leaky=True)
+    c = make_run(tmp_path / "c", protocol="random_copies", leaky=True, clips=CLIPS[:30])
+    result = comparing.compare([a, b, c], tmp_path / "out", across_protocols=True)
+    assert [bool(pair["problem"]) for pair in result["pairs"]] == [False, True]
+    assert any("protocol" in sentence for sentence in result["differences"])
+
+
+def test_several_answers_a_clip_count_by_their_share_and_have_no_mcnemar(tmp_path):
+    a = candidate("a", make_run(tmp_path / "a0"), make_run(tmp_path / "a1", {"c00"}, seed=1))
+    per_clip = a.per_clip("speech")
+    assert per_clip.clips[0] == "c00"
+    assert per_clip.right[0] == 0.5
+    assert not per_clip.once
+    once = candidate("b", make_run(tmp_path / "b", {"c01"}))
+    assert differences([a, once]) == []
+    (pair,) = paired_tests([a, once])
+    assert pair["mcnemar"] is None
+    assert pair["by_clips"]["accuracy"]["difference"] == pytest.approx((0.5 - 1) / 36)
+
+
+def test_the_learning_curve_is_drawn_where_runs_differ_in_training_actors(tmp_path):
+    four, two = make_run(tmp_path / "four"), make_run(tmp_path / "two", train_actors=2)
+    comparing.compare([four], tmp_path / "one")
+    assert "How much do more people help?" not in (tmp_path / "one/compare.html").read_text()
+    comparing.compare([four, two], tmp_path / "both")
+    assert "How much do more people help?" in (tmp_path / "both/compare.html").read_text()
+
+
+def test_runs_of_one_name_are_told_apart_and_one_twice_is_refused(tmp_path):
+    a, b = make_run(tmp_path / "x" / "run"), make_run(tmp_path / "y" / "run")
+    assert comparing.names([a, b]) == ["x/run", "y/run"]
+    with pytest.raises(UsageError, match="named twice"):
+        comparing.names([a, a])
+
+
+def test_folders_that_are_no_runs(tmp_path):
+    with pytest.raises(UsageError, match="no run here"):
+        comparing.compare([tmp_path], tmp_path / "out")
+    broken = make_run(tmp_path / "broken")
+    (broken / "predictions.csv").write_text("clip\nc0\n")
+    with pytest.raises(EmotionNetError, match="Evaluate it again"):
+        comparing.compare([broken], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_changed_since_is_evaluated_again(tmp_path, monkeypatch):
+    folder = make_run(tmp_path / "run")
+    asked = []
+    monkeypatch.setattr("emotionnet.evaluate.evaluate", lambda run, records: asked.append(run))
+    assert comparing.evaluated_runs(folder) == [folder]
+    assert asked == []
+    (folder / "metrics.json").unlink()
+    comparing.evaluated_runs(folder)
+    assert asked == [folder]
+
+
+def test_the_command_line(tmp_path, capsys):
+    folders = [str(make_run(tmp_path / name)) for name in ("a", "b")]
+    assert comparing.main([*folders, "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().out
+    assert "b less a, speech: UAR +0.0 points" in told
+    assert json.loads((tmp_path / "a" / "config.json").read_text())["fold"] == 1
