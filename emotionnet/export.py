@@ -24,6 +24,8 @@ from emotionnet.files import sha256, write_json, write_text
 ONNX = "onnx"
 KNOWN = (*PRECISIONS, ONNX)
 SUMS = "SHA256SUMS"
+#: Test clips whose crops are moved, each ten times.
+MOVED_CLIPS = 24
 
 
 def export(
@@ -110,7 +112,8 @@ class _Export:
         features = self._features(inputs["whole_1"])
         tolerances = golden.write(self.bundle, inputs, reference, models, features)
         names = next(iter(models.values())).names
-        contract = self._contract(files, models, tolerances)
+        _say("moving the crops")
+        contract = self._contract(files, models, tolerances, self._crop_sensitivity(clips))
         write_json(self.bundle / "contract.json", contract)
         write_text(self.bundle / "labels.txt", "\n".join(self.run.labels) + "\n")
         compared = self._accuracy(models, clips, accuracy)
@@ -174,8 +177,8 @@ class _Export:
             ONNX: everything,
             "float16": "all computation; the networks' weights are stored in 16 bits",
             "dynamic": "all but the products of the networks' weights",
-            "int8": "audio front-end, pixel scaling, first and last layer of the speech network, "
-            "frame attention, logits, fusion",
+            "int8": "audio front-end, first and last layer of the speech network, frame attention, "
+            "logits, fusion",
         }
         files = {}
         for precision in self.precisions:
@@ -220,7 +223,21 @@ class _Export:
                 return layer
         return None
 
-    def _contract(self, files, models, tolerances) -> dict[str, Any]:
+    def _crop_sensitivity(self, clips: int) -> dict[str, Any] | None:
+        """Of the answer from faces, on few of the clips on which the precisions are compared."""
+        from emotionnet.deploy.clips import load, spread
+        from emotionnet.deploy.jitter import crop_sensitivity
+        from emotionnet.deploy.measure import MARGIN
+
+        output = "face_probabilities" if "faces" in self.run.config["streams"] else "probabilities"
+        rows = spread(self._useful(self.parts.get("test", [])), min(clips, MOVED_CLIPS), seed=3)
+        rows = [row for row in rows if row.faces_found > 0]
+        if not rows or set(self.run.config["streams"]) == {"speech"}:
+            return None
+        inputs = load(self.run, self.records, rows)
+        return crop_sensitivity(lambda clips: self._keras(clips)[output], inputs, MARGIN)
+
+    def _contract(self, files, models, tolerances, crop_sensitivity) -> dict[str, Any]:
         from emotionnet import __version__
         from emotionnet.deploy.contract import make_contract
         from emotionnet.training.run import versions
@@ -248,6 +265,7 @@ class _Export:
             },
             versions={"emotionnet": __version__, "python": told["python"], **told["packages"]},
             minimum_runtime=max((m.minimum_runtime() for m in lite), default=""),
+            crop_sensitivity=crop_sensitivity,
         )
 
     def _accuracy(self, models, clips: int, accuracy) -> dict[str, Any] | None:

@@ -79,6 +79,7 @@ def model_card(
         *(["**Test clips share actors with the training.**", ""] if origin["leaky"] else []),
         *_scores(metrics),
         *_precisions(accuracy),
+        *_crops(contract["crop"].get("sensitivity")),
         _LIMITS,
     ]
     return "\n".join(lines)
@@ -134,6 +135,28 @@ def _precisions(accuracy: Mapping[str, Any] | None) -> list[str]:
             _number(m.get("largest_difference")),
         ]
         lines.append(f"| {name} | {_percent(m['accuracy'])} | {' | '.join(more)} |")
+    return [*lines, ""]
+
+
+def _crops(sensitivity: Mapping[str, Any] | None) -> list[str]:
+    if not sensitivity:
+        return []
+    lines = [
+        "## If a face is cut out differently",
+        "",
+        f"{sensitivity['clips']} test clips, all crops of a clip moved alike; how many keep the answer "
+        f"that they had from their faces. Of {sensitivity['clear']} clips the model was sure before "
+        "(its answer led by 0.1). Cut as `contract.json` says.",
+        "",
+        "| crop | same answer | where it was sure |",
+        "|---|---|---|",
+    ]
+    for kind, m in sensitivity.items():
+        if isinstance(m, Mapping):
+            same, sure = _percent(m["same_answer"]), _percent(m["same_answer_clear"])
+            lines.append(
+                f"| {kind.replace('_percent', ' %').replace('_', ' ')} | {same} | {sure} |"
+            )
     return [*lines, ""]
 
 

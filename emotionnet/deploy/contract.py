@@ -54,6 +54,7 @@ def make_contract(
     provenance: Mapping[str, Any],
     versions: Mapping[str, str],
     minimum_runtime: str,
+    crop_sensitivity: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The contract as plain data.
 
@@ -68,6 +69,7 @@ def make_contract(
         provenance: corpus, licence, protocol and what else says where the model comes from.
         versions: of the packages that made the files.
         minimum_runtime: the oldest TensorFlow Lite runtime that has the operators.
+        crop_sensitivity: of `emotionnet.deploy.jitter`; None where it was not measured.
     """
     shapes = {tensor["name"]: tensor["shape"] for tensor in signatures["classify"]["inputs"]}
     (_, frames, size, *_), (_, samples) = shapes["faces"], shapes["waveform"]
@@ -96,7 +98,10 @@ def make_contract(
             "padding": "zeros after the end; the true length goes into waveform_samples",
             "scaling": "16-bit samples divided by 32768",
         },
-        "crop": crop_rule(size),
+        "crop": {
+            **crop_rule(size),
+            "sensitivity": dict(crop_sensitivity) if crop_sensitivity else None,
+        },
         "fusion": {
             "mode": system_config.get("fusion"),
             "rule": _FUSION.get(system_config.get("fusion"), "inside the model"),

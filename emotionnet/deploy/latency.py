@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -31,8 +32,8 @@ class Latency:
         p50_ms, p95_ms: median and 95th percentile of a run.
         cpu_ms: median CPU time of a run, over all threads: what other programs do not disturb.
         runs: number of runs.
-        memory_mb: peak resident memory over that of the bare runtime, in MB; None where the
-            system does not say.
+        memory_mb: peak resident memory over that of the runtime with a model of one addition, in
+            MB; None where the system does not say.
     """
 
     threads: int
@@ -161,6 +162,31 @@ def _memory_mb(peak: bool) -> float | None:
     return float(status.split(word)[1].split()[0]) / 1024
 
 
+def _start_litert() -> None:
+    """Runs a model of one addition, which loads all that LiteRT has beside a model."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    model, subgraph = schema.ModelT(), schema.SubGraphT()
+    code, operator = schema.OperatorCodeT(), schema.OperatorT()
+    code.version = 1
+    operator.inputs, operator.outputs = [0, 0], [1]  # of the first code, 0: ADD
+    operator.builtinOptionsType = schema.BuiltinOptions.AddOptions
+    operator.builtinOptions = schema.AddOptionsT()
+    subgraph.tensors = [schema.TensorT(), schema.TensorT()]
+    for tensor in subgraph.tensors:
+        tensor.shape = [1]
+    subgraph.inputs, subgraph.outputs, subgraph.operators = [0], [1], [operator]
+    model.version, model.operatorCodes = 3, [code]
+    model.subgraphs, model.buffers = [subgraph], [schema.BufferT()]
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), b"TFL3")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "one_addition.tflite"
+        path.write_bytes(builder.Output())
+        litert_runner(path)()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Times one file in this process and prints a `Latency` as JSON."""
     parser = argparse.ArgumentParser(prog="python -m emotionnet.deploy.latency")
@@ -173,7 +199,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if onnx:
         import onnxruntime  # noqa: F401  (the bare runtime is not the model's memory)
     else:
-        import ai_edge_litert.compiled_model  # noqa: F401
+        _start_litert()
     before = _memory_mb(peak=False)
     run = (
         onnx_runner(args.path, args.threads)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -158,13 +158,10 @@ def operators(graph):
     """The operators of a ``ModelT``, see `LiteModel.operators`."""
     from ai_edge_litert import schema_py_generated as schema
 
-    codes = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
     types = {v: k for k, v in vars(schema.TensorType).items() if isinstance(v, int)}
     for subgraph in graph.subgraphs:
         for operator in subgraph.operators:
-            code = graph.operatorCodes[operator.opcodeIndex]
-            number = max(code.builtinCode, code.deprecatedBuiltinCode)
-            custom = (code.customCode or b"").decode()
+            custom = (graph.operatorCodes[operator.opcodeIndex].customCode or b"").decode()
             tensors = [
                 subgraph.tensors[i]
                 for i in (*operator.inputs, *operator.outputs)
@@ -172,11 +169,26 @@ def operators(graph):
             ]
             yield {
                 "subgraph": (subgraph.name or b"").decode(),
-                "op": custom or codes.get(number, f"unknown operator {number}"),
+                "op": operator_name(graph, operator),
                 "builtin": not custom,
                 "output": subgraph.tensors[operator.outputs[0]].name.decode(),
                 "types": [types[tensor.type] for tensor in tensors],
             }
+
+
+def operator_name(graph, operator) -> str:
+    """What an operator of a ``ModelT`` is called: "CONV_2D", or the name of a custom one."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    code = graph.operatorCodes[operator.opcodeIndex]
+    number = max(code.builtinCode, code.deprecatedBuiltinCode)
+    custom = (code.customCode or b"").decode()
+    return custom or _builtins(schema).get(number, f"unknown operator {number}")
+
+
+@cache
+def _builtins(schema) -> dict[int, str]:
+    return {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
 
 
 def _constant(graph, tensor) -> bool:

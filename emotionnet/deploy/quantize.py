@@ -20,6 +20,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from emotionnet.deploy.litert import operators
+from emotionnet.deploy.pixels import take_pixels_as_integers, widen_pixel_ranges
 from emotionnet.errors import EmotionNetError
 from emotionnet.layers.audio import LogMelSpectrogram
 
@@ -37,9 +38,10 @@ _ENCODERS_OF_SOUND = ("speech_stream", "audio_net")
 def quantised_layers(model: keras.Model) -> dict[str, list[str]]:
     """The layers that int8 may compute in integers, by the nested model that holds them.
 
-    All of a face encoder but its scaling of pixels. Of another stream those between its first and
-    its last layer with weights: the first sees audio features, which one scale would have to serve
-    although they differ in size, and is tiny; the last gives logits.
+    All of a face encoder, whose pixels are integers already (`emotionnet.deploy.pixels`). Of another
+    stream those between its first and its last layer with weights: the first sees audio features,
+    which one scale would have to serve although they differ in size, and is tiny; the last gives
+    logits.
 
     Args:
         model: a deploy form.
@@ -138,6 +140,7 @@ def to_int8(calibrated: bytes, layers: Mapping[str, Iterable[str]]) -> bytes:
 
     inside = re.compile(scope(layers))
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(calibrated, 0))
+    widen_pixel_ranges(model)
     _unite_ranges(model)
     stay = set()
     for subgraph in model.subgraphs:
@@ -156,6 +159,7 @@ def to_int8(calibrated: bytes, layers: Mapping[str, Iterable[str]]) -> bytes:
     builder = flatbuffers.Builder(len(calibrated))
     builder.Finish(model.Pack(builder), b"TFL3")
     quantised = mlir_quantize(bytes(builder.Output()), denylisted_nodes=stay)
+    quantised = take_pixels_as_integers(quantised)
     check_front_end_is_float(quantised)
     return quantised
 

@@ -55,6 +55,14 @@ def test_no_norm_and_no_dropout_are_left_and_the_model_is_untouched():
     assert all(np.array_equal(a, b) for a, b in zip(model.weights, before))
 
 
+def test_narrow_ghost_modules_join_nothing():
+    """Their halves come side by side out of the convolutions."""
+    encoder = _nested(deploy_form(tiny_model()), "face_stream", "face_encoder")
+    names = {layer.name for layer in encoder.layers}
+    assert {"bottleneck_1_expand_cheap_beside", "bottleneck_2_expand_join"} <= names
+    assert not {"bottleneck_1_expand_join", "bottleneck_1_project_join"} & names
+
+
 def test_a_norm_that_follows_no_convolution_stays():
     inputs = keras.Input((4, 4, 3))
     x = keras.layers.BatchNormalization()(keras.layers.ReLU()(inputs))
