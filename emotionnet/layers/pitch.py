@@ -98,18 +98,19 @@ class Pitch(keras.layers.Layer):
         curve = difference / ops.maximum(mean, 1e-20)
         lag, depth = self._minimum(curve)
         loud = ops.mean(ops.square(x), axis=1, keepdims=True) > self.quiet**2
-        found = ops.logical_and(loud, depth <= self.voiced)
-        return ops.where(found, _RATE_HZ / lag, 0.0)
+        return ops.where(loud, ops.where(depth <= self.voiced, _RATE_HZ / lag, 0.0), 0.0)
 
     def _minimum(self, curve):
         """Lag of the chosen minimum and d' there, (batch, 1) each; ``curve`` begins at lag 1."""
         first, last = self._first, self._last
         before, here, after = (curve[:, first - 2 + i : last - 1 + i] for i in range(3))
-        trough = ops.logical_and(here <= before, here <= after)
-        deep = ops.cast(ops.logical_and(trough, here < self.threshold), "float32")
+        trough = here <= ops.minimum(before, after)
+        deep = ops.where(trough, ops.cast(here < self.threshold, "float32"), 0.0)
         # The first deep trough, else the lowest value: by rank, since argmax takes the first of equals.
         any_deep = ops.max(deep, axis=1, keepdims=True)
         rank = any_deep * deep + (any_deep - 1.0) * here
+        # As integers, since Keras looks at the bits of floats here, which TFLite's builtins cannot.
+        rank = ops.cast(rank * 1e6, "int32")
         place = ops.one_hot(ops.argmax(rank, axis=1), last - first + 1, dtype="float32")
         before, here, after = (
             ops.sum(place * value, axis=1, keepdims=True) for value in (before, here, after)
