@@ -92,9 +92,9 @@ def summary(result: dict[str, Any]) -> str:
     kinds = [kind for kind in STREAMS if curve(result, disturbances(result["streams"])[0], kind)]
 
     def line(name: str, points: Sequence[dict[str, Any]]) -> str:
-        return f"  {name:<36}" + "".join(f"{percent(point['uar']):>14}" for point in points)
+        return f"  {name:<44}" + "".join(f"{percent(point['uar']):>14}" for point in points)
 
-    lines = [caption(result), f"  {'UAR':<36}" + "".join(f"{STREAMS[k]:>14}" for k in kinds)]
+    lines = [caption(result), f"  {'UAR':<44}" + "".join(f"{STREAMS[k]:>14}" for k in kinds)]
     for i, hit in enumerate(disturbances(result["streams"])):
         curves = [curve(result, hit, kind) for kind in kinds]
         if i == 0:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from emotionnet.evaluation import html, plots
 from emotionnet.evaluation.disturbances import Disturbance, disturbances
-from emotionnet.evaluation.report import STREAMS, facts, interval, percent, warnings
+from emotionnet.evaluation.report import STREAMS, facts, percent, warnings
 from emotionnet.files import write_csv, write_json, write_text
 
 COLUMNS = (
@@ -138,18 +138,18 @@ def _page(result: Mapping[str, Any], picture: bytes) -> str:
 def _table(result: Mapping[str, Any], disturbance: Disturbance) -> list[str]:
     curves = {kind: curve(result, disturbance, kind) for kind in STREAMS}
     curves = {kind: points for kind, points in curves.items() if points}
-    header = [disturbance.unit, *(f"UAR, {STREAMS[kind]}" for kind in curves), "same answer"]
+    header = ["level", *(f"UAR, {STREAMS[kind]}" for kind in curves), "same answer"]
     rows = []
     for i, level in enumerate(disturbance.axis):
         cells = [
-            f"{percent(points[i]['uar'])} ({interval((points[i]['uar_low'], points[i]['uar_high']))})"
-            for points in curves.values()
+            f"{percent(point['uar'])} ({100 * point['uar_low']:.0f} – {100 * point['uar_high']:.0f})"
+            for point in (points[i] for points in curves.values())
         ]
         name = "clean" if level is None else f"{level:g}"
         rows.append([name, *cells, percent(curves["fused"][i]["same"])])
     title = disturbance.title[0].upper() + disturbance.title[1:]
     return [
-        html.heading(title),
+        html.heading(f"{title}: {disturbance.unit}"),
         html.paragraph(disturbance.about, small=True),
         html.table(header, rows, main=disturbance.axis.index(None)),
     ]

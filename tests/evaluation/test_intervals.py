@@ -1,6 +1,6 @@
 import pytest
 
-from emotionnet.evaluation.intervals import mean_and_sd, wilson
+from emotionnet.evaluation.intervals import mean_and_sd, wilson, wilson_uar
 
 
 def test_wilson_gives_the_published_interval():
@@ -31,3 +31,12 @@ def test_mean_and_sample_standard_deviation():
     assert mean_and_sd([0.2]) == (0.2, None)
     with pytest.raises(ValueError, match="no values"):
         mean_and_sd([])
+
+
+def test_the_uar_of_equally_frequent_classes_has_the_interval_of_the_accuracy():
+    assert wilson_uar(0.75, [10] * 8) == pytest.approx(wilson(0.75, 80))
+    # One class of two clips decides half of a two-class UAR: wide, whatever the other's clips.
+    low, high = wilson_uar(0.75, [2, 1000])
+    assert high - low > 0.4
+    low, high = wilson_uar(1.0, [4, 4])
+    assert (low < 0.75, high) == (True, 1.0)

@@ -1,0 +1,139 @@
+import json
+
+import numpy as np
+import pytest
+from tiny_run import LABELS, make_clip, make_run, write_records
+
+from emotionnet import robustness as measuring
+from emotionnet.errors import UsageError
+from emotionnet.evaluation.disturbances import DISTURBANCES
+from emotionnet.files import read_csv
+
+CONDITIONS = 1 + sum(len(d.levels) for d in DISTURBANCES)
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    clips = [
+        make_clip(
+            f"c{i}", LABELS[i % 3], actor=f"{i % 2 + 1:02d}", faces=i != 4, sound=i != 5, seed=i
+        )
+        for i in range(8)
+    ]
+    return write_records(tmp_path_factory.mktemp("data") / "records", clips)
+
+
+@pytest.fixture(scope="module")
+def run(records, tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("runs") / "demo", records, records.rows)
+
+
+@pytest.fixture(scope="module")
+def disturbed(run, records):
+    from emotionnet.evaluation.robustness import answer_disturbed
+
+    return answer_disturbed(
+        run.model(), run.view(), records, records.rows, LABELS, ("faces", "speech"), 3
+    )
+
+
+@pytest.fixture(scope="module")
+def result(run):
+    return measuring.robustness(run.folder)
+
+
+def test_clean_answers_are_those_of_an_evaluation(result, run):
+    from emotionnet.evaluate import evaluate
+
+    metrics = evaluate(run.folder)
+    for kind in ("fused", "faces", "speech"):
+        clean = [p for p in result["points"] if (p["disturbance"], p["kind"]) == ("clean", kind)]
+        assert len(clean) == 1
+        assert clean[0]["uar"] == metrics[kind]["uar"] == result[kind]["uar"]
+        assert clean[0]["n"] == metrics[kind]["n"]
+        assert clean[0]["same"] == 1
+
+
+def test_every_condition_is_measured_on_the_same_clips(result):
+    assert len(result["points"]) == 3 * CONDITIONS
+    for kind, n in (("fused", 8), ("faces", 7), ("speech", 7)):
+        assert {p["n"] for p in result["points"] if p["kind"] == kind} == {n}
+    for p in result["points"]:
+        assert p["uar_low"] - 1e-9 <= p["uar"] <= p["uar_high"] + 1e-9
+
+
+@pytest.mark.parametrize("disturbance", DISTURBANCES, ids=lambda d: d.name)
+def test_the_stream_that_is_hit_answers_otherwise_and_the_other_stays(disturbed, disturbance):
+    clean = disturbed.probabilities["clean", None]
+    other = "speech" if disturbance.stream == "faces" else "faces"
+    for level in disturbance.levels:
+        tables = disturbed.probabilities[disturbance.name, level]
+        np.testing.assert_allclose(tables[other], clean[other], atol=1e-6)
+    assert not np.array_equal(tables[disturbance.stream], clean[disturbance.stream])
+
+
+def test_with_all_of_a_stream_gone_the_other_answers(disturbed):
+    everything = disturbed.probabilities
+    for condition, left in ((("lost_sound", 1.0), "faces"), (("dropped_frames", 1.0), "speech")):
+        tables = everything[condition]
+        np.testing.assert_allclose(tables["fused"], tables[left], atol=1e-6)
+        gone = {"faces": "speech", "speech": "faces"}[left]
+        np.testing.assert_allclose(tables[gone], 1 / 3, atol=1e-6)
+    points = [p for p in disturbed.points() if p["kind"] == "speech" and p["level"] == 1.0]
+    lost = next(p for p in points if p["disturbance"] == "lost_sound")
+    assert lost["uar"] == pytest.approx(1 / 3)
+
+
+def test_it_comes_out_the_same_whatever_the_batches(disturbed, run, records):
+    from emotionnet.evaluation.robustness import answer_disturbed
+
+    other = answer_disturbed(
+        run.model(), run.view(), records, records.rows, LABELS, ("faces", "speech"), 8
+    )
+    for condition, tables in disturbed.probabilities.items():
+        np.testing.assert_allclose(
+            other.probabilities[condition]["fused"], tables["fused"], atol=1e-5
+        )
+
+
+def test_the_folder_gets_table_picture_page_and_numbers(result, run):
+    rows = read_csv(run.folder / "robustness.csv")
+    assert len(rows) == len(result["points"])
+    assert {row["protocol"] for row in rows} == {"holdout"}
+    assert json.loads((run.folder / "robustness.json").read_text()) == result
+    assert (run.folder / "robustness.png").read_bytes().startswith(b"\x89PNG")
+    page = (run.folder / "robustness.html").read_text()
+    assert "holdout: actors 01 and 02 are tested" in page
+    for disturbance in DISTURBANCES:
+        assert disturbance.about in page.replace("&#x27;", "'")
+    text = measuring.summary(result)
+    assert "holdout" in text
+    assert "white noise, 0" in text
+    assert "shifted sound, -0.5" in text
+
+
+def test_a_run_of_one_stream_gets_the_curves_of_that_stream(records, tmp_path):
+    run = make_run(tmp_path / "run", records, records.rows, streams=("speech",))
+    result = measuring.robustness(run.folder)
+    hit = {p["disturbance"] for p in result["points"]}
+    assert hit == {"clean", *(d.name for d in DISTURBANCES if d.stream == "speech")}
+    assert {p["kind"] for p in result["points"]} == {"fused"}
+    assert {p["n"] for p in result["points"]} == {7}
+
+
+def test_a_group_pools_its_runs_and_counts_a_clip_once(run, records, tmp_path):
+    for seed in (0, 1):
+        make_run(tmp_path / f"seed_{seed}", records, records.rows, run.model(), seed=seed)
+    group, single = measuring.robustness(tmp_path), measuring.robustness(run.folder)
+    assert group["seed"] == [0, 1]
+    for both, one in zip(group["points"], single["points"], strict=True):
+        assert both["n"] == 2 * one["n"]
+        for measured in ("uar", "uar_low", "uar_high", "same"):
+            assert both[measured] == pytest.approx(one[measured])
+
+
+def test_bad_usage_is_named(run, tmp_path):
+    with pytest.raises(UsageError, match="--part nonsense"):
+        measuring.robustness(run.folder, part="nonsense")
+    with pytest.raises(UsageError, match="no run here"):
+        measuring.robustness(tmp_path)
