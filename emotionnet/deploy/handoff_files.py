@@ -59,7 +59,8 @@ def _values(contract: Mapping[str, Any]) -> dict[str, str]:
         raise EmotionNetError("the Kotlin crop does not turn pictures: crop with upright=False.")
     outputs = {name: _outputs(signature) for name, signature in signatures.items()}
     faces = contract["faces"]
-    file = _model_file(contract["files"])
+    precision = _precision(contract["files"])
+    file = contract["files"][precision]
     labels = contract["labels"]
     return {
         "package": PACKAGE,
@@ -67,6 +68,8 @@ def _values(contract: Mapping[str, Any]) -> dict[str, str]:
         "title": contract["name"],
         "model_file": _kotlin_string(file["file"]),
         "file": file["file"],
+        "precision": precision,
+        "own": f"{contract['tolerances'][precision]['own']:g}",
         "megabytes": f"{file['bytes'] / 1e6:.2f}",
         "labels": ", ".join(_kotlin_string(label) for label in labels),
         "label_rows": "\n".join(f"| {i} | {label} |" for i, label in enumerate(labels)),
@@ -111,13 +114,11 @@ def _outputs(signature: Mapping[str, Any]) -> dict[str, int]:
     return sizes
 
 
-def _model_file(files: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+def _precision(files: Mapping[str, Mapping[str, Any]]) -> str:
+    """Of the file for a phone."""
     for precision in _BEST:
         if precision in files:
-            return files[precision]
-    for file in files.values():
-        if str(file["file"]).endswith(".tflite"):
-            return file
+            return precision
     raise EmotionNetError("the contract names no .tflite file, which an Android app needs.")
 
 

@@ -55,6 +55,7 @@ def contract(live=True):
         "faces": {"frames": FRAMES, "size": SIZE},
         "sound": {"sample_rate_hz": 16000, "samples": SAMPLES, "window_s": 0.25},
         "crop": crop_rule(SIZE),
+        "tolerances": {"float32": {"own": 1e-4}, "int8": {"own": 0.05}},
         "provenance": {"corpus": "demo"},
         "minimum_runtime": "2.3.0",
     }  # fmt: skip
@@ -110,7 +111,7 @@ def compiled(folder, sources):
 def guide(path):
     """The code of the guide as functions: what it leaves to the reader are their parameters."""
     blocks = re.findall(r"```kotlin\n(.*?)```", path.read_text(encoding="utf-8"), re.S)
-    _, clip, live = blocks  # the first one is Gradle's
+    _, clip, live, golden = blocks  # the first one is Gradle's
     eyes = "leftEye: {0}, rightEye: {0}, mouthLeft: {0}, mouthRight: {0}, argb: {1}, width: Int"
     common = "context: Context, height: Int, "
     return f"""package guide
@@ -122,6 +123,8 @@ fun clip({common}{eyes.format("List<Point>", "List<IntArray>")}, frameTimesS: Do
 {clip}}}
 fun live({common}{eyes.format("Point", "IntArray")}, timeS: Double) {{
 {live}}}
+fun golden(context: Context, testAssets: AssetManager) {{
+{golden}}}
 """
 
 
@@ -227,6 +230,19 @@ def test_picked_frames_are_those_of_the_view(jvm):
             commands.append(f"pick {frames} 0.0 {end!r} " + " ".join(marks))
     assert any("-1" in line for line in expected)
     assert jvm(*commands) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_golden_archives_are_read(jvm, tmp_path, save):
+    arrays = {"faces": np.arange(12, dtype=np.uint8).reshape(1, 2, 2, 3) * 20,
+              "waveform": np.array([[0.5, -0.25, 1e-3]], np.float32),
+              "waveform_samples": np.array([70000], np.int32)}  # fmt: skip
+    save(tmp_path / "clip.npz", **arrays)
+    (told,) = jvm(f"arrays {tmp_path / 'clip.npz'}")
+    got = dict(part.split("=") for part in told.split("|"))
+    for name, values in arrays.items():
+        assert got[name] == values.tobytes().hex()
 
 
 @pytest.mark.slow

@@ -27,6 +27,10 @@ private fun answer(words: List<String>): String {
             pickFrames(times, faces, start.toDouble(), end.toDouble(), frames.toInt())
                 .joinToString(" ")
         }
+        "arrays" ->
+            readArrays(File(words[1]).inputStream()).entries.joinToString("|") { (name, values) ->
+                "$name=" + (0 until values.limit()).joinToString("") { "%02x".format(values[it]) }
+            }
         "faces" -> faces(numbers)
         "sound" -> sound(numbers)
         "classify" -> classify(runtime(words[1]), words[2].toInt())
