@@ -15,7 +15,7 @@ from emotionnet.command import make_callable, run_command
 from emotionnet.errors import UsageError
 
 STREAMS = ("faces", "speech")
-AUGMENT = ("none", "light", "paper")
+AUGMENT = ("none", "light", "paper", "strong")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 DATA = Path("data")
@@ -57,7 +57,7 @@ def fit(
     """Trains a system and evaluates it on the test part of its protocol.
 
     Args:
-        corpus: ``demo``, ``ravdess``, ``crema_d`` or ``folder``; prepared (once) into
+        corpus: ``demo``, ``ravdess``, ``crema_d``, ``fer2013`` or ``folder``; prepared (once) into
             ``data/<corpus>/records``. The default is ``demo``, unless ``records`` is given.
         root: folder of the corpus.
         records: folder of prepared records, instead of a corpus.
@@ -74,7 +74,7 @@ def fit(
         epochs, batch_size, learning_rate, patience: for every stream; see `emotionnet.training.plan`.
         train: field of `emotionnet.training.settings.Settings` → value, for every stream; or
             "stream.field" → value, for one.
-        augment: ``none``, ``light`` or ``paper``, see `emotionnet.training.train.AUGMENTATIONS`.
+        augment: ``none``, ``light``, ``paper`` or ``strong``, see `emotionnet.training.train.AUGMENTATIONS`.
         augmentation: field of `emotionnet.inputs.augment.Augmentation` → value, on top of ``augment``.
         init_faces: run folder, with whose face encoder the faces begin.
         train_actors: learn from so many of the training actors only, drawn by the seed.
@@ -99,6 +99,7 @@ def fit(
         EmotionNetError: the corpus or the checkpoint cannot be used.
     """
     from emotionnet.clips.records import Records
+    from emotionnet.corpora import CORPORA, get_corpus
     from emotionnet.emotions import label_order
     from emotionnet.evaluate import evaluate
     from emotionnet.inputs.protocols import number_of_folds, split_rows
@@ -120,7 +121,9 @@ def fit(
     records = Records.open(records)
     rows, corpus = records.rows, records.rows[0].corpus
     demo = corpus == "demo"
-    protocol = protocol or ("holdout" if demo else "actor_folds")
+    own = get_corpus(corpus) if corpus in CORPORA else None
+    protocol = protocol or getattr(own, "PROTOCOL", "holdout" if demo else "actor_folds")
+    augment = augment or getattr(own, "AUGMENT", "light" if demo else "paper")
     if folds == "all":
         folds = range(1, number_of_folds(rows, protocol) + 1)
     trained = plan.streams_of(streams, rows)
@@ -146,7 +149,7 @@ def fit(
             learning_rate=learning_rate,
             patience=patience,
         ),
-        "augment": augment or ("light" if demo else "paper"),
+        "augment": augment,
         "precision": precision,
         "learning": dataclasses.asdict(labels_when),
     }
@@ -327,11 +330,12 @@ def parser() -> argparse.ArgumentParser:
         description="Train and evaluate a system. Without arguments: the whole line on the demo corpus.",
     )
     g = p.add_argument_group("what to learn from")
-    g.add_argument("--corpus", help="demo (default), ravdess, crema_d or folder")
+    g.add_argument("--corpus", help="demo (default), ravdess, crema_d, fer2013 or folder")
     g.add_argument("--root", metavar="DIR", help="folder of the corpus")
     g.add_argument("--records", metavar="DIR", help="prepared records instead of a corpus")
     g.add_argument("--channel", help="ravdess: speech (default), song or all")
     g.add_argument("--labels", help="crema_d: acted (default) or perceived")
+    g.add_argument("--parts", help="fer2013: some of train,test,private (default: all)")
     g.add_argument("--table", metavar="CSV", help="folder: the file that lists the clips")
     g.add_argument("--workers", type=int, help="processes that prepare clips (default: all cores)")
     g = p.add_argument_group("what to train")
@@ -344,8 +348,8 @@ def parser() -> argparse.ArgumentParser:
     g.add_argument("--streams", default="both", help="faces, speech or both (default)")
     g.add_argument("--joint", action="store_true", help="train through the fusion, all at once")
     g = p.add_argument_group("protocol")
-    g.add_argument("--protocol", help="actor_folds (default), holdout (demo), stratified, random, "
-                   "random_copies")  # fmt: skip
+    g.add_argument("--protocol", help="actor_folds (default), holdout (demo), given (fer2013), stratified, "
+                   "random, random_copies")  # fmt: skip
     g.add_argument("--fold", type=int, help="which fold is the test part (default: 1)")
     g.add_argument("--folds", type=_folds, help="several: all, or 1,3,5")
     g.add_argument("--seed", type=int, help="default: 0")
@@ -359,7 +363,9 @@ def parser() -> argparse.ArgumentParser:
     g.add_argument("--train", type=_pair, action="append", default=[],
                    metavar="FIELD=VALUE", help="change a setting of the training, of all streams or "
                    "of one: optimizer=sgd, mixup=0.2, faces.frozen=stem")  # fmt: skip
-    g.add_argument("--augment", help=f"{', '.join(AUGMENT)} (default: paper; demo: light)")
+    g.add_argument(
+        "--augment", help=f"{', '.join(AUGMENT)} (default: paper; demo: light; fer2013: strong)"
+    )
     g.add_argument("--augmentation", type=_pair, action="append", default=[],
                    metavar="FIELD=VALUE", help="change a strength: noise_share=0, copies=speed0.9,speed1.1")  # fmt: skip
     g.add_argument("--init-faces", metavar="RUN", help="begin with the face encoder of another run")
@@ -396,7 +402,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args[several] = many if many is not None else [default if one is None else one]
     for pairs in ("system_config", "train", "augmentation"):
         args[pairs] = dict(args[pairs])
-    options = {key: args.pop(key) for key in ("channel", "labels", "table")}
+    options = {key: args.pop(key) for key in ("channel", "labels", "parts", "table")}
     args["corpus_options"] = {key: value for key, value in options.items() if value is not None}
     folder = fit(**args)
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))

@@ -62,7 +62,7 @@ def prepare(
         rows = corpora.scan(corpus, root, ignored, **options)
     _check_rows(rows, root)
     content = {name: config[name] for name in ("schema", "crop", "jpeg_quality", "max_rate")}
-    shards = plan_shards(rows, root, out, content)
+    shards = plan_shards(rows, root, out, content, _shard_clips(corpus))
     todo = [shard for shard in shards if shard.read_index() is None]
     if todo:
         _make_shards(corpus, root, out, shards, todo, config, workers)
@@ -148,7 +148,6 @@ def _make_shards(
     workers: int | None,
 ) -> None:
     from emotionnet.clips.shards import write_shard
-    from emotionnet.clips.workers import read_clips
     from emotionnet.files import write_json
     from emotionnet.progress import progress
 
@@ -166,10 +165,34 @@ def _make_shards(
             bar.update()
             yield result
 
-    with bar, closing(read_clips(wanted, root, workers)) as results:
+    with bar, closing(_read(corpus, wanted, root, workers)) as results:
         results = counted(results)
         for shard in todo:
             write_shard(shard, results)
+
+
+def _shard_clips(corpus: str) -> int:
+    from emotionnet.clips.pictures import SHARD_PICTURES
+    from emotionnet.clips.shards import SHARD_CLIPS
+
+    return SHARD_PICTURES if _of_pictures(corpus) else SHARD_CLIPS
+
+
+def _of_pictures(corpus: str) -> bool:
+    from emotionnet.corpora import get_corpus
+
+    return getattr(get_corpus(corpus), "PICTURES", False)
+
+
+def _read(corpus: str, rows: Sequence, root: Path, workers: int | None):
+    """Each row with what was read of it, see `emotionnet.clips.workers.read_clips`."""
+    if _of_pictures(corpus):
+        from emotionnet.clips.pictures import read_pictures
+
+        return read_pictures(rows, root)
+    from emotionnet.clips.workers import read_clips
+
+    return read_clips(rows, root, workers)
 
 
 def _finish(
@@ -250,7 +273,9 @@ def parser() -> argparse.ArgumentParser:
         "Can be stopped at any moment; the same command goes on.",
     )
     p.add_argument(
-        "--corpus", default="demo", help="demo (default), ravdess, crema_d, or folder (your clips)"
+        "--corpus",
+        default="demo",
+        help="demo (default), ravdess, crema_d, fer2013, or folder (your clips)",
     )
     p.add_argument("--root", metavar="DIR", help="folder of the corpus (demo: made where missing)")
     p.add_argument(
@@ -271,6 +296,9 @@ def parser() -> argparse.ArgumentParser:
         help="ravdess: keep the take whose sound is a copy of another's",
     )
     g.add_argument("--labels", help="crema_d: acted (default) or perceived")
+    g.add_argument(
+        "--parts", help="fer2013: some of train,test,private (default: all that are there)"
+    )
     g.add_argument("--table", metavar="CSV", help="folder: the file that lists the clips")
     return p
 

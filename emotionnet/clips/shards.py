@@ -53,7 +53,11 @@ class Shard:
 
 
 def plan_shards(
-    rows: Sequence[ManifestRow], root: Path, out: Path, config: dict[str, Any]
+    rows: Sequence[ManifestRow],
+    root: Path,
+    out: Path,
+    config: dict[str, Any],
+    shard_clips: int = SHARD_CLIPS,
 ) -> list[Shard]:
     """Divides rows, sorted by clip, into shards.
 
@@ -62,11 +66,12 @@ def plan_shards(
         root: folder of the files.
         out: folder of the records.
         config: what else the content of a record depends on.
+        shard_clips: clips in a shard.
     """
     rows = sorted(rows, key=lambda row: row.clip)
     shards = []
-    for number, start in enumerate(range(0, len(rows), SHARD_CLIPS)):
-        mine = tuple(rows[start : start + SHARD_CLIPS])
+    for number, start in enumerate(range(0, len(rows), shard_clips)):
+        mine = tuple(rows[start : start + shard_clips])
         clips = [
             [dataclasses.astuple(row), _state(root, row.picture), _state(root, row.sound)]
             for row in mine

@@ -3,6 +3,10 @@
 A corpus is a module ``emotionnet/corpora/<name>.py`` with ``NAME``, ``EMOTIONS_USED`` (names, or None
 where the data decides) and ``scan(root, ignored=None, **options)``, which returns rows sorted by clip
 and appends ``(path, reason)`` to ``ignored`` for every file that it saw and left out.
+
+Optional: ``PICTURES`` (True: each clip is one picture, which is a face already), ``given_part(row)``
+(``train``, ``test``, …: the division that the corpus brings), and ``PROTOCOL`` and ``AUGMENT``, what `fit`
+does with it unless told otherwise.
 """
 
 import importlib
@@ -13,7 +17,7 @@ from types import ModuleType
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import UsageError
 
-CORPORA = ("crema_d", "demo", "folder", "ravdess")
+CORPORA = ("crema_d", "demo", "fer2013", "folder", "ravdess")
 
 
 def get_corpus(name: str) -> ModuleType:

@@ -7,11 +7,14 @@ what is still to come.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import tensorflow as tf
 
+from emotionnet.corpora import CORPORA, get_corpus
 from emotionnet.inputs.augment import Augmentation, augment, clip_seed, draw_jitter
+from emotionnet.inputs.pictures import Pictures, picture_batches
 from emotionnet.inputs.views import View, view_example
 
 
@@ -30,6 +33,15 @@ class Source:
     view: View
     labels: Sequence[str]
     inputs: tuple[str, ...] = ("faces", "frame_mask", "waveform", "waveform_samples")
+
+    @cached_property
+    def pictures(self) -> Pictures | None:
+        """All pictures, where the clips are single ones and the faces are all that is asked for."""
+        corpus = self.records.meta.get("corpus", "")
+        single = corpus in CORPORA and getattr(get_corpus(corpus), "PICTURES", False)
+        if not single or self.view.frames != 1 or set(self.inputs) != {"faces", "frame_mask"}:
+            return None
+        return Pictures(self.records, self.view.image_size)
 
     def targets(self, rows: Sequence) -> np.ndarray:
         """Label numbers (n,) of the rows."""
@@ -74,6 +86,8 @@ def training_batches(
     steps = training_steps(len(rows), batch_size)
     order = epoch_order(len(rows), seed, epoch)[start_step * batch_size : steps * batch_size]
     rows = [rows[i] for i in order]
+    if source.pictures:
+        return _pictures(source, rows, seed, epoch, batch_size, strength)
     if strength is None:
         dataset = _viewed(source, rows)
     else:
@@ -86,6 +100,34 @@ def training_batches(
 def inference_batches(source: Source, rows: Sequence, batch_size: int) -> tf.data.Dataset:
     """Batches of inputs of all ``rows`` in their order; nothing is left out."""
     return _viewed(source, rows).batch(batch_size).prefetch(2)
+
+
+def _pictures(
+    source: Source, rows: Sequence, seed: int, epoch: int, batch_size: int, strength: Augmentation
+) -> tf.data.Dataset:
+    size, targets = source.view.image_size, np.eye(len(source.labels), dtype=np.float32)
+    source.pictures.load(rows)  # here, where an error about damaged records can be told
+
+    def batches():
+        return picture_batches(
+            source.pictures,
+            rows,
+            targets[source.targets(rows)],
+            size=size,
+            batch_size=batch_size,
+            seed=seed,
+            epoch=epoch,
+            strength=strength,
+        )
+
+    signature = (
+        {
+            "faces": tf.TensorSpec((None, 1, size, size, 3), tf.uint8),
+            "frame_mask": tf.TensorSpec((None, 1), tf.float32),
+        },
+        tf.TensorSpec((None, len(source.labels)), tf.float32),
+    )
+    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(4)
 
 
 def _viewed(source: Source, rows: Sequence) -> tf.data.Dataset:

@@ -13,6 +13,7 @@ from itertools import pairwise
 from emotionnet.corpora import canonical
 from emotionnet.emotions import label_order
 from emotionnet.errors import UsageError
+from emotionnet.inputs.given import divide_given
 from emotionnet.inputs.split import (
     Row,
     Rows,
@@ -411,6 +412,13 @@ PROTOCOLS: dict[str, Protocol] = {
         by_actor=True,
         folds=_one,
         divide=_divide_holdout,
+    ),
+    "given": Protocol(
+        summary="the corpus' own test part, epoch chosen on a tenth of its training part",
+        leaks="",
+        by_actor=False,
+        folds=_one,
+        divide=lambda rows, fold, seed, validation: Parts(*divide_given(rows, seed, validation)),
     ),
     "stratified": Protocol(
         summary="folds over clips with each emotion's share kept",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from emotionnet.corpora import canonical
+from emotionnet.corpora import canonical, fer2013
 from emotionnet.errors import EmotionNetError
 
 #: Anything with ``clip``, ``corpus``, ``emotion``, ``actor`` and ``sex``: manifest or record rows.
@@ -54,7 +54,9 @@ def person_of(row: Row) -> tuple[str, str]:
 
 
 def recording_of(row: Row) -> tuple[str, str]:
-    """Corpus and the clip whose sound this is: equal for known byte-identical copies."""
+    """Corpus and the clip whose sound (or picture) this is: equal for byte-identical copies."""
+    if row.corpus == fer2013.NAME:
+        return row.corpus, row.repetition or row.clip
     return row.corpus, canonical.copies(row.corpus).get(row.clip, row.clip)
 
 

@@ -107,14 +107,25 @@ class View:
         # libjpeg shrinks by 2, 4 or 8 while decoding, at a fraction of the cost.
         ratio = next((r for r in (8, 4, 2) if STORED_FACE // r >= size), 1)
 
-        def decode():
+        def resize(face, method):
+            face = tf.image.resize(face, (size, size), method)
+            return tf.cast(tf.round(face), tf.uint8)
+
+        def crop():
             face = tf.io.decode_jpeg(jpeg, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
             if size != STORED_FACE // ratio:
-                face = tf.image.resize(
-                    face, (size, size), "area" if size < STORED_FACE else "bilinear"
-                )
-                face = tf.cast(tf.round(face), tf.uint8)
+                face = resize(face, "area" if size < STORED_FACE else "bilinear")
             return face
+
+        def picture():
+            face = tf.io.decode_jpeg(jpeg, channels=3, dct_method="INTEGER_ACCURATE")
+            larger = tf.reduce_max(tf.shape(face)[:2]) > size
+            return tf.cond(larger, lambda: resize(face, "area"), lambda: resize(face, "bilinear"))
+
+        def decode():
+            # Single pictures keep their own size in the records.
+            is_crop = tf.reduce_all(tf.image.extract_jpeg_shape(jpeg)[:2] == STORED_FACE)
+            return tf.cond(is_crop, crop, picture)
 
         return tf.cond(
             tf.strings.length(jpeg) > 0, decode, lambda: tf.zeros((size, size, 3), tf.uint8)

@@ -43,6 +43,45 @@ STREAMS = {
     ),
 }
 
+#: Single pictures: the face encoder alone, in its small form, to begin the training on clips from.
+CORPUS_CONFIG = {
+    "fer2013": {
+        "frames": 1, "image_size": 48, "variant": "F1", "depthwise": "stride2",
+        "batch_norm_momentum": 0.99,
+    },
+}  # fmt: skip
+CORPUS_SETTINGS = {
+    "fer2013": {
+        "faces": {
+            "epochs": 24, "batch_size": 64, "learning_rate": 3e-3, "patience": 0,
+            "optimizer": "adamw", "weight_decay": 0.02, "warmup_epochs": 1,
+            "label_smoothing": 0.1, "average": 0.998,
+        },
+    },
+}  # fmt: skip
+
+#: Table I: kernel, expansion, triplet attention, stride, maps out.
+BOTTLENECKS = (
+    (3, 16, True, 2, 16),
+    (3, 72, False, 2, 24),
+    (3, 88, False, 1, 24),
+    (3, 96, True, 2, 40),
+    (5, 240, True, 1, 40),
+    (5, 240, True, 1, 40),
+    (5, 120, True, 1, 48),
+    (5, 144, True, 1, 48),
+    (5, 288, True, 2, 96),
+    (3, 576, True, 1, 96),
+    (3, 576, True, 1, 96),
+)
+STEM, FEATURES = 16, 576
+
+#: The ablation grid of the face stream: which of the two attentions a variant has.
+VARIANTS = {"F1": (), "F2": ("TAM",), "F3": ("FAN",), "F4": ("TAM", "FAN")}
+
+#: Channels of the eight Conv1D blocks (Table II).
+SPEECH = {"S1": (128,) * 4 + (64,) * 4, "S2": (128,) * 6 + (64,) * 2, "S3": (128,) * 8}
+
 #: Table I: kernel, expansion, triplet attention, stride, maps out.
 BOTTLENECKS = (
     (3, 16, True, 2, 16),

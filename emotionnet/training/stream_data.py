@@ -22,6 +22,12 @@ from emotionnet.training.optimizer import find_layers
 from emotionnet.training.run import Run
 from emotionnet.training.uncertainty import LabelPool, Learning
 
+#: System 3's way with faces: as named there (rotation, shift, zoom, flip, brightness, contrast, random
+#: erasing); how strong is ours.
+STRONG = {
+    "rotation_degrees": 10.0, "shift": 0.07, "scale": 0.12, "brightness": 0.15, "contrast": 0.25,
+    "erase_share": 0.15, "erase_area": 0.12, "noise_share": 0.0,
+}  # fmt: skip
 #: The stream that is all streams at once.
 JOINT = "joint"
 
@@ -73,6 +79,7 @@ def augmentation(config: dict) -> Augmentation | None:
     own = recipe(config["system"], "AUGMENTATION", config["system_config"])
     own = own.get(config["augment"], {})
     general = {"copies": KINDS if config["augment"] == "paper" else ()}
+    general |= STRONG if config["augment"] == "strong" else {}
     return Augmentation(**{**general, **own, **config.get("augmentation", {})})
 
 

@@ -23,6 +23,7 @@ from emotionnet.training.stream_data import (
 AUGMENTATIONS = {
     "none": "nothing",
     "light": "faces: rotation, flip, scale, shift, brightness, contrast; sound: noise",
+    "strong": "faces: as light, but further, and a rectangle erased of some",
     "paper": "light, and pitch-shifted and time-stretched copies of the sound, made once and cached",
 }
 
