@@ -82,28 +82,6 @@ VARIANTS = {"F1": (), "F2": ("TAM",), "F3": ("FAN",), "F4": ("TAM", "FAN")}
 #: Channels of the eight Conv1D blocks (Table II).
 SPEECH = {"S1": (128,) * 4 + (64,) * 4, "S2": (128,) * 6 + (64,) * 2, "S3": (128,) * 8}
 
-#: Table I: kernel, expansion, triplet attention, stride, maps out.
-BOTTLENECKS = (
-    (3, 16, True, 2, 16),
-    (3, 72, False, 2, 24),
-    (3, 88, False, 1, 24),
-    (3, 96, True, 2, 40),
-    (5, 240, True, 1, 40),
-    (5, 240, True, 1, 40),
-    (5, 120, True, 1, 48),
-    (5, 144, True, 1, 48),
-    (5, 288, True, 2, 96),
-    (3, 576, True, 1, 96),
-    (3, 576, True, 1, 96),
-)
-STEM, FEATURES = 16, 576
-
-#: The ablation grid of the face stream: which of the two attentions a variant has.
-VARIANTS = {"F1": (), "F2": ("TAM",), "F3": ("FAN",), "F4": ("TAM", "FAN")}
-
-#: Channels of the eight Conv1D blocks (Table II).
-SPEECH = {"S1": (128,) * 4 + (64,) * 4, "S2": (128,) * 6 + (64,) * 2, "S3": (128,) * 8}
-
 #: What a value of a field of `Config` changes about the training.
 RECIPES = {
     ("speech", speech_net.NAME): {
