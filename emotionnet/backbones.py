@@ -115,8 +115,6 @@ def _train(name, records, out: Path, image_size: int, head: str, weights, how: M
         "image_size": max(image_size, smallest_picture(name)),
         "head": head,
     }
-    if config["backbone_weights"] == "none":
-        print(f"{name}: starts from random weights")
     fit(
         records=records, system="faces", system_config=config, streams="faces", name=name, out=out,
         resume=True, **how,

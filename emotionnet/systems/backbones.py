@@ -125,7 +125,12 @@ def backbone_name(name: str) -> str:
     raise UsageError(f"unknown backbone {name!r}. Known: {', '.join(WEIGHTS)}.")
 
 
-def application(name: str, weights: str | os.PathLike | None, image_size: int) -> keras.Model:
+def application(
+    name: str,
+    weights: str | os.PathLike | None,
+    image_size: int,
+    batch_norm_momentum: float | None = None,
+) -> keras.Model:
     """A network without its ImageNet head: pictures (S, S, 3; RGB 0...255) to feature maps.
 
     Args:
@@ -133,6 +138,7 @@ def application(name: str, weights: str | os.PathLike | None, image_size: int) -
         weights: ``imagenet``, which Keras fetches once and keeps; a file or folder that holds them;
             ``none`` or None for random ones.
         image_size: S in pixels.
+        batch_norm_momentum: of every BatchNorm; None leaves Keras's, 0.9 to 0.999 by network.
 
     Returns:
         keras.Model named ``backbone``, (batch, S, S, 3) to (batch, h, w, features). Scaling of
@@ -151,6 +157,10 @@ def application(name: str, weights: str | os.PathLike | None, image_size: int) -
     )
     if weights not in RANDOM:
         load_backbone_weights(network, name, weights)
+    if batch_norm_momentum is not None:
+        for layer in network._flatten_layers():
+            if isinstance(layer, layers.BatchNormalization):
+                layer.momentum = batch_norm_momentum
     picture = keras.Input((image_size, image_size, 3), name="picture")
     return keras.Model(picture, network(_scaled(picture, about.pixels)), name="backbone")
 

@@ -211,10 +211,9 @@ def build(config: Config, num_classes: int) -> keras.Model:
 def face_encoder(config: Config) -> keras.Model:
     """One picture (S, S, 3; 0...255) to the backbone's mean features (1280,)."""
     picture = keras.Input((config.image_size,) * 2 + (3,), name="picture", dtype="float32")
-    backbone = application(config.backbone, config.backbone_weights, config.image_size)
-    for layer in backbone._flatten_layers():
-        if isinstance(layer, layers.BatchNormalization):
-            layer.momentum = config.batch_norm_momentum
+    backbone = application(
+        config.backbone, config.backbone_weights, config.image_size, config.batch_norm_momentum
+    )
     x = layers.GlobalAveragePooling2D(name="pool")(backbone(picture))
     return keras.Model(picture, x, name="face_encoder")
 

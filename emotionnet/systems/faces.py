@@ -36,6 +36,8 @@ SETTINGS = {
     },
 }  # fmt: skip
 
+CORPUS_CONFIG = {"demo": {"backbone_weights": "none", "image_size": 64}}
+
 #: What the paper names: rotation, shift, zoom, flip, brightness, contrast and random erasing, as
 #: strong as we like. Resizing and cropping anew is the sampling that shift and zoom are done by.
 _PAPER = {
@@ -171,8 +173,6 @@ def backbone(config: Config) -> keras.Model:
             )
         )
         return keras.Model(encoder.input, encoder.get_layer("head_relu").output, name="backbone")
-    network = application(config.backbone, config.backbone_weights, config.image_size)
-    for layer in network._flatten_layers():
-        if isinstance(layer, layers.BatchNormalization):
-            layer.momentum = config.batch_norm_momentum
-    return network
+    return application(
+        config.backbone, config.backbone_weights, config.image_size, config.batch_norm_momentum
+    )
