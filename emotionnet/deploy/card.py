@@ -92,19 +92,23 @@ def _scores(metrics: Mapping[str, Any] | None) -> list[str]:
     lines = [
         "## Scores",
         "",
-        "| answer | accuracy | 95 % | UAR | ECE | clips |",
-        "|---|---|---|---|---|---|",
+        "| answer | accuracy | 95 % | UAR | ECE | temperature | ECE at it | clips |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for kind in kinds:
         m = metrics[kind]
         low, high = m["interval_95"]
+        scaled = metrics.get("calibrated", {}).get(kind, {})
         lines.append(
             f"| {kind} | {_percent(m['accuracy'])} | {_percent(low)} to {_percent(high)} | "
-            f"{_percent(m['uar'])} | {_number(m.get('ece'))} | {m['n']} |"
+            f"{_percent(m['uar'])} | {_number(m.get('ece'))} | "
+            f"{_number(scaled.get('temperature'))} | {_number(scaled.get('ece'))} | {m['n']} |"
         )
     lines += [
         "",
-        "ECE is the expected calibration error: how far probabilities are from shares.",
+        "ECE is the expected calibration error: how far probabilities are from shares. The files give "
+        "probabilities as they are; divide their logarithms by the temperature (fitted on validation "
+        "clips) and take the softmax again for ones that are nearer to shares.",
         "",
     ]
     lines += ["| emotion | precision | recall | F1 | clips |", "|---|---|---|---|---|"]
