@@ -239,21 +239,26 @@ def _pairs(candidates: Sequence[Candidate], pairs: Sequence[Mapping[str, Any]]) 
             refused[f"{pair['other']}: {pair['problem']}"] = None
             continue
         people, clips, m = pair["by_actors"], pair["by_clips"]["uar"], pair["mcnemar"]
-        row = [f"{pair['other']}, {STREAMS[pair['kind']]}", f"{100 * clips['difference']:+.1f}"]
-        row += [_ends(people and people["uar"]), _p(people and people["uar"])]
-        row += [_ends(clips)]
-        row += [f"{m['only_a']} : {m['only_b']}", _p(m)] if m else ["–", "–"]
+        other = next(one for one in candidates if one.name == pair["other"])
+        row = [_row_name(other, pair["kind"]), f"{100 * clips['difference']:+.1f}"]
+        row += [_ends(people and people["uar"]), _ends(clips)]
+        row += [f"{m['only_a']} : {m['only_b']}, {_p(m)}" if m else "–"]
         rows.append(row)
     first = candidates[0].name
     parts = [html.heading(f"Is the difference real? Each against {first}")]
     if rows:
-        header = ["", "UAR, points", "95 % over actors", "p (Holm)", "95 % over clips"]
-        header += ["only it : only first", "McNemar p"]
+        header = [
+            "",
+            "UAR, points",
+            "95 % over actors",
+            "95 % over clips",
+            "McNemar: only it : first",
+        ]
         parts.append(html.table(header, rows))
         parts.append(
             html.paragraph(
                 "Paired: both systems on the same clips. Points of UAR by which each is ahead of "
-                f"{first}. Where several runs answered a clip, it counts by the share of them that "
+                f"{first}. McNemar: clips that only it had right : only {first}. Where several runs answered a clip, it counts by the share of them that "
                 "were right, and McNemar's test, which takes one answer a clip, is left out. Both p "
                 "are adjusted for the number of comparisons (Holm).",
                 small=True,
@@ -266,14 +271,14 @@ def _pairs(candidates: Sequence[Candidate], pairs: Sequence[Mapping[str, Any]]) 
 
 def _ends(entry: Mapping[str, Any] | None) -> str:
     ends = entry and entry["interval_95"]
-    return f"{100 * ends[0]:+.1f} to {100 * ends[1]:+.1f}" if ends else "–"
-
-
-def _p(entry: Mapping[str, Any] | None) -> str:
-    if not entry or entry["p_value"] is None:
+    if not ends:
         return "–"
-    p = entry["p_holm"]
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    p = f", {_p(entry)}" if "p_holm" in entry else ""
+    return f"{100 * ends[0]:+.1f} to {100 * ends[1]:+.1f}{p}"
+
+
+def _p(entry: Mapping[str, Any]) -> str:
+    return "p < 0.001" if entry["p_holm"] < 0.001 else f"p = {entry['p_holm']:.3f}"
 
 
 def _confusions(candidates: Sequence[Candidate]) -> list[str]:
@@ -351,7 +356,7 @@ def _people(candidates: Sequence[Candidate]) -> list[str]:
 
 
 def _calibration(candidates: Sequence[Candidate]) -> list[str]:
-    rows, shown = [], []
+    rows, figures = [], []
     for one in candidates:
         for kind in one.kinds:
             before, after = one.scores[kind], one.calibrated.get(kind)
@@ -360,11 +365,13 @@ def _calibration(candidates: Sequence[Candidate]) -> list[str]:
                 cells += [f"{before[measured]:.2f}", f"{after[measured]:.2f}" if after else "–"]
             told = temperatures(after["temperature"]) if after else "–"
             rows.append([_row_name(one, kind), told, *cells])
-        kind = main_kind(one)
+        kind, shown = main_kind(one), []
         for what, score in (("as it is", one.scores[kind]), ("scaled", one.calibrated.get(kind))):
             if score:
                 picture = plots.as_svg(plots.plot_reliability(score["reliability"]))
                 shown.append((picture, f"{one.name}, {what}: ECE {percent(score['ece'])}"))
+        # A row of its own for each, so that before and after stand side by side.
+        figures.append(html.figures(shown))
     header = ["", "temperature", "ECE", "scaled", "NLL", "scaled", "Brier", "scaled"]
     return [
         html.heading("Does it know when it is right?"),
@@ -373,7 +380,7 @@ def _calibration(candidates: Sequence[Candidate]) -> list[str]:
             "each kind of answer, which changes how sure an answer sounds and never the answer."
         ),
         html.table(header, rows),
-        html.figures(shown),
+        *figures,
     ]
 
 

@@ -16,8 +16,9 @@ def look(i: int) -> dict[str, Any]:
     """Colour, marker and dash of the i-th candidate: told apart in grey too."""
     return {
         "color": COLOURS[i % len(COLOURS)],
-        "marker": _MARKERS[i % len(_MARKERS)],
-        "linestyle": DASHES[i % len(DASHES)],
+        # Beyond the colours there are other pairs of colour, marker and dash.
+        "marker": _MARKERS[(i + i // len(COLOURS)) % len(_MARKERS)],
+        "linestyle": DASHES[(i + i // len(COLOURS)) % len(DASHES)],
     }
 
 

@@ -18,7 +18,8 @@ th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #ddd
 thead th { border-bottom: 2px solid #888; vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 .facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
-.facts th { font-weight: 600; vertical-align: top; }
+.facts th { font-weight: 600; vertical-align: top; white-space: normal; min-width: 10rem;
+  max-width: 16rem; overflow-wrap: anywhere; }
 tr.main td, tr.main th { font-weight: 700; }
 .box { border: 2px solid #b35900; border-left-width: .5rem; background: #fff4e5;
   padding: .5rem 1rem; margin: 1rem 0; border-radius: .25rem; }
