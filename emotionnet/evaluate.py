@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from emotionnet.clips.records import RecordRow, Records
     from emotionnet.training.run import Run
 
-PARTS = ("test", "validation", "train")
+PARTS = ("test", "validation", "train", "unseen")
 #: ``--mask`` → the stream that is taken away.
 MASKS = {"audio": "speech", "faces": "faces"}
 
@@ -36,7 +36,9 @@ def evaluate(
     Args:
         run: a run folder, or a folder of run folders.
         records: the records the run was trained on, where they have moved.
-        part: ``test``, ``validation`` or ``train``; other parts than ``test`` are written to files
+        part: ``test``, ``validation`` or ``train``; or ``unseen``, all clips of ``records`` that the
+            run has neither learnt nor chosen its epoch from, which is also meant by ``test`` where
+            ``records`` hold none of its test clips. Other parts than ``test`` are written to files
             of their own (``metrics_validation.json`` …).
         batch_size: clips at a time.
         mask: ``audio`` or ``faces`` is taken away from every clip; written to files of its own
@@ -62,7 +64,10 @@ def evaluate(
     children = group_members(run)
     if children:
         return _evaluate_group(Path(run), children, records, part, batch_size, mask)
-    return _evaluate_run(Run.open(run), records, part, batch_size, mask)
+    run = Run.open(run)
+    if records and part == "test" and run.has_other_test_clips(records):
+        part = "unseen"
+    return _evaluate_run(run, records, part, batch_size, mask)
 
 
 def check_part(part: str) -> None:
@@ -102,7 +107,7 @@ def open_part(
             "or make them again with `python -m emotionnet.prepare`."
         )
     opened = Records.open(place)
-    rows = run.split_rows(opened)[part]
+    rows = run.unseen_rows(opened) if part == "unseen" else run.split_rows(opened)[part]
     if not rows:
         raise EmotionNetError(f"{run.folder}: the {part} part of this run has no clips.")
     strange = sorted({row.emotion for row in rows} - set(run.labels))
@@ -131,9 +136,15 @@ def _evaluate_run(run, records, part: str, batch_size: int, mask: str | None) ->
     metrics |= measure(answers, MASKS.get(mask))
     if part == "test" and not mask:
         metrics["calibrated"] = _calibrated(run, model, opened, answers, batch_size)
-    if config.get("split_warning"):
+    if part == "unseen":
+        metrics["protocol_text"] = (
+            f"{len(rows)} clips of {opened.folder} that the run neither learnt nor chose its epoch from"
+        )
+    elif config.get("split_warning"):
         metrics["notes"].append(config["split_warning"])
-    if opened.manifest_hash != config.get("manifest_hash", opened.manifest_hash):
+    if part != "unseen" and opened.manifest_hash != config.get(
+        "manifest_hash", opened.manifest_hash
+    ):
         metrics["notes"].append("The records have changed since the run was trained.")
     _write(run.folder, part, mask, metrics, learning_curves(run.folder / "history.csv"))
     return metrics
@@ -349,7 +360,8 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("run", metavar="RUN", help="a run folder, or a folder of runs (folds, seeds)")
     p.add_argument("--records", metavar="DIR", help="its records, where they have moved")
-    p.add_argument("--part", default="test", help="test (default), validation or train")
+    p.add_argument("--part", default="test", help="test (default), validation or train; "
+                   "or unseen: all clips of --records that the run has not learnt from")  # fmt: skip
     p.add_argument("--mask", help="audio or faces: take it away from every clip")
     p.add_argument("--batch-size", type=int, default=8, help="clips at a time (%(default)s)")
     return p
@@ -360,7 +372,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     metrics = evaluate(args.run, args.records, args.part, args.batch_size, args.mask)
     print(summary(metrics))
-    print(f"report: {result_path(Path(args.run), 'report.html', args.part, args.mask)}")
+    print(f"report: {result_path(Path(args.run), 'report.html', metrics['part'], args.mask)}")
     return 0
 
 

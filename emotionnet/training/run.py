@@ -188,9 +188,28 @@ class Run:
         if missing:
             raise EmotionNetError(
                 f"{records.folder}: {len(missing)} clips of this run are not in these records, "
-                f"{missing[0]} for one. Give the records it was trained on with --records."
+                f"{missing[0]} for one. Give the records it was trained on with --records; or "
+                "evaluate with --part unseen, on the clips that the run has not learnt from."
             )
         return parts
+
+    def unseen_rows(self, records) -> list:
+        """The rows of ``records`` that the run has neither learnt nor chosen its epoch from."""
+        split = read_csv(self.folder / "split.csv")
+        seen = {line["clip"] for line in split if line["part"] != "test"}
+        return [row for row in records.rows if row.clip not in seen]
+
+    def has_other_test_clips(self, folder: str | os.PathLike) -> bool:
+        """Whether a folder of records holds clips, but none of the run's test part."""
+        from emotionnet.clips.records import Records
+
+        if not Path(folder).is_dir():
+            return False
+        split = read_csv(self.folder / "split.csv")
+        tested = {line["clip"] for line in split if line["part"] == "test"}
+        rows = Records.open(folder).rows
+        # Records that were lost in part are another matter: those have some of them.
+        return bool(tested) and tested.isdisjoint(row.clip for row in rows)
 
 
 def versions() -> dict[str, Any]:

@@ -1,0 +1,166 @@
+"""FER2013 in its three layouts: parts, emotions, copies, and what is left out."""
+
+import os
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from emotionnet.clips.pictures import PictureFiles, picture_clip, read_pictures
+from emotionnet.corpora import fer2013, scan
+from emotionnet.corpora.manifest import ManifestRow
+from emotionnet.errors import BadClip, EmotionNetError, UsageError
+
+DATA = os.environ.get("EMOTIONNET_DATA", "")
+
+
+def jpeg(value: int) -> bytes:
+    pixels = np.full((48, 48), value, np.uint8)
+    return cv2.imencode(".jpg", pixels)[1].tobytes()
+
+
+def make_folders(root: Path) -> Path:
+    for name, value in (
+        ("train/angry/Training_1.jpg", 10),
+        ("train/fear/Training_2.jpg", 20),
+        ("train/fear/Training_3.jpg", 10),
+        ("test/happy/PublicTest_4.jpg", 30),
+        ("test/happy/PrivateTest_5.jpg", 40),
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(jpeg(value))
+    return root
+
+
+CLIPS = [
+    "private/happy/PrivateTest_5",
+    "test/happy/PublicTest_4",
+    "train/angry/Training_1",
+    "train/fearful/Training_2",
+    "train/fearful/Training_3",
+]
+
+
+def test_folders_give_parts_emotions_and_copies(tmp_path):
+    rows = scan("fer2013", make_folders(tmp_path))
+    assert [row.clip for row in rows] == CLIPS
+    assert [row.emotion for row in rows] == ["happy", "happy", "angry", "fearful", "fearful"]
+    assert [fer2013.given_part(row) for row in rows] == ["private", "test", *["train"] * 3]
+    assert {row.actor for row in rows} == {""}
+    of = {row.clip: row.repetition for row in rows}
+    assert of["train/angry/Training_1"] == of["train/fearful/Training_3"]
+    assert len(set(of.values())) == 4
+
+
+def test_a_zip_is_read_as_the_folders_in_it(tmp_path):
+    folders = make_folders(tmp_path / "folders")
+    with zipfile.ZipFile(tmp_path / "fer2013.zip", "w") as archive:
+        for path in sorted(folders.rglob("*.jpg")):
+            archive.write(path, f"archive/{path.relative_to(folders)}")
+    plain = scan("fer2013", folders)
+    for root in (tmp_path / "fer2013.zip", tmp_path):
+        if root.is_dir():
+            # A folder that holds fer2013.zip: what else is in it does not count.
+            assert (root / "folders").is_dir()
+        rows = scan("fer2013", root)
+        assert [(r.clip, r.repetition) for r in rows] == [(r.clip, r.repetition) for r in plain]
+        read = dict(read_pictures(rows, root))
+        for row, other in zip(rows, plain):
+            assert read[row].faces == [(folders / other.picture).read_bytes()]
+
+
+@pytest.mark.parametrize("header", ["emotion,pixels,Usage", "emotion, Usage, pixels"])
+def test_the_csv_of_the_challenge(tmp_path, header):
+    pixels = [" ".join([str(v)] * 2304) for v in (7, 200, 90)]
+    table = [("0", "Training", pixels[0]), ("6", "PublicTest", pixels[1])]
+    table.append(("3", "PrivateTest", pixels[2]))
+    order = [
+        header.lower().replace(" ", "").split(",").index(c) for c in ("emotion", "usage", "pixels")
+    ]
+    lines = [header]
+    for fields in table:
+        line = [""] * 3
+        for place, field in zip(order, fields):
+            line[place] = field
+        lines.append(",".join(line))
+    (tmp_path / "fer2013.csv").write_text("\n".join(lines) + "\n")
+    rows = scan("fer2013", tmp_path)
+    assert [row.clip for row in rows] == [
+        "private/happy/00002",
+        "test/neutral/00001",
+        "train/angry/00000",
+    ]
+    for (_, clip), value in zip(read_pictures(rows, tmp_path), (90, 200, 7)):
+        face = cv2.imdecode(np.frombuffer(clip.faces[0], np.uint8), cv2.IMREAD_UNCHANGED)
+        assert face.shape == (48, 48)
+        assert np.abs(face.astype(int) - value).max() <= 1
+
+
+def test_class_folders_alone_are_test_pictures(tmp_path):
+    for name in ("sad/a.png", "surprise/b.png", "notes/c.png"):
+        (tmp_path / name).parent.mkdir()
+        cv2.imwrite(str(tmp_path / name), np.zeros((60, 50, 3), np.uint8))
+    ignored = []
+    rows = scan("fer2013", tmp_path, ignored)
+    assert [row.clip for row in rows] == ["test/sad/a", "test/surprised/b"]
+    assert [path for path, _ in ignored] == ["notes/c.png"]
+
+
+@pytest.mark.parametrize("deep", ["train", "train/fear"])
+def test_a_part_or_a_class_may_be_given_itself(tmp_path, deep):
+    rows = scan("fer2013", make_folders(tmp_path) / deep)
+    assert {"train/fearful/Training_2", "train/fearful/Training_3"} <= {row.clip for row in rows}
+
+
+def test_only_the_parts_asked_for(tmp_path):
+    rows = scan("fer2013", make_folders(tmp_path), parts="private,test")
+    assert [row.clip for row in rows] == CLIPS[:2]
+    with pytest.raises(UsageError, match="public"):
+        scan("fer2013", tmp_path, parts="public")
+
+
+def test_what_is_wrong_is_said(tmp_path):
+    with pytest.raises(UsageError, match="no such folder"):
+        scan("fer2013", tmp_path / "absent")
+    with pytest.raises(EmotionNetError, match="no usable clip"):
+        scan("fer2013", tmp_path)
+    (tmp_path / "fer2013.csv").write_text("emotion,pixels\n0,1 2 3\n")
+    with pytest.raises(UsageError, match="usage"):
+        scan("fer2013", tmp_path)
+    (tmp_path / "fer2013.csv").write_text("emotion,pixels,Usage\n0,1 2 3,Training\n")
+    with pytest.raises(EmotionNetError, match=r"line 2.*3 pixels"):
+        scan("fer2013", tmp_path)
+    (tmp_path / "half.zip").write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(EmotionNetError, match=r"half\.zip"):
+        scan("fer2013", tmp_path / "half.zip")
+
+
+def test_a_picture_is_kept_as_it_is_unless_it_is_large(tmp_path):
+    row = ManifestRow("test/sad/a", "fer2013", "sad", picture="a.jpg")
+    small = jpeg(50)
+    clip = picture_clip(row, small)
+    assert clip.faces == [small]
+    assert clip.boxes.tolist() == [[0, 0, 48, 48]]
+    assert clip.times_s.tolist() == [0.0]
+    assert len(clip.waveform) == 0
+    large = cv2.imencode(".png", np.full((300, 400, 3), 90, np.uint8))[1].tobytes()
+    stored = cv2.imdecode(np.frombuffer(picture_clip(row, large).faces[0], np.uint8), 1)
+    assert stored.shape == (224, 224, 3)
+    with pytest.raises(BadClip, match="decoded"):
+        picture_clip(row, b"\xff\xd8\xff and then nothing")
+    with PictureFiles(tmp_path) as files, pytest.raises(BadClip, match="no such file"):
+        files.read("absent/a.jpg")
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not DATA, reason="EMOTIONNET_DATA names no folder with real data")
+def test_the_real_set():
+    rows = scan("fer2013", Path(DATA) / "fer2013.zip")
+    parts = [fer2013.given_part(row) for row in rows]
+    assert (parts.count("train"), parts.count("test"), parts.count("private")) == (28709, 3589, 0)
+    tested = {row.repetition for row, part in zip(rows, parts) if part == "test"}
+    shared = [r for r, part in zip(rows, parts) if part == "train" and r.repetition in tested]
+    assert len(shared) == 351
+    assert sum(r.emotion == "disgust" for r, part in zip(rows, parts) if part == "test") == 56
