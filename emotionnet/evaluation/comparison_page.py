@@ -252,15 +252,16 @@ def _pairs(candidates: Sequence[Candidate], pairs: Sequence[Mapping[str, Any]]) 
             "UAR, points",
             "95 % over actors",
             "95 % over clips",
-            "McNemar: only it : first",
+            "McNemar",
         ]
         parts.append(html.table(header, rows))
         parts.append(
             html.paragraph(
                 "Paired: both systems on the same clips. Points of UAR by which each is ahead of "
-                f"{first}. McNemar: clips that only it had right : only {first}. Where several runs answered a clip, it counts by the share of them that "
-                "were right, and McNemar's test, which takes one answer a clip, is left out. Both p "
-                "are adjusted for the number of comparisons (Holm).",
+                f"{first}. McNemar: clips that only it had right : only {first}. Where several runs "
+                "answered a clip, it counts by the share of them that were right, and McNemar's test, "
+                "which takes one answer a clip, is left out. Both p are adjusted for the number of "
+                "comparisons (Holm).",
                 small=True,
             )
         )
