@@ -1,0 +1,73 @@
+"""Can a system learn a handful of real clips by heart? A check of the whole line, not of its worth.
+
+    python benchmarks/overfit.py --records RECORDS --system cross_modal --image-size 64
+
+Takes the clips that have faces and sound, no augmentation, all in one batch; prints loss and accuracy
+on these same clips, and what is answered without faces and without sound.
+"""
+
+import argparse
+import os
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def main() -> int:
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("--records", required=True)
+    p.add_argument("--system", default="cross_modal")
+    p.add_argument("--stream", default="joint")
+    p.add_argument("--image-size", type=int, default=64)
+    p.add_argument("--clips", type=int, default=16, help="at most so many")
+    p.add_argument("--steps", type=int, default=60)
+    p.add_argument("--learning-rate", type=float, default=5e-4)
+    args = p.parse_args()
+
+    import keras
+    import numpy as np
+
+    from emotionnet.clips.records import Records
+    from emotionnet.emotions import label_order
+    from emotionnet.evaluation.answers import answer_rows
+    from emotionnet.inputs.pipeline import Source, inference_batches
+    from emotionnet.inputs.views import View
+    from emotionnet.systems import build_model, get_system, without_weights
+    from emotionnet.training import plan
+    from emotionnet.training.stream_data import unit_of
+
+    keras.utils.set_random_seed(0)
+    records = Records.open(args.records)
+    rows = [row for row in records.rows if row.faces_found > 0 and row.samples > 0][: args.clips]
+    labels = label_order(row.emotion for row in rows)
+    fields = {"image_size": args.image_size, **without_weights(args.system)}
+    config = plan.system_config(args.system, rows[0].corpus, rows, ("faces", "speech"), fields)
+    model = build_model(args.system, len(labels), **config)
+    run = {"system": args.system, "system_config": config, "streams": config["streams"]}
+    unit = unit_of(model, run, args.stream)
+    whole = get_system(args.system).Config(**config)
+    view = View(frames=whole.frames, image_size=whole.image_size, samples=whole.samples)
+    source = Source(records, view, labels, unit.inputs)
+    (batch,) = inference_batches(source, rows, len(rows))
+    targets = np.eye(len(labels), dtype=np.float32)[source.targets(rows)]
+    unit.model.compile(
+        keras.optimizers.Adam(args.learning_rate, global_clipnorm=5.0),
+        keras.losses.CategoricalCrossentropy(unit.logits),
+        jit_compile=False,
+    )
+    print(f"{args.system} on {len(rows)} clips of {records.folder}: {', '.join(labels)}")
+    begun = time.process_time()
+    for step in range(args.steps):
+        loss = float(unit.model.train_on_batch(batch, targets))
+        if step in (0, args.steps - 1) or (step + 1) % 10 == 0:
+            print(f"  step {step + 1}: loss {loss:.4f}", flush=True)
+    print(f"  {time.process_time() - begun:.0f} s of processor time")
+    answers = answer_rows(model, view, records, rows, labels, ("faces", "speech"))
+    for kind, table in answers.probabilities.items():
+        right = table.argmax(axis=1) == source.targets(rows)
+        print(f"  {kind}: {right.sum()} of {len(rows)} right")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
