@@ -1,6 +1,6 @@
 """The curves of `emotionnet.robustness` as a picture, a table and a page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,19 +47,18 @@ def curve(result: Mapping[str, Any], disturbance: Disturbance, kind: str) -> lis
 @plots.styled
 def plot_robustness(result: Mapping[str, Any]) -> Figure:
     """A panel a disturbance: UAR with its 95 % interval against the level; sound left, picture right."""
-    sound, picture = (
-        [d for d in disturbances(result["streams"]) if d.stream == stream]
-        for stream in ("speech", "faces")
-    )
-    if sound and picture:
-        shown = [d for pair in zip(sound, picture, strict=True) for d in pair]
-    else:
-        shown = sound + picture
-    rows = (len(shown) + 1) // 2
+    hit = disturbances(result["streams"])
+    columns = [[d for d in hit if d.stream == stream] for stream in ("speech", "faces")]
+    if not all(columns):
+        columns = [hit[::2], hit[1::2]]
+    rows = max(len(column) for column in columns)
     figure = Figure(figsize=(7.2, 0.9 + 1.75 * rows))
     axes = figure.subplots(rows, 2, sharey=True, squeeze=False)
-    for ax, disturbance in zip(axes.flat, shown):
-        _draw_panel(ax, result, disturbance)
+    for column, panels in zip(columns, axes.T):
+        for ax, disturbance in zip(panels, column):
+            _draw_panel(ax, result, disturbance)
+        for ax in panels[len(column) :]:
+            ax.set_axis_off()
     for ax in axes[:, 0]:
         ax.set_ylabel("UAR")
     lines, names = axes[0, 0].get_legend_handles_labels()
@@ -156,6 +155,5 @@ def _table(result: Mapping[str, Any], disturbance: Disturbance) -> list[str]:
 
 
 def _text(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(
-        value, str
-    ) else str(value)  # fmt: skip
+    """A value, or several with spaces between: folds and seeds of a group."""
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
