@@ -5,8 +5,8 @@ clip is reported and a new process goes on. The processes are started as command
 pipes, so that callers need no ``if __name__ == "__main__"`` and nothing of theirs is copied.
 """
 
+import dataclasses
 import os
-import pickle
 import queue
 import signal
 import subprocess
@@ -18,6 +18,7 @@ from contextlib import suppress
 
 from emotionnet.clips.clip import ClipData, read_clip
 from emotionnet.clips.faces import FaceFinder
+from emotionnet.clips.wire import BrokenMessage, receive, receive_result, send, send_result
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import BadClip, EmotionNetError
 
@@ -126,15 +127,14 @@ class _Worker:
         try:
             if self._process is None:
                 self._process = self._start()
-                pickle.load(self._process.stdout)  # ready
-        except (EOFError, OSError, pickle.UnpicklingError):
+                receive(self._process.stdout)  # ready
+        except (EOFError, OSError, BrokenMessage):
             code = self._end()
             return EmotionNetError(f"the process that reads clips cannot start ({_death(code)})")
         try:
-            pickle.dump((row, root), self._process.stdin)
-            self._process.stdin.flush()
-            return pickle.load(self._process.stdout)
-        except (EOFError, OSError, pickle.UnpicklingError):
+            send(self._process.stdin, {"row": dataclasses.asdict(row), "root": root})
+            return receive_result(self._process.stdout)
+        except (EOFError, OSError, BrokenMessage):
             return BadClip(f"the process that read it died ({_death(self._end())})")
 
     def close(self) -> None:
@@ -192,12 +192,11 @@ def serve() -> None:
     # Whatever a library prints must not get between the answers.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     finder = FaceFinder()
-    answer: ClipData | Exception | str = "ready"
-    while True:
-        try:
-            pickle.dump(answer, answers, protocol=pickle.HIGHEST_PROTOCOL)
-            answers.flush()
-            row, root = pickle.load(requests)
-        except (EOFError, BrokenPipeError):
-            os._exit(0)  # the parent is gone, and with it whoever would read what is buffered
-        answer = _try_read(row, root, finder)
+    try:
+        send(answers, {"kind": "ready"})
+        while True:
+            request, _ = receive(requests)
+            row = ManifestRow(**request["row"])
+            send_result(answers, _try_read(row, request["root"], finder))
+    except (EOFError, BrokenMessage, BrokenPipeError):
+        os._exit(0)  # the parent is gone, and with it whoever would read what is buffered
