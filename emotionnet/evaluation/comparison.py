@@ -135,6 +135,16 @@ class Candidate:
         # Fused is nothing of its own where there is one stream.
         return [k for k in (streams if len(streams) == 1 else KINDS) if k in self.scores]
 
+    @property
+    def main_kind(self) -> str:
+        """The kind of answer that it stands for: fused, or of its one stream."""
+        return self.kinds[0]
+
+    @property
+    def main_scores(self) -> dict[str, Any]:
+        """The scores of `main_kind`."""
+        return self.scores[self.main_kind]
+
     @cached_property
     def calibrated(self) -> dict[str, Any]:
         """See `emotionnet.evaluation.temperature.pool_calibrated`."""

@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emotionnet.evaluation import comparison_plots as pictures
+from emotionnet.evaluation import comparison_sections as sections
 from emotionnet.evaluation import html, plots
 from emotionnet.evaluation.comparison import Candidate
+from emotionnet.evaluation.comparison_sections import row_name
 from emotionnet.evaluation.report import (
     LABEL_KINDS,
-    STREAMS,
     TERMS,
     interval,
     percent,
     spread,
-    temperatures,
 )
 from emotionnet.files import write_text
 
@@ -57,23 +57,10 @@ def write_page(
     """
     parts = _warnings(candidates, differences)
     parts += _headline(candidates) + _setup(candidates) + _pairs(candidates, pairs)
-    for section in (_confusions, _classes, _people, _calibration, _history, _learning):
+    for section in sections.ALL:
         parts += section(candidates)
     parts += [html.heading("The words"), html.definitions((*_MORE_TERMS, *TERMS))]
     write_text(path, html.page("EmotionNet: runs compared", parts))
-
-
-def main_kind(candidate: Candidate) -> str:
-    """The kind of answer that a candidate stands for: fused, or of its one stream."""
-    return candidate.kinds[0]
-
-
-def _row_name(candidate: Candidate, kind: str) -> str:
-    return f"{candidate.name}, {STREAMS[kind]}" if len(candidate.kinds) > 1 else candidate.name
-
-
-def _main(candidate: Candidate) -> Mapping[str, Any]:
-    return candidate.scores[main_kind(candidate)]
 
 
 def _warnings(candidates: Sequence[Candidate], differences: Sequence[str]) -> list[str]:
@@ -109,7 +96,7 @@ def _headline(candidates: Sequence[Candidate]) -> list[str]:
             uar, accuracy = one.over(kind, "uar"), one.over(kind, "accuracy")
             rows.append(
                 [
-                    _row_name(one, kind),
+                    row_name(one, kind),
                     one.config["protocol"],
                     spread(uar["mean"], uar["sd"]),
                     interval(people) if people else "–",
@@ -117,7 +104,7 @@ def _headline(candidates: Sequence[Candidate]) -> list[str]:
                     interval(s["interval_95"]),
                 ]
             )
-        kind = main_kind(one)
+        kind = one.main_kind
         runs = [run.metrics[kind]["uar"] for run in one.runs if kind in run.metrics]
         mean = sum(runs) / len(runs)
         people = one.uar_over_people(kind)
@@ -144,7 +131,7 @@ def _headline(candidates: Sequence[Candidate]) -> list[str]:
 def _spread(candidates: Sequence[Candidate]) -> list[str]:
     rows = []
     for one in candidates:
-        o = one.over(main_kind(one), "uar")
+        o = one.over(one.main_kind, "uar")
         if o["sd_folds"] is not None or o["sd_seeds"] is not None:
             shown = [_points(o[key]) for key in ("sd", "sd_folds", "sd_seeds")]
             rows.append([one.name, percent(o["mean"]), *shown])
@@ -190,7 +177,7 @@ def _facts(one: Candidate) -> dict[str, Any]:
         "Protocol": descriptions[0] if len(descriptions) == 1 else _protocol(one),
         "Folds": _many(one.each("fold")),
         "Seeds": _many(one.each("seed")),
-        "Tested on": f"{_count(_main(one)['clips'], 'clip')}, {_main(one)['n']} answers",
+        "Tested on": f"{_count(one.main_scores['clips'], 'clip')}, {one.main_scores['n']} answers",
         "Actors to learn from": _many(sorted({run.train_actors for run in one.runs})),
         "Training": f"{seconds:.0f} s in {_count(len(one.runs), 'run')}" if seconds else None,
         "Commit": _many(dict.fromkeys(run.metrics.get("commit", "") for run in one.runs)),
@@ -240,7 +227,7 @@ def _pairs(candidates: Sequence[Candidate], pairs: Sequence[Mapping[str, Any]]) 
             continue
         people, clips, m = pair["by_actors"], pair["by_clips"]["uar"], pair["mcnemar"]
         other = next(one for one in candidates if one.name == pair["other"])
-        row = [_row_name(other, pair["kind"]), f"{100 * clips['difference']:+.1f}"]
+        row = [row_name(other, pair["kind"]), f"{100 * clips['difference']:+.1f}"]
         row += [_ends(people and people["uar"]), _ends(clips)]
         row += [f"{m['only_a']} : {m['only_b']}, {_p(m)}" if m else "–"]
         rows.append(row)
@@ -280,150 +267,3 @@ def _ends(entry: Mapping[str, Any] | None) -> str:
 
 def _p(entry: Mapping[str, Any]) -> str:
     return "p < 0.001" if entry["p_holm"] < 0.001 else f"p = {entry['p_holm']:.3f}"
-
-
-def _confusions(candidates: Sequence[Candidate]) -> list[str]:
-    shown = [
-        (plots.as_svg(plots.plot_confusion(one.labels, _main(one)["confusion"])), one.name)
-        for one in candidates
-    ]
-    return [html.heading("What is taken for what"), html.figures(shown)]
-
-
-def _classes(candidates: Sequence[Candidate]) -> list[str]:
-    labels = list(dict.fromkeys(label for one in candidates for label in one.labels))
-    recalls = {
-        one.name: {name: entry["recall"] for name, entry in _main(one)["per_class"].items()}
-        for one in candidates
-    }
-    rows = [[label, *(percent(recalls[o.name].get(label)) for o in candidates)] for label in labels]
-    figure = pictures.plot_rates(recalls, {label: label for label in labels}, "recall")
-    return [
-        html.heading("Each emotion: how much of it is found (recall)"),
-        html.table(["", *(one.name for one in candidates)], rows),
-        html.figures([(plots.as_svg(figure), "Recall of each emotion")], wide=True),
-    ]
-
-
-def _people(candidates: Sequence[Candidate]) -> list[str]:
-    # Actor 01 of two corpora is two people.
-    several = len({one.config["corpus"] for one in candidates}) > 1
-    scores = {
-        one.name: {
-            f"{one.config['corpus']} {actor}" if several else actor: entry
-            for actor, entry in (_main(one).get("per_actor") or {}).items()
-        }
-        for one in candidates
-    }
-    people = {actor: entry for one in scores.values() for actor, entry in one.items()}
-    if len(people) < 2:
-        return []
-    rates = {name: {a: e["accuracy"] for a, e in one.items()} for name, one in scores.items()}
-
-    def mean(actor: str) -> float:
-        found = [one[actor] for one in rates.values() if actor in one]
-        return sum(found) / len(found)
-
-    ticks = {}
-    for actor in sorted(people, key=lambda actor: (-mean(actor), actor)):
-        sex = people[actor].get("sex")
-        ticks[actor] = f"{actor} ({sex})" if sex else actor
-    parts = [
-        html.heading("For whom does it work?"),
-        html.figures(
-            [
-                (
-                    plots.as_svg(pictures.plot_rates(rates, ticks, "accuracy")),
-                    "Accuracy of each actor; the actors best answered at the top",
-                )
-            ],
-            wide=True,
-        ),
-    ]
-    sexes = sorted({sex for one in candidates for sex in _main(one).get("per_sex") or ()})
-    if sexes:
-        rows = []
-        for one in candidates:
-            by = _main(one).get("per_sex") or {}
-            cells = [
-                f"{percent(by[sex]['accuracy'])} ({interval(by[sex]['interval_95'])})"
-                if sex in by
-                else "–"
-                for sex in sexes
-            ]
-            rows.append([one.name, *cells])
-        parts.append(html.table(["accuracy (Wilson 95 %)", *sexes], rows))
-    return parts
-
-
-def _calibration(candidates: Sequence[Candidate]) -> list[str]:
-    rows, figures = [], []
-    for one in candidates:
-        for kind in one.kinds:
-            before, after = one.scores[kind], one.calibrated.get(kind)
-            cells = [percent(before["ece"]), percent(after["ece"]) if after else "–"]
-            for measured in ("nll", "brier"):
-                cells += [f"{before[measured]:.2f}", f"{after[measured]:.2f}" if after else "–"]
-            told = temperatures(after["temperature"]) if after else "–"
-            rows.append([_row_name(one, kind), told, *cells])
-        kind, shown = main_kind(one), []
-        for what, score in (("as it is", one.scores[kind]), ("scaled", one.calibrated.get(kind))):
-            if score:
-                picture = plots.as_svg(plots.plot_reliability(score["reliability"]))
-                shown.append((picture, f"{one.name}, {what}: ECE {percent(score['ece'])}"))
-        # A row of its own for each, so that before and after stand side by side.
-        figures.append(html.figures(shown))
-    header = ["", "temperature", "ECE", "scaled", "NLL", "scaled", "Brier", "scaled"]
-    return [
-        html.heading("Does it know when it is right?"),
-        html.paragraph(
-            "As it is, and with a temperature fitted on each run's validation clips: one number for "
-            "each kind of answer, which changes how sure an answer sounds and never the answer."
-        ),
-        html.table(header, rows),
-        *figures,
-    ]
-
-
-def _history(candidates: Sequence[Candidate]) -> list[str]:
-    streams = dict.fromkeys(row["stream"] for o in candidates for r in o.runs for row in r.history)
-    shown = []
-    for stream in streams:
-        curves = {o.name: [r.validation_uar(stream) for r in o.runs] for o in candidates}
-        curves = {name: [run for run in runs if run] for name, runs in curves.items()}
-        curves = {name: runs for name, runs in curves.items() if runs}
-        picture = plots.as_svg(pictures.plot_validation(curves))
-        shown.append((picture, f"UAR on validation clips, {STREAMS.get(stream, stream)}"))
-    if not shown:
-        return []
-    text = "The epoch that was kept was chosen on these validation clips, never on test clips."
-    return [html.heading("Learning"), html.paragraph(text), html.figures(shown, wide=True)]
-
-
-def _learning(candidates: Sequence[Candidate]) -> list[str]:
-    """The curve over training actors, where runs of one setting differ in their number."""
-    curves: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    names: dict[str, str] = {}
-    for one in candidates:
-        for run in one.runs:
-            keys = (
-                "system",
-                "system_config",
-                "protocol",
-                "settings",
-                "augment",
-                "joint",
-                "streams",
-            )
-            setting = json.dumps([run.config.get(key) for key in keys], sort_keys=True)
-            name = names.setdefault(setting, f"{one.config['system']}, {one.name}")
-            curves[name][run.train_actors].append(run.metrics[main_kind(one)]["uar"])
-    grown = {name: points for name, points in curves.items() if len(points) > 1}
-    if not grown or 0 in {n for points in grown.values() for n in points}:
-        return []
-    picture = plots.as_svg(pictures.plot_learning(grown))
-    caption = "UAR on test clips over the number of actors in training; small: each run"
-    return [
-        html.heading("How much do more people help?"),
-        html.figures([(picture, caption)], wide=True),
-    ]
