@@ -39,17 +39,17 @@ AUGMENTATION = {"light": _STILL, "paper": _STILL}
 
 #: Of the spectrogram: frames of 64 ms every 16 ms, bands from 50 Hz.
 N_FFT, HOP_LENGTH, N_MELS, FMIN = 1024, 256, 64, 50.0
-#: Frames about the middle of the speech: 2.3 s, more than 19 of 20 RAVDESS clips need.
+#: Frames about the middle of the speech: 2.3 s, which is all of it in 87 of 100 RAVDESS clips.
 FRAMES = 144
 #: Filters, kernel, strides over time and bands.
 CONVOLUTIONS = (
-    (24, 5, (2, 2)),
-    (40, 3, (2, 2)),
+    (16, 5, (2, 2)),
+    (32, 3, (2, 2)),
     (48, 3, (1, 2)),
     (72, 3, (2, 2)),
     (96, 3, (1, 2)),
 )
-FEATURES = 96
+FEATURES = 128
 
 
 def speech_stream(config, inputs: dict, num_classes: int) -> keras.Model:
