@@ -54,10 +54,13 @@ class CompactMelDFT:
     def __call__(self, signal):
         """(batch, (frames - 1) * hop_length + n_fft) samples to (n_mels, batch * frames)."""
         x = self._columns(signal)
-        x = ops.reshape(x, (self.columns, -1, self.rows)) * self._window
-        x = ops.reshape(x, (-1, self.rows))
+        _, batch, frames, _ = x.shape
+        # Said where it is known: the converter of TensorFlow 2.21 stumbles over -1.
+        count = -1 if batch is None or frames is None else batch * frames
+        x = ops.reshape(x, (self.columns, count, self.rows)) * self._window
+        x = ops.reshape(x, (self.columns * count if count > 0 else -1, self.rows))
         real, imag = (
-            ops.reshape(ops.matmul(x, m), (self.columns, -1, self.kept))
+            ops.reshape(ops.matmul(x, m), (self.columns, count, self.kept))
             for m in (self._cosine, self._sine)
         )
         turned = [
@@ -69,8 +72,8 @@ class CompactMelDFT:
         power = power + ops.square(ops.matmul(self._second_imag, x))
         if self.power == 1.0:
             power = ops.sqrt(power)
-        power = ops.transpose(ops.reshape(power, (self.columns, -1, self.kept)), (1, 0, 2))
-        power = ops.reshape(power, (-1, self.columns * self.kept))
+        power = ops.reshape(power, (self.columns, count, self.kept))
+        power = ops.reshape(ops.transpose(power, (1, 0, 2)), (count, self.columns * self.kept))
         energies = [ops.matmul(power[:, begin:end], block) for begin, end, block in self._blocks]
         return ops.transpose(ops.concatenate(energies, axis=-1))
 
