@@ -90,8 +90,9 @@ def published_form(model: keras.Model) -> keras.Model:
 
         return make
 
-    table = {kind: rewrite.REWRITES[kind] for kind in (GhostModule, GhostBottleneck)}
-    table |= {
+    table = {
+        GhostModule: rewrite.joined_ghost,
+        GhostBottleneck: rewrite.REWRITES[GhostBottleneck],
         TripletAttention: written_out(PublishedTriplet),
         FrameAttention: written_out(PublishedFrames),
     }

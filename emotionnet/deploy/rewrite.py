@@ -178,6 +178,11 @@ def _activation(rewriter: Rewriter, layer, x):
 def _ghost(rewriter: Rewriter, ghost: GhostModule, x):
     if ghost.filters <= _LANES and ghost.activation in (None, "relu"):
         return _doubled_ghost(rewriter, ghost, x)
+    return joined_ghost(rewriter, ghost, x)
+
+
+def joined_ghost(rewriter: Rewriter, ghost: GhostModule, x):
+    """The layers of a Ghost module one by one, as they were trained."""
     primary = rewriter.inside(ghost, x, [ghost.primary, ghost.norms[0], ghost.act])
     cheap = rewriter.inside(ghost, primary, [ghost.cheap, ghost.norms[1], ghost.act])
     return rewriter.inside(ghost, [primary, cheap], [ghost.join])
