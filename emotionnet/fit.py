@@ -8,6 +8,7 @@ import argparse
 import dataclasses
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -211,6 +212,10 @@ def _about(split) -> dict:
     }
 
 
+#: In a run's config only where asked for.
+_OPTIONAL = ("augmentation", "init_faces", "train_actors")
+
+
 def _train_one(folder: Path, config: dict, split, records, resume: bool) -> None:
     from emotionnet.evaluate import evaluate
     from emotionnet.training import plan
@@ -222,17 +227,23 @@ def _train_one(folder: Path, config: dict, split, records, resume: bool) -> None
         # A run that was started before there were so many settings has the defaults of the others.
         begun = {**run.config, "settings": plan.completed(run.config["settings"])}
         wanted = json.loads(json.dumps(config))
-        changed = [key for key in wanted if begun.get(key) != wanted[key]]
+        changed = [key for key in (*wanted, *_OPTIONAL) if begun.get(key) != wanted.get(key)]
         if changed:
             raise UsageError(
-                f"{folder}: this run was started with other settings ({', '.join(changed)}). "
+                f"{folder}: this run was started with other settings ({', '.join(sorted({*changed}))}). "
                 "Resume it with the same ones, or give a new --name."
             )
     else:
         run = Run.create(folder, config, split)
     if not run.finished:
         _announce(run, split)
-        train_run(run, records)
+        try:
+            train_run(run, records)
+        except UsageError:
+            # Nothing was learnt yet: the next try may have the name.
+            if not run.checkpoint.exists() and not (folder / "history.csv").exists():
+                shutil.rmtree(folder)
+            raise
     if not (folder / "metrics.json").exists():
         evaluate(folder, records=records.folder)
 
