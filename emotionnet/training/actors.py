@@ -33,10 +33,13 @@ def with_actors(split: Split, count: int, seed: int) -> Split:
             f"the training part have ({split.description})."
         )
     chosen = set(order[:count])
+    train = [row for row in split.train if person_of(row) in chosen]
+    names = " ".join(sorted(actor for _, actor in chosen))
     return dataclasses.replace(
         split,
-        train=[row for row in split.train if person_of(row) in chosen],
-        description=f"{split.description}; trained on {count} of {len(order)} training actors",
+        train=train,
+        description=f"{split.description}; of these training actors only {count} of {len(order)} "
+        f"({len(train)} clips, actors {names})",
     )
 
 

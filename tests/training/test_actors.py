@@ -32,7 +32,7 @@ def test_half_are_men_and_half_women_and_all_their_clips_stay():
         assert len(some.train) == 18
         assert (some.validation, some.test) == (whole.validation, whole.test)
     assert len(actors(whole.train)) == 12
-    assert "6 of 12 training actors" in some.description
+    assert "only 6 of 12 (18 clips, actors m" in some.description
 
 
 def test_it_is_drawn_by_the_seed_and_grows():
