@@ -221,8 +221,9 @@ def face_encoder(config: Config) -> keras.Model:
 def sound_encoder(config: Config) -> keras.Model:
     """Sound and its true length to a vector for each face: no weights.
 
-    The times are the centres of equal segments of the sound's true length, as those of the faces are.
-    Beyond its ends there are zeros.
+    The times are the centres of equal segments of the sound's true length: those of the faces, as far
+    as picture and sound are of one length, since no other time is told to the model. Beyond the ends
+    there are zeros.
 
     Returns:
         (frames, 128): 32 values at the two steps before, the step itself and the next one; and

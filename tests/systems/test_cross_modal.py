@@ -136,9 +136,10 @@ def test_sound_values_are_of_about_one_size(model):
     np.testing.assert_array_equal(features[0, 2, 32:64], features[0, 1, 64:96])
 
 
-def test_every_weight_learns():
+@pytest.mark.parametrize("variant", ["baseline", "id", "sa"])
+def test_every_weight_learns(variant):
     keras.utils.set_random_seed(0)
-    model = build_model("cross_modal", 3, dropout=0.0, **SMALL)
+    model = build_model("cross_modal", 3, dropout=0.0, variant=variant, **SMALL)
     logits = keras.Model(model.input, model.get_layer(STREAMS["joint"].layer).output)
     assert len(logits.trainable_weights) == len(model.trainable_weights)
     before = [np.array(w) for w in logits.trainable_weights]
