@@ -86,15 +86,16 @@ def _answer(run, records, part: str, batch_size: int):
 def summary(result: dict[str, Any]) -> str:
     """The worst level of each disturbance as a few lines of text."""
     from emotionnet.evaluation.disturbances import disturbances
-    from emotionnet.evaluation.report import STREAMS, percent
-    from emotionnet.evaluation.robustness_report import caption, curve
+    from emotionnet.evaluation.report import percent
+    from emotionnet.evaluation.robustness_report import caption, curve, titles
 
-    kinds = [kind for kind in STREAMS if curve(result, disturbances(result["streams"])[0], kind)]
+    names = titles(result)
+    kinds = [kind for kind in names if curve(result, disturbances(result["streams"])[0], kind)]
 
     def line(name: str, points: Sequence[dict[str, Any]]) -> str:
         return f"  {name:<44}" + "".join(f"{percent(point['uar']):>14}" for point in points)
 
-    lines = [caption(result), f"  {'UAR':<44}" + "".join(f"{STREAMS[k]:>14}" for k in kinds)]
+    lines = [caption(result), f"  {'UAR':<44}" + "".join(f"{names[k]:>14}" for k in kinds)]
     for i, hit in enumerate(disturbances(result["streams"])):
         curves = [curve(result, hit, kind) for kind in kinds]
         if i == 0:

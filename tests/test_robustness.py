@@ -119,6 +119,8 @@ def test_a_run_of_one_stream_gets_the_curves_of_that_stream(records, tmp_path):
     assert hit == {"clean", *(d.name for d in DISTURBANCES if d.stream == "speech")}
     assert {p["kind"] for p in result["points"]} == {"fused"}
     assert {p["n"] for p in result["points"]} == {7}
+    assert "speech only" in measuring.summary(result)
+    assert "fused" not in measuring.summary(result)
 
 
 def test_a_group_pools_its_runs_and_counts_a_clip_once(run, records, tmp_path):

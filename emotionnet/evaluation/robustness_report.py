@@ -44,6 +44,12 @@ def curve(result: Mapping[str, Any], disturbance: Disturbance, kind: str) -> lis
     return [points[level] for level in disturbance.axis] if points else []
 
 
+def titles(result: Mapping[str, Any]) -> dict[str, str]:
+    """Kind of answer → what it is called: a run of one stream has only that one's."""
+    streams = result["streams"]
+    return STREAMS if len(streams) > 1 else {"fused": STREAMS[streams[0]]}
+
+
 @plots.styled
 def plot_robustness(result: Mapping[str, Any]) -> Figure:
     """A panel a disturbance: UAR with its 95 % interval against the level; sound left, picture right."""
@@ -71,7 +77,7 @@ def plot_robustness(result: Mapping[str, Any]) -> Figure:
 
 def _draw_panel(ax, result: Mapping[str, Any], disturbance: Disturbance) -> None:
     names = ["clean" if level is None else f"{level:g}" for level in disturbance.axis]
-    for i, (kind, title) in enumerate(STREAMS.items()):
+    for i, (kind, title) in enumerate(titles(result).items()):
         points = curve(result, disturbance, kind)
         if not points:
             continue
@@ -135,9 +141,10 @@ def _page(result: Mapping[str, Any], picture: bytes) -> str:
 
 
 def _table(result: Mapping[str, Any], disturbance: Disturbance) -> list[str]:
-    curves = {kind: curve(result, disturbance, kind) for kind in STREAMS}
+    names = titles(result)
+    curves = {kind: curve(result, disturbance, kind) for kind in names}
     curves = {kind: points for kind, points in curves.items() if points}
-    header = ["level", *(f"UAR, {STREAMS[kind]}" for kind in curves), "same answer"]
+    header = ["level", *(f"UAR, {names[kind]}" for kind in curves), "same answer"]
     rows = []
     for i, level in enumerate(disturbance.axis):
         cells = [
