@@ -1,139 +1,127 @@
-"""Does the face encoder keep its answers in int8? Trained and tested on FER2013, real faces.
+"""Does a face encoder keep its answers in int8? A trained run against its own files.
 
-    EMOTIONNET_DATA=... python benchmarks/int8_faces.py --minutes 25 --size 64
+    python -m emotionnet.fit --corpus fer2013 --root FOLDER --out runs/faces
+    python benchmarks/int8_faces.py runs/faces [--clips 3589] [--calibration 500] [--json FILE]
 
-Trains the face stream of `ghost_fan` (small form, one frame) on the training pictures for a while,
-exports it through the product's own conversion, and compares the answers on the public test pictures.
-The pictures may not be handed on, and so neither may the model: it stays in the folder given.
+Converts the run as `export` does and compares each file with Keras on clips of its test part: accuracy,
+share of the same answers, and the same where Keras leads by at least 0.1. Ranges come from training clips.
 """
 
 import argparse
-import io
-import json
 import os
 import sys
 import tempfile
-import time
-import zipfile
 from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 
-LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-SAMPLES = 16000
+from emotionnet.clips.records import Records
+from emotionnet.deploy.clips import load, spread
+from emotionnet.deploy.convert import PRECISIONS, convert
+from emotionnet.deploy.litert import open_model
+from emotionnet.deploy.measure import accuracy
+from emotionnet.errors import EmotionNetError
+from emotionnet.files import write_json
+from emotionnet.progress import progress
+from emotionnet.training.run import Run
+
+#: Clips in memory at a time: 15 faces of 224 px are 2 MB.
+CHUNK = 256
 
 
-def read(archive: Path, part: str, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures (n, size, size) uint8 and labels (n,) of ``train`` or ``test``."""
-    from PIL import Image
+def compare(run: Run, folder: Path, precisions: list[str], clips: int, calibration: int) -> dict:
+    """Converts a run's model in ``folder``; what `emotionnet.deploy.measure.accuracy` gives.
 
-    pictures, targets = [], []
-    with zipfile.ZipFile(archive) as file:
-        for name in sorted(file.namelist()):
-            parts = name.split("/")
-            if len(parts) < 3 or parts[-3] != part or not name.endswith(".jpg"):
-                continue
-            picture = Image.open(io.BytesIO(file.read(name))).convert("L")
-            pictures.append(np.array(picture.resize((size, size), Image.BILINEAR)))
-            targets.append(LABELS.index(parts[-2]))
-    return np.stack(pictures), np.array(targets)
-
-
-def train(model, pictures: np.ndarray, targets: np.ndarray, minutes: float) -> int:
-    """Trains the face stream until the time is over; returns the number of steps."""
-    import keras
-    import tensorflow as tf
-
-    stream, rng = model.get_layer("face_stream"), np.random.default_rng(0)
-    batch, steps, end = 64, 0, time.monotonic() + 60 * minutes
-    optimizer = keras.optimizers.Adam(2e-3)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-
-    @tf.function
-    def step(faces, wanted):
-        with tf.GradientTape() as tape:
-            inputs = {"faces": faces, "frame_mask": tf.ones((tf.shape(faces)[0], 1))}
-            value = loss(wanted, stream(inputs, training=True))
-        gradients = tape.gradient(value, stream.trainable_variables)
-        optimizer.apply(gradients, stream.trainable_variables)
-        return value
-
-    while time.monotonic() < end:
-        values = []
-        for first in range(0, len(order := rng.permutation(len(pictures))) - batch, batch):
-            faces = pictures[order[first : first + batch]].astype(np.float32)
-            faces = np.where(rng.random((batch, 1, 1)) < 0.5, faces, faces[:, :, ::-1])
-            wanted = targets[order[first : first + batch]]
-            values.append(float(step(tf.constant(colour(faces), tf.float32), wanted)))
-            steps += 1
-            if time.monotonic() > end:
-                break
-            if time.monotonic() > end - 60 * minutes * 0.3:
-                optimizer.learning_rate = 3e-4
-        print(f"step {steps}: loss {np.mean(values):.3f}", file=sys.stderr, flush=True)
-    return steps
+    Args:
+        run: a trained run whose records are still there.
+        folder: for the files.
+        precisions: of `emotionnet.deploy.convert.PRECISIONS`.
+        clips: test clips at most.
+        calibration: training clips that int8 takes its ranges from.
+    """
+    records = Records.open(run.config["records"])
+    parts = run.split_rows(records)
+    known = load(run, records, spread(parts["train"], calibration, seed=1))
+    np.savez(folder / "calibration.npz", **known)
+    model = str((run.folder / "model.keras").resolve())
+    convert(folder, {"model": model, "precisions": precisions, "onnx": False}, 3600)
+    models = {name: Kept(open_model(folder / f"{name}.tflite")) for name in precisions}
+    keras = run.model()
+    rows = spread(parts["test"], clips, seed=3)
+    reference = []
+    for first in progress(range(0, len(rows), CHUNK), what="clips", unit="batch"):
+        inputs = load(run, records, rows[first : first + CHUNK])
+        reference.append(keras.predict(inputs, batch_size=32, verbose=0))
+        for kept in models.values():
+            kept.answer(inputs)
+    # Answers are kept, not pictures: the comparison is given the number of each clip alone.
+    numbers = {"clip": np.arange(len(rows))}
+    targets = np.array([run.labels.index(row.emotion) for row in rows])
+    together = {name: np.concatenate([r[name] for r in reference]) for name in reference[0]}
+    return accuracy(models, numbers, targets, together, run.config["streams"])
 
 
-def colour(pictures: np.ndarray) -> np.ndarray:
-    """(n, size, size) to (n, 1, size, size, 3): one frame, three equal colours."""
-    return np.repeat(pictures[:, None, ..., None], 3, axis=-1)
+class Kept:
+    """The answers of a file, given again by the number of the clip."""
+
+    def __init__(self, model):
+        self.model, self.answers = model, []
+
+    def answer(self, inputs: dict[str, np.ndarray]) -> None:
+        """Answers some clips."""
+        for i in range(len(inputs["faces"])):
+            clip = {name: values[i : i + 1] for name, values in inputs.items()}
+            self.answers.append(self.model.run("classify", clip))
+
+    def run(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What it answered."""
+        return self.answers[int(inputs["clip"][0])]
 
 
-def inputs(pictures: np.ndarray) -> dict[str, np.ndarray]:
-    """The four inputs of a model, without sound."""
-    n = len(pictures)
-    return {
-        "faces": colour(pictures),
-        "frame_mask": np.ones((n, 1), np.float32),
-        "waveform": np.zeros((n, SAMPLES), np.float32),
-        "waveform_samples": np.zeros(n, np.int32),
-    }
+def table(result: dict) -> str:
+    """The comparison as text, a line a file and kind of answer."""
+    lines = [
+        f"{result['clips']} test clips",
+        f"{'':18}accuracy   same answer   where margin >= 0.1",
+    ]
+    for name, kinds in result.items():
+        if not isinstance(kinds, dict):
+            continue
+        for kind, m in kinds.items():
+            line = f"{name:9}{kind:9}{100 * m['accuracy']:7.2f} %"
+            if "agreement" in m:
+                clear = m["agreement_clear"]
+                told = "-" if clear is None else f"{100 * clear:.2f} % of {m['clear']}"
+                line += f"{100 * m['agreement']:11.2f} %   {told}"
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def main() -> int:
-    """Trains, converts, compares, prints JSON."""
+    """Compares and prints."""
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument("--minutes", type=float, default=25, help="of training (%(default)s)")
-    p.add_argument("--size", type=int, default=64, help="pixels of a face (%(default)s)")
-    p.add_argument("--calibration", type=int, default=500, help="training pictures (%(default)s)")
-    p.add_argument("--test", type=int, help="test pictures (default: all 3,589)")
+    p.add_argument("run", help="a run folder")
+    p.add_argument("--clips", type=int, default=10**6, help="test clips at most (default: all)")
+    p.add_argument("--calibration", type=int, default=500, help="training clips (%(default)s)")
+    p.add_argument("--precisions", default="float32,dynamic,int8", help="default: %(default)s")
+    p.add_argument("--json", metavar="FILE", help="write the numbers there too")
     args = p.parse_args()
-    data = os.environ.get("EMOTIONNET_DATA")
-    archive = Path(data or ".") / "fer2013.zip"
-    if not archive.is_file():
-        print(f"{archive}: not there. Set EMOTIONNET_DATA to its folder.", file=sys.stderr)
-        return 2
-
-    import keras
-
-    from emotionnet.deploy.convert import convert
-    from emotionnet.deploy.litert import open_model
-    from emotionnet.deploy.measure import accuracy
-    from emotionnet.systems import build_model
-
-    keras.utils.set_random_seed(0)
-    pictures, targets = read(archive, "train", args.size)
-    model = build_model(
-        "ghost_fan", len(LABELS), frames=1, image_size=args.size, samples=SAMPLES,
-        depthwise="stride2", batch_norm_momentum=0.98, streams=("faces",),
-    )  # fmt: skip
-    steps = train(model, pictures, targets, args.minutes)
-    test, wanted = read(archive, "test", args.size)
-    if args.test:
-        chosen = np.random.default_rng(0).permutation(len(test))[: args.test]
-        test, wanted = test[chosen], wanted[chosen]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
-        model.save(path)
-        few = np.random.default_rng(1).permutation(len(pictures))[: args.calibration]
-        np.savez(Path(folder) / "calibration.npz", **inputs(pictures[few]))
-        precisions = ["float32", "dynamic", "int8"]
-        convert(folder, {"model": str(path), "precisions": precisions, "onnx": False}, 3600)
-        models = {name: open_model(Path(folder) / f"{name}.tflite") for name in precisions}
-        clips = inputs(test)
-        reference = model.predict(clips, batch_size=64, verbose=0)
-        result = accuracy(models, clips, wanted, reference, ("faces",))
-    print(json.dumps({"steps": steps, "size": args.size, **result}, indent=2))
+    precisions = args.precisions.split(",")
+    if unknown := set(precisions) - set(PRECISIONS):
+        p.error(f"--precisions: {', '.join(sorted(unknown))}; known: {', '.join(PRECISIONS)}")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            result = compare(
+                Run.open(args.run), Path(folder), precisions, args.clips, args.calibration
+            )
+    except EmotionNetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(table(result))
+    if args.json:
+        write_json(args.json, result)
     return 0
 
 
