@@ -48,7 +48,7 @@ def clips(rows) -> list[str]:
 
 ROWS = made(14)
 #: Those for any corpus.
-GENERAL = [name for name in PROTOCOLS if name != "actors_16_4_4"]
+GENERAL = [name for name in PROTOCOLS if name not in ("actors_16_4_4", "given")]
 
 
 @pytest.mark.parametrize("protocol", GENERAL)
@@ -234,7 +234,7 @@ def test_too_few_people():
 
 
 def test_bad_requests():
-    with pytest.raises(UsageError, match="actor_folds, actors_16_4_4, holdout, stratified, random"):
+    with pytest.raises(UsageError, match="actor_folds, actors_16_4_4, holdout, given, stratified, random"):
         split_rows(ROWS, "loso")
     with pytest.raises(UsageError, match="folds 1 to 5 here, not fold 6"):
         split_rows(ROWS, fold=6)
