@@ -1,0 +1,45 @@
+"""A run measured on records other than its own."""
+
+import json
+
+import pytest
+from tiny_run import LABELS, make_clip, make_run, write_records
+
+from emotionnet import evaluate as evaluating
+from emotionnet.errors import EmotionNetError
+from emotionnet.files import read_csv, write_csv
+
+
+def clips(names: str, seed: int = 0) -> list:
+    return [make_clip(n, LABELS[i % 3], seed=seed + i) for i, n in enumerate(names)]
+
+
+@pytest.fixture
+def run(tmp_path):
+    records = write_records(tmp_path / "own", clips("abcdef"))
+    run = make_run(tmp_path / "run", records, records.rows[:3])
+    split = read_csv(run.folder / "split.csv")
+    split += [{"clip": c, "actor": "01", "emotion": "sad", "part": "train"} for c in "def"]
+    write_csv(run.folder / "split.csv", split, list(split[0]))
+    return run
+
+
+def test_records_without_its_test_clips_are_unseen_ones(run, tmp_path):
+    other = write_records(tmp_path / "other", clips("defxyz"))
+    metrics = evaluating.evaluate(run.folder, other.folder)
+    # d, e and f were trained on.
+    assert metrics["part"] == "unseen"
+    assert metrics["fused"]["n"] == 3
+    assert "neither learnt" in metrics["protocol_text"]
+    answered = read_csv(run.folder / "predictions_unseen.csv")
+    assert [row["clip"] for row in answered] == ["x", "y", "z"]
+    assert json.loads((run.folder / "metrics_unseen.json").read_text()) == metrics
+    assert not (run.folder / "metrics.json").exists()
+
+
+def test_records_that_lost_clips_are_no_other_ones(run, tmp_path):
+    broken = write_records(tmp_path / "broken", clips("abde"))
+    with pytest.raises(EmotionNetError, match="--part unseen"):
+        evaluating.evaluate(run.folder, broken.folder)
+    metrics = evaluating.evaluate(run.folder, broken.folder, part="unseen")
+    assert metrics["fused"]["n"] == 2
