@@ -82,6 +82,32 @@ def score(records, features, protocol: str, copies: bool, seeds: int) -> dict[st
     return scores
 
 
+def neighbours(records, features) -> str:
+    """Who the nearest neighbour of a test clip is under ``random``: a sentence of shares."""
+    from sklearn.neighbors import NearestNeighbors
+    from sklearn.preprocessing import StandardScaler
+
+    from emotionnet.inputs.protocols import split_rows
+
+    split = split_rows(records.rows, "random", validation=False)
+    tables = [np.stack([features[row.clip] for row in part]) for part in (split.train, split.test)]
+    scaler = StandardScaler().fit(tables[0])
+    train, test = map(scaler.transform, tables)
+    nearest = NearestNeighbors(n_neighbors=1).fit(train).kneighbors(test, return_distance=False)
+    pairs = [(row, split.train[i]) for row, (i,) in zip(split.test, nearest)]
+
+    def share(*fields: str) -> str:
+        same = [all(getattr(a, f) == getattr(b, f) for f in fields) for a, b in pairs]
+        return f"{100 * np.mean(same):.0f} %"
+
+    return (
+        f"Nearest neighbour under random, seed 0, {len(pairs)} test clips: the same actor "
+        f"{share('actor')}; also the same emotion and intensity "
+        f"{share('actor', 'emotion', 'intensity')}; also the same sentence (its other take) "
+        f"{share('actor', 'emotion', 'intensity', 'statement')}."
+    )
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -105,13 +131,12 @@ def main() -> int:
             if protocol == "random_copies" and not copies:
                 continue
             scores = score(records, features, protocol, copies, args.seeds)
-            cells = [
-                "{:.1f} ± {:.1f}".format(*(100 * v for v in mean_and_sd(each)))
-                for each in scores.values()
-            ]
+            spreads = [mean_and_sd([100 * value for value in each]) for each in scores.values()]
+            cells = [f"{m:.1f}" if sd is None else f"{m:.1f} ± {sd:.1f}" for m, sd in spreads]
             n = len(next(iter(scores.values())))
             told = "paper" if copies else "none"
             print(f"| `{protocol}` | {told} | {' | '.join(cells)} | {n} |", flush=True)
+    print(f"\n{neighbours(records, features)}")
     return 0
 
 
