@@ -49,6 +49,8 @@ def test_bundle_says_all_there_is_to_know(run, tmp_path):
     assert (faces["name"], faces["dtype"], faces["range"]) == ("faces", "uint8", [0, 255])
     assert contract["crop"]["size"] == 32
     assert "32 by 32" in contract["crop"]["rule"]
+    assert contract["crop"]["sensitivity"]["clips"] == 2
+    assert 0 <= contract["crop"]["sensitivity"]["shift_5_percent"]["same_answer"] <= 1
     assert contract["sound"]["sample_rate_hz"] == 16000
     assert contract["front_end"]["n_mfcc"] == 40
     accuracy = json.loads((out / "accuracy.json").read_text())
