@@ -43,7 +43,7 @@ def keras_graph(model) -> Graph:
     specs = tf.nest.map_structure(
         lambda x: tf.TensorSpec([1, *x.shape[1:]], x.dtype, name=x.name.split(":")[0]), model.input
     )
-    with _marked(layers):
+    with _marked(layers), _inlined():
         traced = tf.function(lambda x: model(x, training=False)).get_concrete_function(specs)
     resources = {captured.name for captured in traced.graph.internal_captures}
     tensors: dict[str, Tensor] = {}
@@ -88,6 +88,22 @@ def _layers(layer, path: str = "") -> Iterator[tuple[str, object]]:
             yield from walk(child, f"{path}/{child.name}".lstrip("/"))
 
     yield from walk(layer, path)
+
+
+@contextmanager
+def _inlined() -> Iterator[None]:
+    """Within, a function that a layer compiles for itself is traced as a part of the whole.
+
+    Keras compiles a convolution in groups (ConvNeXt's depthwise ones); a call would hide what it does.
+    """
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
 
 
 def _own_parameters(layer) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from emotionnet.evaluation.plots import COLOURS, styled
 
@@ -46,9 +46,10 @@ def plot_backbones(rows: Sequence[Mapping[str, Any]], title: str = "") -> Figure
             panel.annotate(f"{value:,.3g}" if value < 1000 else f"{value:,.0f}", (value, i),
                            xytext=(5, 0), textcoords="offset points", va="center", fontsize=7)  # fmt: skip
         largest = max(value for _, value in values)
-        panel.set_xlim(smallest / 3, largest * (largest / smallest) ** 0.35 * 2)
+        panel.set_xlim(smallest / 3, largest * (largest / smallest) ** 0.3 * 1.5)
         panel.set_title(name)
-        panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        panel.xaxis.set_major_locator(LogLocator(numticks=5))
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.10g}"))
         panel.xaxis.set_minor_formatter(NullFormatter())
     axes[0].set_yticks(list(places), [row["backbone"] for row in rows])
     axes[0].set_ylim(len(rows) - 0.4, -0.6)

@@ -70,6 +70,14 @@ def test_every_system_is_counted_with_all_its_weights(system):
     assert not cost.notes
 
 
+def test_a_convolution_in_groups_is_counted():
+    import keras
+
+    picture = keras.Input((8, 8, 16))
+    depthwise = keras.layers.Conv2D(16, 7, padding="same", groups=16)
+    assert counted(keras.Model(picture, depthwise(picture))).sum().multiply_adds == 8 * 8 * 16 * 49
+
+
 def test_front_end_is_apart_and_the_parts_add_up(whole_cost):
     parts = [whole_cost.sum(front_end=x) for x in (True, False)]
     assert parts[0].parameters == 0
