@@ -243,6 +243,9 @@ def test_a_group_is_its_folds_pooled_and_averaged(run, records, tmp_path):
         assert over["accuracy_mean"] == pytest.approx(np.mean(of_folds))
         assert over["accuracy_sd"] == pytest.approx(np.std(of_folds, ddof=1))
     assert metrics["fold"] == [1, 2]
+    masked = evaluating.evaluate(group, mask="audio")
+    assert masked["fused"]["confusion"] == whole["faces"]["confusion"]
+    assert json.loads((group / "metrics.json").read_text())["fused"] == metrics["fused"]
     assert metrics["protocol_text"].startswith("one fixed division over actors")
     assert any("fold_3_seed_0" in note for note in metrics["notes"])
     assert (group / "fold_1_seed_0" / "report.html").is_file()
