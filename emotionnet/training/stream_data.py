@@ -76,7 +76,7 @@ def augmentation(config: dict) -> Augmentation | None:
     """What ``--augment`` means for the run's system."""
     if config["augment"] == "none":
         return None
-    own = recipe(config["system"], "AUGMENTATION", config["system_config"])
+    own = recipe(config["system"], "AUGMENTATION", config.get("system_config", {}))
     own = own.get(config["augment"], {})
     general = {"copies": KINDS if config["augment"] == "paper" else ()}
     general |= STRONG if config["augment"] == "strong" else {}
