@@ -38,8 +38,11 @@ def accuracy(stream, records, rows, labels, size: int) -> float:
 
 def recalibrate(stream, records, rows, size: int) -> None:
     """Takes BatchNorm's statistics anew; nothing else changes."""
+    import tensorflow as tf
+
+    step = tf.function(lambda inputs: stream(inputs, training=True), reduce_retracing=True)
     for inputs in batches(records, rows, size):
-        stream(inputs, training=True)
+        step({name: tf.constant(value, tf.float32) for name, value in inputs.items()})
 
 
 def main() -> int:
