@@ -375,7 +375,7 @@ def parser() -> argparse.ArgumentParser:
                    metavar="FIELD=VALUE", help="change a setting of the training, of all streams or "
                    "of one: optimizer=sgd, mixup=0.2, faces.frozen=stem")  # fmt: skip
     g.add_argument(
-        "--augment", help=f"{', '.join(AUGMENT)} (default: paper; demo: light; fer2013: strong)"
+        "--augment", help=f"{', '.join(AUGMENT)} (default: paper; demo and fer2013: light)"
     )
     g.add_argument("--augmentation", type=_pair, action="append", default=[],
                    metavar="FIELD=VALUE", help="change a strength: noise_share=0, copies=speed0.9,speed1.1")  # fmt: skip

@@ -31,8 +31,8 @@ NAME = "fer2013"
 EMOTIONS_USED = tuple(e for e in EMOTIONS if e != "calm")
 #: Every clip is one picture, and that is a face: see `emotionnet.clips.pictures`.
 PICTURES = True
-#: The division that the set brings itself, and how its pictures are best varied.
-PROTOCOL, AUGMENT = "given", "strong"
+#: The division that the set brings itself; and little variation, since a small network underfits it.
+PROTOCOL, AUGMENT = "given", "light"
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 CSV_FILES = ("fer2013.csv", "icml_face_data.csv")
