@@ -53,13 +53,17 @@ def compare(
     if not runs:
         raise UsageError("nothing to compare: name run folders, or folders of runs.")
     folders = [Path(run) for run in runs]
-    candidates = [
-        Candidate(name, [RunResult.read(run) for run in evaluated_runs(folder, records)])
-        for name, folder in zip(names(folders), folders)
-    ]
+    candidates, unfinished = [], []
+    for name, folder in zip(names(folders), folders):
+        finished, missing = evaluated_runs(folder, records)
+        candidates.append(Candidate(name, [RunResult.read(run) for run in finished]))
+        if missing:
+            unfinished.append(
+                f"{name}: not trained to the end yet, left out: {', '.join(missing)}."
+            )
     result = {
         "rows": table(candidates),
-        "differences": differences(candidates),
+        "differences": [*unfinished, *differences(candidates)],
         "pairs": paired_tests(candidates, across_protocols),
     }
     columns = list(dict.fromkeys(key for row in result["rows"] for key in row))
@@ -68,8 +72,10 @@ def compare(
     return result
 
 
-def evaluated_runs(folder: Path, records: str | os.PathLike | None = None) -> list[Path]:
-    """The finished run folders that ``folder`` is or holds, each evaluated.
+def evaluated_runs(
+    folder: Path, records: str | os.PathLike | None = None
+) -> tuple[list[Path], list[str]]:
+    """The finished run folders that ``folder`` is or holds, each evaluated; and names of the others.
 
     Raises:
         UsageError: there is no run.
@@ -79,7 +85,7 @@ def evaluated_runs(folder: Path, records: str | os.PathLike | None = None) -> li
     from emotionnet.training.run import Run
 
     children = group_members(folder)
-    opened = open_group(folder, children)[0] if children else [Run.open(folder)]
+    opened, unfinished = open_group(folder, children) if children else ([Run.open(folder)], [])
     for run in opened:
         answered = run.folder / "predictions.csv", run.folder / "metrics.json"
         model = run.folder / "model.keras"
@@ -87,7 +93,7 @@ def evaluated_runs(folder: Path, records: str | os.PathLike | None = None) -> li
             model.is_file() and answered[0].stat().st_mtime < model.stat().st_mtime
         ):
             evaluate(run.folder, records)
-    return [run.folder for run in opened]
+    return [run.folder for run in opened], unfinished
 
 
 def names(folders: Sequence[Path]) -> list[str]:

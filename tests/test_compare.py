@@ -184,11 +184,20 @@ def test_a_run_that_changed_since_is_evaluated_again(tmp_path, monkeypatch):
     folder = make_run(tmp_path / "run")
     asked = []
     monkeypatch.setattr("emotionnet.evaluate.evaluate", lambda run, records: asked.append(run))
-    assert comparing.evaluated_runs(folder) == [folder]
+    assert comparing.evaluated_runs(folder) == ([folder], [])
     assert asked == []
     (folder / "metrics.json").unlink()
     comparing.evaluated_runs(folder)
     assert asked == [folder]
+
+
+def test_runs_that_are_still_trained_are_named(tmp_path):
+    for fold, clips in ((1, CLIPS[:18]), (2, CLIPS[18:])):
+        make_run(tmp_path / "group" / f"fold_{fold}", fold=fold, clips=clips)
+    (tmp_path / "group" / "fold_2" / "model.keras").unlink()
+    result = comparing.compare([tmp_path / "group"], tmp_path / "out")
+    assert [row["clips"] for row in result["rows"]] == [18]
+    assert result["differences"] == ["group: not trained to the end yet, left out: fold_2."]
 
 
 def test_the_command_line(tmp_path, capsys):
