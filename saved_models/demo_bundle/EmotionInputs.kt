@@ -3,6 +3,10 @@
 
 package emotionnet
 
+import java.io.InputStream
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+import java.util.zip.ZipInputStream
 import kotlin.math.abs
 import kotlin.math.ceil
 import kotlin.math.floor
@@ -290,4 +294,22 @@ class FaceRing(
         next = 0
         filled = 0
     }
+}
+
+/**
+ * The arrays of one of the archives in `golden/`, by name. Rows follow one another, so that bytes and
+ * numbers are in the order in which `EmotionClassifier` takes them.
+ */
+fun readArrays(archive: InputStream): Map<String, ByteBuffer> {
+    val arrays = mutableMapOf<String, ByteBuffer>()
+    ZipInputStream(archive).use { zip ->
+        while (true) {
+            val entry = zip.nextEntry ?: break
+            val file = ByteBuffer.wrap(zip.readBytes()).order(ByteOrder.LITTLE_ENDIAN)
+            // Ten bytes, the last two of which say how long the description is that follows.
+            file.position(10 + file.getShort(8))
+            arrays[entry.name.removeSuffix(".npy")] = file.slice().order(ByteOrder.LITTLE_ENDIAN)
+        }
+    }
+    return arrays
 }
