@@ -13,7 +13,7 @@ _COSTS = (
     ("parameters", "parameters, M\n(with the head)", 1e-6),
     ("multiply_adds", "multiply-adds, M\n(with the head)", 1e-6),
     ("backbone_multiply_adds_224", "multiply-adds, M\n(backbone, 224 px)", 1e-6),
-    ("cpu_ms", "ms a picture\n(1 thread, LiteRT)", 1.0),
+    ("cpu_ms", "CPU ms a picture\n(1 thread, LiteRT)", 1.0),
 )
 
 
