@@ -34,7 +34,7 @@ def export(
     *,
     precisions: Sequence[str] = KNOWN,
     records: str | os.PathLike | None = None,
-    clips: int = 96,
+    clips: int = 64,
     calibration_clips: int = 64,
     timeout_s: float = 900,
 ) -> Path:
@@ -313,7 +313,7 @@ def parser() -> argparse.ArgumentParser:
         help=f"some of {','.join(KNOWN)} (default: all)",
     )
     p.add_argument("--records", metavar="DIR", help="the run's records, where they have moved")
-    p.add_argument("--clips", type=int, default=96, help="test clips to compare on (%(default)s)")
+    p.add_argument("--clips", type=int, default=64, help="test clips to compare on (%(default)s)")
     p.add_argument(
         "--calibration-clips", type=int, default=64, help="clips for int8's ranges (%(default)s)"
     )
