@@ -48,7 +48,7 @@ def plot_backbones(rows: Sequence[Mapping[str, Any]], title: str = "") -> Figure
         largest = max(value for _, value in values)
         panel.set_xlim(smallest / 3, largest * (largest / smallest) ** 0.3 * 1.5)
         panel.set_title(name)
-        panel.xaxis.set_major_locator(LogLocator(numticks=5))
+        panel.xaxis.set_major_locator(LogLocator(numticks=4))
         panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.10g}"))
         panel.xaxis.set_minor_formatter(NullFormatter())
     axes[0].set_yticks(list(places), [row["backbone"] for row in rows])
