@@ -44,7 +44,12 @@ class Cut:
             # Keras would have tensors in the middle of a graph called as they are called here.
             warnings.filterwarnings("ignore", message="When providing `inputs` as a dict")
             through = {name: own[name] for name in self.inputs}
+            # Keras hangs inputs that it keeps on a node of the new graph; they stay the old one's too,
+            # which otherwise could not be saved.
+            history = {name: tensor._keras_history for name, tensor in through.items()}
             self.rest = keras.Model(between | through, model.output, name=f"{model.name}_rest")
+            for name, tensor in through.items():
+                tensor._keras_history = history[name]
         # Only what the features need: no pictures are read for the features of sound.
         seen = {name: own[name] for name in _needed(list(between.values()), (), own)}
         self.front = keras.Model(seen, between, name="front")

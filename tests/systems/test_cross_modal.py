@@ -167,7 +167,7 @@ def test_a_stream_that_is_not_trained_is_absent(stream):
 
 
 @pytest.mark.parametrize("streams", [("faces", "speech"), ("faces",), ("speech",)])
-def test_it_can_be_cut_behind_the_backbone(streams):
+def test_it_can_be_cut_behind_the_backbone(streams, tmp_path):
     """So that the features of a frozen backbone are computed once."""
     model = build_model("cross_modal", 3, **{**SMALL, "streams": streams})
     logits = keras.Model(model.input, model.get_layer(STREAMS["joint"].layer).output)
@@ -183,6 +183,9 @@ def test_it_can_be_cut_behind_the_backbone(streams):
     assert "waveform" not in rest
     encoder = model.get_layer("face_encoder").count_params() if "faces" in streams else 0
     assert cut.front.count_params() == encoder
+    model.save(tmp_path / "model.keras")  # the cut leaves the model whole
+    again = answer(load_model(tmp_path / "model.keras"), inputs)
+    np.testing.assert_array_equal(again["probabilities"], answer(model, inputs)["probabilities"])
 
 
 def test_it_comes_back_from_a_file(model, tmp_path):
