@@ -26,8 +26,15 @@ def inputs(batch=3):
     }
 
 
-def test_budget(model):
-    assert model.get_layer("speech_stream").count_params() <= 600_000
+def test_budget():
+    """At most 0.6 M parameters and 60 M multiply-adds for a clip of 5.5 s, front-end included."""
+    from emotionnet.deploy.cost import count
+    from emotionnet.deploy.graphs import keras_graph
+
+    model = build_model("ghost_fan", 8, **{**SMALL, "samples": 88000}, streams=("speech",))
+    cost = count(keras_graph(model.get_layer("speech_stream")))
+    assert model.get_layer("speech_stream").count_params() == 149_180
+    assert 30e6 < cost.sum().multiply_adds <= 60e6
 
 
 def test_saved_and_loaded(model, tmp_path):
@@ -39,20 +46,22 @@ def test_saved_and_loaded(model, tmp_path):
     np.testing.assert_allclose(expected.sum(1), 1, atol=1e-5)
 
 
+def logits(stream, sound):
+    return stream.predict_on_batch({key: sound[key] for key in ("waveform", "waveform_samples")})
+
+
 def test_level_does_not_matter(model):
-    sound = inputs()
+    sound, stream = inputs(), model.get_layer("speech_stream")
     quiet = {**sound, "waveform": sound["waveform"] * 0.05}
-    expected, found = (model.predict(x, verbose=0)["speech_probabilities"] for x in (sound, quiet))
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    np.testing.assert_allclose(logits(stream, quiet), logits(stream, sound), atol=1e-3)
 
 
 def test_deploy_form_is_the_same_function(model):
     from emotionnet.deploy.rewrite import deploy_form
 
-    sound = inputs()
-    expected = model.predict(sound, verbose=0)["speech_probabilities"]
-    found = deploy_form(model).predict(sound, verbose=0)["speech_probabilities"]
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    sound, stream = inputs(), model.get_layer("speech_stream")
+    found = logits(deploy_form(stream), sound)
+    np.testing.assert_allclose(found, logits(stream, sound), atol=1e-4)
 
 
 def test_augmentation_learns_behind_the_front(model):
@@ -83,3 +92,16 @@ def test_its_recipe_and_that_of_the_paper_s_streams():
     # Sound stays as it is, so that its spectrograms are computed once.
     assert recipe("ghost_fan", "AUGMENTATION", {"speech": "logmel"})["paper"]["noise_share"] == 0
     assert recipe("ghost_fan", "AUGMENTATION", {"speech": "S2"}) == {}
+
+
+def test_int8_takes_the_convolutions_and_leaves_what_decides(model):
+    from emotionnet.deploy.quantize import quantised_layers
+    from emotionnet.deploy.rewrite import deploy_form
+
+    # Nested, as in a whole model.
+    stream = deploy_form(model.get_layer("speech_stream"))
+    layers = quantised_layers(keras.Model(stream.input, stream(stream.input)))
+    # Pooling and classifier are not among them, nor the first layer, which sees decibels.
+    assert "speech_stream" not in layers
+    inside = [name for name in layers["speech_encoder"] if name.endswith("_folded")]
+    assert inside == [f"conv_{number}_folded" for number in (2, 3, 4, 5)]
