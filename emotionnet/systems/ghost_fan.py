@@ -109,7 +109,8 @@ class Config:
         n_mfcc: coefficients; of S1 to S3.
         n_fft, hop_length: frame and hop of the MFCCs in samples (ours); of S1 to S3.
         dropout: rate after each speech block; the paper searched 0.1 to 0.5.
-        augment_spectrogram: whether "logmel" changes its spectrograms in training.
+        augment_spectrogram: how much "logmel" changes its spectrograms in training: 1 as it was
+            chosen, 2 twice as much, 0 not at all.
         face_dropout: rate before the face classifier (ours; 0 is the paper's).
         batch_norm_momentum: of every BatchNorm; about 0.9 for short trainings (ours).
         streams: which streams are trained, of "faces" and "speech"; others never answer.
@@ -128,7 +129,7 @@ class Config:
     n_fft: int = 2048
     hop_length: int = 512
     dropout: float = 0.2
-    augment_spectrogram: bool = True
+    augment_spectrogram: float = 1.0
     face_dropout: float = 0.0
     batch_norm_momentum: float = 0.99
     streams: tuple[str, ...] = ("faces", "speech")
@@ -148,7 +149,13 @@ class Config:
                 )
         if not self.streams or not set(self.streams) <= set(STREAMS):
             raise UsageError(f"{NAME}: streams are some of {', '.join(STREAMS)}: {self.streams}.")
-        for field, least in (("frames", 1), ("image_size", 32), ("samples", 1), ("n_mfcc", 1)):
+        for field, least in (
+            ("frames", 1),
+            ("image_size", 32),
+            ("samples", 1),
+            ("n_mfcc", 1),
+            ("augment_spectrogram", 0),
+        ):
             if getattr(self, field) < least:
                 raise UsageError(f"{NAME}: {field} is {getattr(self, field)}; at least {least}.")
         for field in ("dropout", "face_dropout", "batch_norm_momentum"):

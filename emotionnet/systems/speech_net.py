@@ -51,6 +51,11 @@ CONVOLUTIONS = (
     (96, 3, (1, 2)),
 )
 FEATURES = 128
+#: How far `SpectrogramAugment` goes.
+VOICES = {
+    "stretch": 0.1, "time_shift": 8.0, "band_scale": 0.08, "band_shift": 6.0,
+    "filter_std": 0.1, "noise": 0.05, "time_mask": 8, "band_mask": 8,
+}  # fmt: skip
 
 
 def speech_stream(config, inputs: dict, num_classes: int) -> keras.Model:
@@ -74,7 +79,8 @@ def speech_stream(config, inputs: dict, num_classes: int) -> keras.Model:
     # The name under which `Stream.front` finds the last layer without weights, as in S1 to S3.
     x = SpeechWindow(FRAMES, name="as_sequence")(spectrogram, valid)
     if config.augment_spectrogram:
-        x = SpectrogramAugment(name="augment")(x)
+        strengths = {k: v * config.augment_spectrogram for k, v in VOICES.items()}
+        x = SpectrogramAugment(**strengths, name="augment")(x)
     x = speech_encoder(config)(x)
     x = AttentivePooling(name="pool")(x)
     x = layers.Dropout(config.dropout, name="dropout")(x)

@@ -76,7 +76,7 @@ def test_augmentation_learns_behind_the_front(model):
     }
     first, second = (np.asarray(cut.rest(features, training=True)) for _ in range(2))
     assert np.abs(first - second).max() > 1e-4
-    plain = build_model("ghost_fan", 4, **SMALL, streams=("speech",), augment_spectrogram=False)
+    plain = build_model("ghost_fan", 4, **SMALL, streams=("speech",), augment_spectrogram=0)
     names = [layer.name for layer in plain.get_layer("speech_stream").layers]
     assert "augment" not in names
 
