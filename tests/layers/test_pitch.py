@@ -64,7 +64,7 @@ def test_it_agrees_with_librosa_on_real_voices():
     data = os.environ.get("EMOTIONNET_DATA")
     if not data:
         pytest.skip("EMOTIONNET_DATA does not name the folder of real recordings")
-    files = sorted(Path(data, "ravdess").glob("Actor_*/03-01-*.flac"))[::60]
+    files = sorted(Path(data, "ravdess").glob("Actor_*/03-01-*.flac"))[::59]  # all emotions
     assert len(files) >= 20
     hop, errors, heard, invented = 320, [], [], []
     settings = {"fmin": 65, "fmax": 600, "sr": 16000, "frame_length": 2048, "hop_length": hop}
