@@ -234,7 +234,9 @@ def test_too_few_people():
 
 
 def test_bad_requests():
-    with pytest.raises(UsageError, match="actor_folds, actors_16_4_4, holdout, given, stratified, random"):
+    with pytest.raises(
+        UsageError, match="actor_folds, actors_16_4_4, holdout, given, stratified, random"
+    ):
         split_rows(ROWS, "loso")
     with pytest.raises(UsageError, match="folds 1 to 5 here, not fold 6"):
         split_rows(ROWS, fold=6)
