@@ -1,10 +1,11 @@
-"""Does a face encoder keep its answers in int8? A trained run against its own files.
+"""Does a run keep its answers in int8? A trained run against its own files; a face encoder first of all.
 
     python -m emotionnet.fit --corpus fer2013 --root FOLDER --out runs/faces
     python benchmarks/int8_faces.py runs/faces [--clips 3589] [--calibration 500] [--json FILE]
 
 Converts the run as `export` does and compares each file with Keras on clips of its test part: accuracy,
 share of the same answers, and the same where Keras leads by at least 0.1. Ranges come from training clips.
+A test part of few clips says little: ``--records`` takes all clips of other records, say of a larger demo corpus.
 """
 
 import argparse
@@ -31,7 +32,9 @@ from emotionnet.training.run import Run
 CHUNK = 256
 
 
-def compare(run: Run, folder: Path, precisions: list[str], clips: int, calibration: int) -> dict:
+def compare(
+    run: Run, folder: Path, precisions: list[str], clips: int, calibration: int, others: str | None
+) -> dict:
     """Converts a run's model in ``folder``; what `emotionnet.deploy.measure.accuracy` gives.
 
     Args:
@@ -40,6 +43,7 @@ def compare(run: Run, folder: Path, precisions: list[str], clips: int, calibrati
         precisions: of `emotionnet.deploy.convert.PRECISIONS`.
         clips: test clips at most.
         calibration: training clips that int8 takes its ranges from.
+        others: folder of other records, whose clips are compared instead of the test part's.
     """
     records = Records.open(run.config["records"])
     parts = run.split_rows(records)
@@ -49,10 +53,11 @@ def compare(run: Run, folder: Path, precisions: list[str], clips: int, calibrati
     convert(folder, {"model": model, "precisions": precisions, "onnx": False}, 3600)
     models = {name: Kept(open_model(folder / f"{name}.tflite")) for name in precisions}
     keras = run.model()
-    rows = spread(parts["test"], clips, seed=3)
+    tested = Records.open(others) if others else records
+    rows = spread(tested.rows if others else parts["test"], clips, seed=3)
     reference = []
     for first in progress(range(0, len(rows), CHUNK), what="clips", unit="batch"):
-        inputs = load(run, records, rows[first : first + CHUNK])
+        inputs = load(run, tested, rows[first : first + CHUNK])
         reference.append(keras.predict(inputs, batch_size=32, verbose=0))
         for kept in models.values():
             kept.answer(inputs)
@@ -83,7 +88,7 @@ class Kept:
 def table(result: dict) -> str:
     """The comparison as text, a line a file and kind of answer."""
     lines = [
-        f"{result['clips']} test clips",
+        f"{result['clips']} clips",
         f"{'':18}accuracy   same answer   where margin >= 0.1",
     ]
     for name, kinds in result.items():
@@ -106,6 +111,7 @@ def main() -> int:
     p.add_argument("--clips", type=int, default=10**6, help="test clips at most (default: all)")
     p.add_argument("--calibration", type=int, default=500, help="training clips (%(default)s)")
     p.add_argument("--precisions", default="float32,dynamic,int8", help="default: %(default)s")
+    p.add_argument("--records", metavar="DIR", help="compare on these clips, not the test part's")
     p.add_argument("--json", metavar="FILE", help="write the numbers there too")
     args = p.parse_args()
     precisions = args.precisions.split(",")
@@ -114,7 +120,12 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory() as folder:
             result = compare(
-                Run.open(args.run), Path(folder), precisions, args.clips, args.calibration
+                Run.open(args.run),
+                Path(folder),
+                precisions,
+                args.clips,
+                args.calibration,
+                args.records,
             )
     except EmotionNetError as error:
         print(f"error: {error}", file=sys.stderr)
