@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from emotionnet.command import make_callable, run_command
+from emotionnet.command import field_value, make_callable, run_command
 from emotionnet.errors import UsageError
 
 #: The 16 of system 3's paper with their accuracy on 3,589 FER2013 test pictures, ImageNet weights.
@@ -215,7 +215,7 @@ def report(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.backbones``."""
-    from emotionnet.fit import AUGMENT, PRECISIONS, _pair
+    from emotionnet.fit import AUGMENT, PRECISIONS
 
     p = argparse.ArgumentParser(
         prog="python -m emotionnet.backbones",
@@ -239,7 +239,7 @@ def parser() -> argparse.ArgumentParser:
     g.add_argument("--learning-rate", type=float)
     g.add_argument("--augment", help=f"{', '.join(AUGMENT)} (default: paper)")
     g.add_argument("--precision", help=", ".join(PRECISIONS))
-    g.add_argument("--train", type=_pair, action="append", default=[], metavar="FIELD=VALUE",
+    g.add_argument("--train", type=field_value, action="append", default=[], metavar="FIELD=VALUE",
                    help="change a setting of the training")  # fmt: skip
     g = p.add_argument_group("what")
     g.add_argument("--no-training", dest="training", action="store_false",

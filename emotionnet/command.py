@@ -1,10 +1,13 @@
 """What every ``python -m emotionnet.<verb>`` shares: exit codes, and modules that can be called."""
 
+import argparse
+import ast
 import errno
 import os
 import sys
 import types
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from emotionnet.errors import EmotionNetError, UsageError
 
@@ -22,6 +25,17 @@ class Verb(types.ModuleType):
 def make_callable(module_name: str) -> None:
     """Turns the (imported) module ``module_name`` into a `Verb`."""
     sys.modules[module_name].__class__ = Verb
+
+
+def field_value(text: str) -> tuple[str, Any]:
+    """``FIELD=VALUE`` of a command line, for argparse: a Python literal where it is one, else text."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected FIELD=VALUE")
+    try:
+        return key, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return key, value
 
 
 def explain_os_error(error: OSError) -> str:

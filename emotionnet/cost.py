@@ -5,7 +5,6 @@ time it can take at best on the boards of system 1's paper; and the roofline as 
 """
 
 import argparse
-import contextlib
 import json
 import os
 import tempfile
@@ -14,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from emotionnet.command import make_callable, run_command
+from emotionnet.command import field_value, make_callable, run_command
 from emotionnet.errors import UsageError
 
 FILES = (".keras", ".tflite", ".onnx")
@@ -194,17 +193,6 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _pair(text: str) -> tuple[str, Any]:
-    import ast
-
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected FIELD=VALUE")
-    with contextlib.suppress(ValueError, SyntaxError):
-        return key, ast.literal_eval(value)
-    return key, value
-
-
 def _numbers(text: str) -> tuple[int, ...]:
     try:
         numbers = tuple(int(part) for part in text.split(",") if part)
@@ -223,7 +211,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("target", metavar="SYSTEM|RUN|FILE",
                    help="name of a system, run folder, or .keras, .tflite or .onnx file")  # fmt: skip
-    p.add_argument("--set", dest="config", type=_pair, action="append", default=[],
+    p.add_argument("--set", dest="config", type=field_value, action="append", default=[],
                    metavar="FIELD=VALUE", help="change a field of the system's config")  # fmt: skip
     p.add_argument("--classes", dest="num_classes", type=int, default=8, help="of a system: 8")
     p.add_argument("--signature", help="of a .tflite file (default: classify)")

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from emotionnet.command import make_callable, run_command
+from emotionnet.command import field_value, make_callable, run_command
 from emotionnet.errors import UsageError
 
 STREAMS = ("faces", "speech")
@@ -313,18 +313,6 @@ def _check_copies(config: dict) -> None:
             )
 
 
-def _pair(text: str) -> tuple[str, object]:
-    import ast
-
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected FIELD=VALUE")
-    try:
-        return key, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return key, value
-
-
 def _folds(text: str) -> list[int] | str:
     if text == "all":
         return text
@@ -351,7 +339,7 @@ def parser() -> argparse.ArgumentParser:
     g.add_argument("--workers", type=int, help="processes that prepare clips (default: all cores)")
     g = p.add_argument_group("what to train")
     g.add_argument("--system", default="ghost_fan", help="default: %(default)s")
-    g.add_argument("--set", dest="system_config", type=_pair, action="append", default=[],
+    g.add_argument("--set", dest="system_config", type=field_value, action="append", default=[],
                    metavar="FIELD=VALUE", help="change a field of the system's config")  # fmt: skip
     g.add_argument("--backbone-weights", metavar="FILE",
                    help="imagenet (default, but for the demo), a file or folder with the weights of "
@@ -371,13 +359,13 @@ def parser() -> argparse.ArgumentParser:
     for stream_option in ("epochs", "batch-size", "patience"):
         g.add_argument(f"--{stream_option}", type=int)
     g.add_argument("--learning-rate", type=float)
-    g.add_argument("--train", type=_pair, action="append", default=[],
+    g.add_argument("--train", type=field_value, action="append", default=[],
                    metavar="FIELD=VALUE", help="change a setting of the training, of all streams or "
                    "of one: optimizer=sgd, mixup=0.2, faces.frozen=stem")  # fmt: skip
     g.add_argument(
         "--augment", help=f"{', '.join(AUGMENT)} (default: paper; demo and fer2013: light)"
     )
-    g.add_argument("--augmentation", type=_pair, action="append", default=[],
+    g.add_argument("--augmentation", type=field_value, action="append", default=[],
                    metavar="FIELD=VALUE", help="change a strength: noise_share=0, copies=speed0.9,speed1.1")  # fmt: skip
     g.add_argument("--init-faces", metavar="RUN", help="begin with the face encoder of another run")
     g.add_argument("--precision", default="float32", help=", ".join(PRECISIONS))

@@ -91,10 +91,8 @@ def fetch(
                 break
         except _Passing as error:
             failure = str(error)
-            if _length(part) > had:
-                pauses = list(
-                    pauses_s
-                )  # it goes on, if slowly: patience is for those that stand still
+            if _length(part) > had:  # it goes on, if slowly: patience runs out at a standstill
+                pauses = list(pauses_s)
         if not pauses:
             break
         time.sleep(pauses.pop(0))

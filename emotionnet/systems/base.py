@@ -1,8 +1,12 @@
 """What all systems share: the names and shapes of the inputs, and what a stream is."""
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
+
+from emotionnet.errors import UsageError
 
 #: What of a clip a system may see, and the inputs that carry it.
 STREAM_INPUTS = {
@@ -56,3 +60,42 @@ def clip_inputs(frames: int, image_size: int, samples: int) -> dict[str, keras.K
         )
         for name, shape in shapes.items()
     }
+
+
+def check_streams(name: str, streams: Sequence[str]) -> None:
+    """Raises UsageError where a config of system ``name`` has no streams, or unknown ones."""
+    if not streams or not set(streams) <= set(STREAM_INPUTS):
+        raise UsageError(f"{name}: streams are some of {', '.join(STREAM_INPUTS)}: {streams}.")
+
+
+def check_fields(
+    name: str,
+    config: Any,
+    *,
+    known: Mapping[str, Collection[str]] | None = None,
+    least: Mapping[str, float] | None = None,
+    shares: Sequence[str] = (),
+) -> None:
+    """Checks fields of a system's config.
+
+    Args:
+        name: of the system, for the message.
+        config: its ``Config``.
+        known: field to the values that it may have.
+        least: field to the smallest number that it may be.
+        shares: fields that are at least 0 and less than 1.
+
+    Raises:
+        UsageError: a field has another value.
+    """
+    for field, values in (known or {}).items():
+        if getattr(config, field) not in values:
+            raise UsageError(
+                f"{name}: {field} is {getattr(config, field)!r}; known: {', '.join(values)}."
+            )
+    for field, smallest in (least or {}).items():
+        if getattr(config, field) < smallest:
+            raise UsageError(f"{name}: {field} is {getattr(config, field)}; at least {smallest}.")
+    for field in shares:
+        if not 0 <= getattr(config, field) < 1:
+            raise UsageError(f"{name}: {field} is {getattr(config, field)}; needs 0 <= it < 1.")

@@ -47,7 +47,7 @@ from emotionnet.layers import (
     UnfoldFrames,
 )
 from emotionnet.systems.backbones import application
-from emotionnet.systems.base import STREAM_INPUTS, Stream, clip_inputs
+from emotionnet.systems.base import STREAM_INPUTS, Stream, check_fields, check_streams, clip_inputs
 
 NAME = "cross_modal"
 
@@ -129,22 +129,18 @@ class Config:
     def __post_init__(self):
         # JSON has lists only.
         object.__setattr__(self, "streams", tuple(sorted(self.streams)))
-        if self.variant not in VARIANTS:
-            raise UsageError(f"{NAME}: variant is {self.variant!r}; known: {', '.join(VARIANTS)}.")
-        if not self.streams or not set(self.streams) <= set(STREAM_INPUTS):
-            raise UsageError(
-                f"{NAME}: streams are some of {', '.join(STREAM_INPUTS)}: {self.streams}."
-            )
+        check_streams(NAME, self.streams)
         if self.sample_rate % 8000:
             raise UsageError(
                 f"{NAME}: sample_rate is {self.sample_rate}; needs a multiple of 8000."
             )
-        for field, least in (("frames", 1), ("image_size", 32), ("samples", 1)):
-            if getattr(self, field) < least:
-                raise UsageError(f"{NAME}: {field} is {getattr(self, field)}; at least {least}.")
-        for field in ("dropout", "batch_norm_momentum"):
-            if not 0 <= getattr(self, field) < 1:
-                raise UsageError(f"{NAME}: {field} is {getattr(self, field)}; needs 0 <= it < 1.")
+        check_fields(
+            NAME,
+            self,
+            known={"variant": VARIANTS},
+            least={"frames": 1, "image_size": 32, "samples": 1},
+            shares=("dropout", "batch_norm_momentum"),
+        )
 
     @property
     def piece(self) -> int:

@@ -22,7 +22,7 @@ from emotionnet.errors import UsageError
 from emotionnet.layers import FoldFrames, LateFusion, MaskedMean, UnfoldFrames
 from emotionnet.systems import ghost_fan
 from emotionnet.systems.backbones import RANDOM, WEIGHTS, application, backbone_name
-from emotionnet.systems.base import STREAM_INPUTS, Stream, clip_inputs
+from emotionnet.systems.base import STREAM_INPUTS, Stream, check_fields, clip_inputs
 
 NAME = "faces"
 
@@ -87,22 +87,20 @@ class Config:
         object.__setattr__(self, "streams", tuple(self.streams))
         if self.streams != ("faces",):
             raise UsageError(f"{NAME} sees faces only: --streams faces.")
-        if self.head not in ("dense", "pool"):
-            raise UsageError(f"{NAME}: head is {self.head!r}; known: dense, pool.")
+        check_fields(
+            NAME,
+            self,
+            known={"head": ("dense", "pool")},
+            shares=("dropout", "batch_norm_momentum"),
+        )
         if self.backbone in GHOSTNETS and self.backbone_weights not in RANDOM:
             raise UsageError(
                 f"{NAME}: there are no {self.backbone_weights} weights of {self.backbone}: "
                 "--backbone-weights none."
             )
         smallest = smallest_picture(self.backbone)
-        for field, least in (("frames", 1), ("image_size", smallest), ("samples", 1)):
-            if getattr(self, field) < least:
-                raise UsageError(
-                    f"{NAME}, {self.backbone}: {field} is {getattr(self, field)}; at least {least}."
-                )
-        for field in ("dropout", "batch_norm_momentum"):
-            if not 0 <= getattr(self, field) < 1:
-                raise UsageError(f"{NAME}: {field} is {getattr(self, field)}; needs 0 <= it < 1.")
+        least = {"frames": 1, "image_size": smallest, "samples": 1}
+        check_fields(f"{NAME}, {self.backbone}", self, least=least)
 
 
 def known_backbone(name: str) -> str:

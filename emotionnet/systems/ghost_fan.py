@@ -21,7 +21,6 @@ import keras
 import numpy as np
 from keras import layers
 
-from emotionnet.errors import UsageError
 from emotionnet.layers import (
     MFCC,
     FoldFrames,
@@ -32,7 +31,7 @@ from emotionnet.layers import (
     UnfoldFrames,
 )
 from emotionnet.systems import speech_net
-from emotionnet.systems.base import Stream, clip_inputs
+from emotionnet.systems.base import Stream, check_fields, check_streams, clip_inputs
 
 NAME = "ghost_fan"
 
@@ -137,30 +136,25 @@ class Config:
     def __post_init__(self):
         # JSON has lists only.
         object.__setattr__(self, "streams", tuple(self.streams))
-        for field, known in (
-            ("variant", VARIANTS),
-            ("speech", (*SPEECH, speech_net.NAME)),
-            ("fusion", ("GM", "AM")),
-            ("depthwise", ("faithful", "stride2")),
-        ):
-            if getattr(self, field) not in known:
-                raise UsageError(
-                    f"{NAME}: {field} is {getattr(self, field)!r}; known: {', '.join(known)}."
-                )
-        if not self.streams or not set(self.streams) <= set(STREAMS):
-            raise UsageError(f"{NAME}: streams are some of {', '.join(STREAMS)}: {self.streams}.")
-        for field, least in (
-            ("frames", 1),
-            ("image_size", 32),
-            ("samples", 1),
-            ("n_mfcc", 1),
-            ("augment_spectrogram", 0),
-        ):
-            if getattr(self, field) < least:
-                raise UsageError(f"{NAME}: {field} is {getattr(self, field)}; at least {least}.")
-        for field in ("dropout", "face_dropout", "batch_norm_momentum"):
-            if not 0 <= getattr(self, field) < 1:
-                raise UsageError(f"{NAME}: {field} is {getattr(self, field)}; needs 0 <= it < 1.")
+        check_streams(NAME, self.streams)
+        check_fields(
+            NAME,
+            self,
+            known={
+                "variant": VARIANTS,
+                "speech": (*SPEECH, speech_net.NAME),
+                "fusion": ("GM", "AM"),
+                "depthwise": ("faithful", "stride2"),
+            },
+            least={
+                "frames": 1,
+                "image_size": 32,
+                "samples": 1,
+                "n_mfcc": 1,
+                "augment_spectrogram": 0,
+            },
+            shares=("dropout", "face_dropout", "batch_norm_momentum"),
+        )
 
 
 def build(config: Config, num_classes: int) -> keras.Model:

@@ -38,7 +38,7 @@ from emotionnet.layers import (
     TakeSegment,
     UnfoldFrames,
 )
-from emotionnet.systems.base import STREAM_INPUTS, Stream, clip_inputs
+from emotionnet.systems.base import STREAM_INPUTS, Stream, check_fields, check_streams, clip_inputs
 
 NAME = "segments"
 
@@ -117,24 +117,20 @@ class Config:
     def __post_init__(self):
         # JSON has lists only. One order, since it is the order of the features.
         object.__setattr__(self, "streams", tuple(sorted(self.streams)))
-        if self.audio not in ("cnn", "wav2vec2"):
-            raise UsageError(f"{NAME}: audio is {self.audio!r}; known: cnn, wav2vec2.")
+        check_streams(NAME, self.streams)
+        check_fields(
+            NAME,
+            self,
+            known={"audio": ("cnn", "wav2vec2")},
+            least={"segments": 1, "image_size": 32, "samples": 1, "n_mels": 22},
+            shares=("dropout", "batch_norm_momentum"),
+        )
         if self.audio_weights and self.audio != "wav2vec2":
             raise UsageError(f'{NAME}: audio_weights are for audio="wav2vec2".')
-        if not self.streams or not set(self.streams) <= set(STREAM_INPUTS):
-            raise UsageError(
-                f"{NAME}: streams are some of {', '.join(STREAM_INPUTS)}: {self.streams}."
-            )
-        for field, least in (("segments", 1), ("image_size", 32), ("samples", 1), ("n_mels", 22)):
-            if getattr(self, field) < least:
-                raise UsageError(f"{NAME}: {field} is {getattr(self, field)}; at least {least}.")
         # Three convolutions and poolings leave nothing of fewer columns.
         shortest_s = (self.n_fft + 21 * self.hop_length) / self.sample_rate
         if self.window_s < shortest_s:
             raise UsageError(f"{NAME}: window_s is {self.window_s}; at least {shortest_s:.2f}.")
-        for field in ("dropout", "batch_norm_momentum"):
-            if not 0 <= getattr(self, field) < 1:
-                raise UsageError(f"{NAME}: {field} is {getattr(self, field)}; needs 0 <= it < 1.")
 
     @property
     def frames(self) -> int:
