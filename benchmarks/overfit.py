@@ -30,7 +30,7 @@ def main() -> int:
     from emotionnet.clips.records import Records
     from emotionnet.emotions import label_order
     from emotionnet.evaluation.answers import answer_rows
-    from emotionnet.inputs.pipeline import Source, inference_batches
+    from emotionnet.inputs.source import open_source
     from emotionnet.inputs.views import View
     from emotionnet.systems import build_model, get_system, without_weights
     from emotionnet.training import plan
@@ -47,8 +47,8 @@ def main() -> int:
     unit = unit_of(model, run, args.stream)
     whole = get_system(args.system).Config(**config)
     view = View(frames=whole.frames, image_size=whole.image_size, samples=whole.samples)
-    source = Source(records, view, labels, unit.inputs)
-    (batch,) = inference_batches(source, rows, len(rows))
+    source = open_source(records, view, labels, unit.inputs)
+    (batch,) = source.inference_batches(rows, len(rows))
     targets = np.eye(len(labels), dtype=np.float32)[source.targets(rows)]
     unit.model.compile(
         keras.optimizers.Adam(args.learning_rate, global_clipnorm=5.0),

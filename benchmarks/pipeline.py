@@ -22,8 +22,8 @@ def measure(records_folder: str, image_size: int, batch_size: int, rounds: int) 
 
     from emotionnet.clips.records import Records
     from emotionnet.emotions import label_order
-    from emotionnet.inputs.augment import Augmentation
-    from emotionnet.inputs.pipeline import Source, training_batches
+    from emotionnet.inputs.augmentation import Augmentation
+    from emotionnet.inputs.source import open_source
     from emotionnet.inputs.views import View
     from emotionnet.systems import build_model, get_system
     from emotionnet.training.loop import Settings, compile_stream
@@ -33,14 +33,14 @@ def measure(records_folder: str, image_size: int, batch_size: int, rounds: int) 
     rows = [row for row in records.rows if row.faces_found][: 16 * batch_size]
     labels = label_order(row.emotion for row in rows)
     inputs = get_system("ghost_fan").STREAMS["faces"].inputs
-    source = Source(records, View(image_size=image_size, samples=32000), labels, inputs)
+    source = open_source(records, View(image_size=image_size, samples=32000), labels, inputs)
     model = build_model("ghost_fan", len(labels), image_size=image_size, samples=32000)
     stream = model.get_layer("face_stream")
     compile_stream(stream, Settings(batch_size=batch_size))
 
     def batches(epoch):
-        return training_batches(
-            source, rows, batch_size=batch_size, seed=0, epoch=epoch, strength=Augmentation()
+        return source.training_batches(
+            rows, batch_size=batch_size, seed=0, epoch=epoch, strength=Augmentation()
         )
 
     x, y = next(iter(batches(0)))

@@ -34,7 +34,7 @@ def main() -> int:
 
     from emotionnet.clips.records import Records
     from emotionnet.emotions import label_order
-    from emotionnet.inputs.pipeline import Source, inference_batches, training_batches
+    from emotionnet.inputs.source import open_source
     from emotionnet.inputs.views import View
     from emotionnet.systems import build_model
     from emotionnet.training import plan
@@ -53,19 +53,19 @@ def main() -> int:
     size = Settings(**plan.stream_settings(args.system, "")[args.stream]).batch_size
     frames = config.get("frames") or config["segments"]
     view = View(frames, config["image_size"], config["samples"])
-    source = Source(records, view, labels, unit.inputs)
+    source = open_source(records, view, labels, unit.inputs)
     compile_stream(unit.model, Settings())
 
     def learn():
         order = {"batch_size": size, "seed": 0, "epoch": 0, "strength": augmentation(run)}
-        for inputs, targets in training_batches(source, rows, **order):
+        for inputs, targets in source.training_batches(rows, **order):
             unit.model.train_on_batch(inputs, targets)
 
     def score():
         if unit.front:
             uncertainty(front.rest, front.inference_batches(rows), unit.logits)
         else:
-            uncertainty(unit.model, inference_batches(source, rows, size), unit.logits)
+            uncertainty(unit.model, source.inference_batches(rows, size), unit.logits)
 
     def milliseconds(function) -> float:
         started = time.process_time()
@@ -78,7 +78,7 @@ def main() -> int:
         front = Front(cut, source, {"clips": rows})
 
         def once():
-            for batch in inference_batches(source, rows, size):
+            for batch in source.inference_batches(rows, size):
                 cut.front.predict_on_batch(batch)
 
         once()

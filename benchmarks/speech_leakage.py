@@ -24,7 +24,7 @@ PROTOCOLS = ("actor_folds", "stratified", "random", "random_copies")
 def features_of(records) -> dict[str, np.ndarray]:
     """Clip, or copy of it (``clip~kind``) → its 40 scaled mean MFCCs."""
     from emotionnet.inputs.copies import speech_copies
-    from emotionnet.inputs.pipeline import Source
+    from emotionnet.inputs.source import open_source
     from emotionnet.inputs.views import View
     from emotionnet.systems import build_model
     from emotionnet.training.features import computed
@@ -37,7 +37,7 @@ def features_of(records) -> dict[str, np.ndarray]:
     stream = build_model("ghost_fan", 8, **small).get_layer("speech_stream")
     front = Cut(stream, "as_sequence").front
     labels = sorted({row.emotion for row in rows})
-    source = Source(records, View(1, 32, samples), labels)
+    source = open_source(records, View(1, 32, samples), labels)
     sets = {"clips": rows} | {kind: speech_copies(records, rows, (kind,)) for kind in COPIES}
     found = {}
     for name, each in sets.items():

@@ -76,7 +76,7 @@ def fit(
         train: field of `emotionnet.training.settings.Settings` → value, for every stream; or
             "stream.field" → value, for one.
         augment: ``none``, ``light``, ``paper`` or ``strong``, see `emotionnet.training.train.AUGMENTATIONS`.
-        augmentation: field of `emotionnet.inputs.augment.Augmentation` → value, on top of ``augment``.
+        augmentation: field of `emotionnet.inputs.augmentation.Augmentation` → value, on top of ``augment``.
         init_faces: run folder, with whose face encoder the faces begin.
         train_actors: learn from so many of the training actors only, drawn by the seed.
         precision: ``float32``, ``mixed_bfloat16`` or ``mixed_float16``.
@@ -292,7 +292,7 @@ def _check(**choices: tuple[str, Sequence[str]]) -> None:
 
 
 def _augmentation(fields: dict, augment: str) -> dict:
-    from emotionnet.inputs.augment import plain_fields
+    from emotionnet.inputs.augmentation import plain_fields
 
     if augment == "none":
         raise UsageError("--augmentation changes strengths: it needs --augment light or another.")

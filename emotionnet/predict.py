@@ -105,11 +105,12 @@ class Predictor:
 
     def __init__(self, run: str | os.PathLike):
         from emotionnet.clips.faces import FaceFinder
+        from emotionnet.systems.base import without_xla
         from emotionnet.training.run import Run
 
         self.run = Run.open(run)
         self.model = self.run.model()
-        self.model.jit_compile = False  # XLA is several times slower than the plain graph on a CPU
+        without_xla(self.model)
         self.view = self.run.view()
         self.streams = tuple(self.run.config["streams"])
         self._viewer = None

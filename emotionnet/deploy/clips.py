@@ -27,13 +27,13 @@ def load(run, records, rows: Sequence) -> dict[str, np.ndarray]:
     Raises:
         EmotionNetError: a shard of the records is damaged.
     """
-    from emotionnet.inputs.pipeline import Source, inference_batches
+    from emotionnet.inputs.source import open_source
 
-    source = Source(records, run.view(), run.labels)
+    source = open_source(records, run.view(), run.labels)
     with records.guard():
         batches = [
             {name: np.array(values) for name, values in batch.items()}
-            for batch in inference_batches(source, rows, 8)
+            for batch in source.inference_batches(rows, 8)
         ]
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 

@@ -56,7 +56,8 @@ def _moved(faces: np.ndarray, move: tuple[float, float, int]) -> np.ndarray:
     """(clips, frames, S, S, 3) uint8 as if the boxes had been shifted, or larger or smaller."""
     import tensorflow as tf
 
-    from emotionnet.inputs.augment import Augmentation, augment_faces
+    from emotionnet.inputs.augment import augment_faces
+    from emotionnet.inputs.augmentation import Augmentation
 
     right, down, larger = move
     only_moves = Augmentation(

@@ -121,7 +121,7 @@ def answer_rows(
     Args:
         model: with the four inputs and three outputs of every system.
         view: the `emotionnet.inputs.views.View` of the model.
-        records: opened `emotionnet.clips.records.Records`.
+        records: opened `emotionnet.clips.records.Records` or `emotionnet.inputs.cache.ViewCache`.
         rows: rows of ``records`` to answer.
         labels: label names in the model's order.
         streams: the streams that were trained.
@@ -135,10 +135,11 @@ def answer_rows(
     Raises:
         EmotionNetError: a shard of the records is damaged, or the model answers NaN.
     """
-    from emotionnet.inputs.pipeline import Source, inference_batches
+    from emotionnet.inputs.source import open_source
     from emotionnet.progress import progress
+    from emotionnet.systems.base import without_xla
 
-    model.jit_compile = False  # XLA is several times slower than the plain graph on a CPU
+    without_xla(model)
     streams = [stream for stream in streams if stream != mask]
     both = len(streams) > 1
     kinds = ["fused", *streams, *(f"without_{s}" for s in streams if both)]
@@ -146,7 +147,7 @@ def answer_rows(
     shown: dict[str, list[np.ndarray]] = {stream: [] for stream in STREAMS}
     bar = progress(total=len(rows), what="evaluate", unit="clips")
     with bar, records.guard():
-        for batch in inference_batches(Source(records, view, labels), rows, batch_size):
+        for batch in open_source(records, view, labels).inference_batches(rows, batch_size):
             inputs = {name: np.asarray(value) for name, value in batch.items()}
             inputs = without(inputs, mask) if mask else inputs
             outputs = model.predict_on_batch(inputs)

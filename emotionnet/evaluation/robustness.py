@@ -133,7 +133,7 @@ def answer_disturbed(
     Args:
         model: with the four inputs and three outputs of every system.
         view: the `emotionnet.inputs.views.View` of the model.
-        records: opened `emotionnet.clips.records.Records`.
+        records: opened `emotionnet.clips.records.Records` or `emotionnet.inputs.cache.ViewCache`.
         rows: rows of ``records`` to answer.
         labels: label names in the model's order.
         streams: the streams that were trained.
@@ -142,10 +142,11 @@ def answer_disturbed(
     Raises:
         EmotionNetError: a shard of the records is damaged, or the model answers NaN.
     """
-    from emotionnet.inputs.pipeline import Source, inference_batches
+    from emotionnet.inputs.source import open_source
     from emotionnet.progress import progress
+    from emotionnet.systems.base import without_xla
 
-    model.jit_compile = False  # XLA is several times slower than the plain graph on a CPU
+    without_xla(model)
     # Where two streams are fused a curve of each tells which one fails.
     kinds = ["fused", *(streams if len(streams) > 1 else ())]
     kinds_of = disturbances(streams)
@@ -155,7 +156,7 @@ def answer_disturbed(
     bar = progress(total=len(rows) * len(conditions), what="robustness", unit="answers")
     with bar, records.guard():
         crowd = _crowd(records, view, rows, labels) if "speech" in streams else []
-        for batch in inference_batches(Source(records, view, labels), rows, batch_size):
+        for batch in open_source(records, view, labels).inference_batches(rows, batch_size):
             batch = {name: np.asarray(value) for name, value in batch.items()}
             here = rows[len(clips) : len(clips) + len(batch["frame_mask"])]
             clips += [
@@ -200,15 +201,15 @@ def _crowd(
     records, view, rows: Sequence[Any], labels: Sequence[str]
 ) -> list[tuple[Any, np.ndarray]]:
     """Some of the rows, always the same ones, with their sound."""
-    from emotionnet.inputs.pipeline import Source, inference_batches
+    from emotionnet.inputs.source import open_source
 
     sounding = sorted((row for row in rows if row.samples > 0), key=lambda row: row.clip)
     order = np.random.default_rng(0).permutation(len(sounding))[:VOICES]
     chosen = [sounding[i] for i in order]
-    source = Source(records, view, labels, STREAM_INPUTS["speech"])
+    source = open_source(records, view, labels, STREAM_INPUTS["speech"])
     sounds = [
         waveform[:length].copy()
-        for batch in (inference_batches(source, chosen, 8) if chosen else ())
+        for batch in (source.inference_batches(chosen, 8) if chosen else ())
         for waveform, length in zip(*(np.asarray(batch[name]) for name in source.inputs))
     ]
     return [(row, sound) for row, sound in zip(chosen, sounds) if len(sound)]

@@ -1,112 +1,15 @@
-"""Augmentation as a pure function of (seed, epoch, clip): no random state, so a run can resume.
+"""Augmentation in tf.data as a pure function of (seed, epoch, clip): no random state, so a run can resume.
 
-Faces (Lu et al., section III-A.1): rotation within ±5 degrees, horizontal flip, brightness and
-contrast; and, ours, another place and size of the crop; the same for all frames of a clip. Sound (section III-B.1): additive noise here;
-pitch shift and time stretch are made once and cached (`emotionnet.inputs.copies`).
+What each strength means is told in `emotionnet.inputs.augmentation`; the same in NumPy is
+`emotionnet.inputs.array_augment`.
 """
 
-import dataclasses
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import tensorflow as tf
 
-from emotionnet.errors import UsageError
-from emotionnet.inputs.copies import parse_kind
+from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.views import SAMPLE_RATE
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Strengths; 0 switches a part off.
-
-    Args:
-        rotation_degrees: largest rotation of the faces, either way.
-        flip: chance of a horizontal flip.
-        brightness: largest shift, as a share of the full range.
-        contrast: largest relative change of contrast.
-        scale: largest relative change of the crop's side (ours): a phone's face finder draws other
-            boxes, and a model that has only seen exact ones changes its mind.
-        shift: largest shift of the crop, as a share of its side, in each direction (ours).
-        noise_share: chance that a clip gets noise.
-        noise_std: standard deviation of the noise, relative to the clip's peak. The paper's
-            variance of 0.01 is 0.1 here; relative, since RAVDESS peaks go down to -47 dBFS (ours).
-        frame_jitter: share of its segment, about the centre, from which each frame is drawn; 1 is
-            the whole segment (Radoi and Cioroiu, section III-B.1).
-        sound_shift_s: largest shift of the sound in seconds, either way; theirs is 0.01.
-        modality_dropout: chance that a clip with faces and sound lacks one of them, either with the
-            same chance (ours); only what is trained on both at once sees it.
-        erase_share: chance that a rectangle of a face is erased; of single pictures only.
-        erase_area: largest share of the picture that is erased.
-        copies: kinds of copies of the sound that join the speech stream's clips, see
-            `emotionnet.inputs.copies.parse_kind`.
-    """
-
-    rotation_degrees: float = 5.0
-    flip: float = 0.5
-    brightness: float = 0.15
-    contrast: float = 0.2
-    scale: float = 0.1
-    shift: float = 0.06
-    noise_share: float = 0.5
-    noise_std: float = 0.1
-    frame_jitter: float = 0.0
-    sound_shift_s: float = 0.0
-    modality_dropout: float = 0.0
-    erase_share: float = 0.0
-    erase_area: float = 0.2
-    copies: tuple[str, ...] = ()
-
-    def __post_init__(self):
-        # JSON has lists only, and a command line words.
-        kinds = self.copies.split(",") if isinstance(self.copies, str) else self.copies or ()
-        object.__setattr__(self, "copies", tuple(kind.strip() for kind in kinds if kind.strip()))
-
-    @property
-    def changes_faces(self) -> bool:
-        """Whether the pixels of a face change."""
-        moves = (self.rotation_degrees, self.flip, self.scale, self.shift)
-        return any((*moves, self.brightness, self.contrast))
-
-    @property
-    def changes_sound(self) -> bool:
-        """Whether a clip's sound is another one in each epoch (copies are not: they stay)."""
-        return bool(self.noise_share and self.noise_std) or self.sound_shift_s > 0
-
-    def changes(self, inputs: Sequence[str]) -> bool:
-        """Whether any of the ``inputs`` of a clip is another one in each epoch."""
-        faces = self.changes_faces or self.frame_jitter > 0
-        seen, heard = "faces" in inputs, "waveform" in inputs
-        one_is_dropped = seen and heard and self.modality_dropout > 0
-        return (seen and faces) or (heard and self.changes_sound) or one_is_dropped
-
-
-def plain_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Checked fields of `Augmentation` as a run's config keeps them.
-
-    Raises:
-        UsageError: an unknown field or kind of copies, or a strength that is no number.
-    """
-    known = [field.name for field in dataclasses.fields(Augmentation)]
-    for name, value in fields.items():
-        if name not in known:
-            raise UsageError(f"augmentation has no strength {name!r}. It has: {', '.join(known)}.")
-        number = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
-        if name == "copies" and not isinstance(value, str | list | tuple):
-            raise UsageError(
-                f"augmentation: copies is {value!r}; it needs kinds, like pitch,speed0.9."
-            )
-        if name != "copies" and not number:
-            raise UsageError(f"augmentation: {name} is {value!r}; it needs a number of at least 0.")
-    made = Augmentation(**fields)
-    for kind in made.copies:
-        parse_kind(kind)
-    return {
-        name: list(made.copies) if name == "copies" else float(value)
-        for name, value in fields.items()
-    }
 
 
 def clip_seed(seed: int, epoch: tf.Tensor | int, clip: tf.Tensor) -> tf.Tensor:

@@ -6,9 +6,11 @@ memory mapping: only what a batch needs is ever in memory.
 
     python -m emotionnet.fit --records data/ravdess/records --records-cache data/ravdess/cache ...
 
-The folder: ``cache.json`` (the view, the records' manifest hash), ``manifest.csv`` as in the records, and
-an ``.npy`` an input: ``faces`` uint8 (clips, frames, S, S, 3), ``frame_mask`` float32 (clips, frames),
-``waveform`` int16 (clips, samples), ``waveform_samples`` int32 (clips,).
+The folder: ``cache.json`` (the view, the streams, the records' manifest hash), ``manifest.csv`` as in the
+records, and an ``.npy`` an input: ``faces`` uint8 (clips, frames, S, S, 3), ``frame_mask`` float32 (clips,
+frames), ``waveform`` int16 (clips, samples), ``waveform_samples`` int32 (clips,). Without the stream
+``faces`` there are no pixels in it, without ``speech`` no waveforms. Changed copies of the sound
+(`emotionnet.inputs.copies`) have a ``copies.json`` and arrays of their own.
 """
 
 import dataclasses
@@ -18,6 +20,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +34,14 @@ from emotionnet.clips.records import (
 )
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import write_json
+from emotionnet.inputs.arrays import read_arrays, write_arrays
+from emotionnet.inputs.views import View
 
-FORMAT = 1
-META_FILE = "cache.json"
-_INPUTS = ("faces", "frame_mask", "waveform", "waveform_samples")
+FORMAT = 2
+META_FILE, COPIES_FILE = "cache.json", "copies.json"
+STREAMS = ("faces", "speech")
+_SOUND = ("waveform", "waveform_samples")
+_AGAIN = "Delete it and write it again where the records are."
 
 
 @dataclass(frozen=True)
@@ -44,14 +51,18 @@ class ViewCache:
     Attributes:
         folder: where it is.
         rows: a row a clip, as in the records.
+        copied: a row a copy of a clip's sound.
         meta: ``cache.json``.
         arrays: input name to its array over all clips, memory-mapped.
+        copied_arrays: the same over all copies.
     """
 
     folder: Path
     rows: list[RecordRow]
+    copied: list[RecordRow]
     meta: dict[str, Any]
     arrays: dict[str, np.ndarray]
+    copied_arrays: dict[str, np.ndarray]
 
     @property
     def manifest_hash(self) -> str:
@@ -59,9 +70,19 @@ class ViewCache:
         return self.meta["manifest_hash"]
 
     @property
-    def view(self) -> dict[str, int]:
-        """``frames``, ``image_size`` and ``samples`` of its view."""
-        return self.meta["view"]
+    def address(self) -> str:
+        """What opens it from anywhere."""
+        return str(self.folder.resolve())
+
+    @property
+    def view(self) -> View:
+        """The view that was taken."""
+        return View(**self.meta["view"])
+
+    @property
+    def streams(self) -> list[str]:
+        """What it holds of a clip: ``faces``, ``speech``."""
+        return self.meta["streams"]
 
     @classmethod
     def open(cls, folder: str | os.PathLike) -> "ViewCache":
@@ -77,101 +98,217 @@ class ViewCache:
         try:
             meta = json.loads((folder / META_FILE).read_text(encoding="utf-8"))
             if meta["format"] != FORMAT:
-                raise EmotionNetError(f"{folder}: a cache of another version. {_REMEDY}")
-            rows = read_record_manifest(folder)
-            arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _INPUTS}
+                raise EmotionNetError(f"{folder}: a cache of another version. {_AGAIN}")
+            rows, copied = read_record_manifest(folder), []
+            arrays, copied_arrays = read_arrays(_files(folder, _names(meta["streams"]))), {}
+            if meta["copies"]:
+                listed = json.loads((folder / COPIES_FILE).read_text(encoding="utf-8"))
+                copied = [RecordRow(**raw) for raw in listed]
+                copied_arrays = read_arrays(_files(folder, _SOUND, "copies-"))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise EmotionNetError(f"{folder}: is damaged ({error}). {_REMEDY}") from None
-        if any(len(array) != len(rows) for array in arrays.values()):
-            raise EmotionNetError(f"{folder}: is damaged (arrays of other lengths). {_REMEDY}")
-        return cls(folder, rows, meta, arrays)
+            raise EmotionNetError(f"{folder}: is damaged ({error}). {_AGAIN}") from None
+        for here, many in ((arrays, rows), (copied_arrays, copied)):
+            if any(len(array) != len(many) for array in here.values()):
+                raise EmotionNetError(f"{folder}: is damaged (arrays of other lengths). {_AGAIN}")
+        return cls(folder, rows, copied, meta, arrays, copied_arrays)
 
-    def inputs(
-        self, places: Sequence[int], names: Sequence[str] = _INPUTS
-    ) -> dict[str, np.ndarray]:
+    def inputs(self, rows: Sequence, names: Sequence[str]) -> dict[str, np.ndarray]:
         """A batch of inputs as a view gives them.
 
         Args:
-            places: numbers of clips in `rows`.
+            rows: of `rows` or `copied`.
             names: inputs to give.
 
         Returns:
-            Name to array, waveforms as float32 in [-1, 1).
+            Name → (n, ...), waveforms as float32 in [-1, 1); zeros for what the cache does not hold.
         """
-        batch = {name: self.arrays[name][np.asarray(places, int)] for name in names}
+        places = [self._places[row.clip] for row in rows]
+        batch = {}
+        for name in names:
+            shape, dtype = self._shape(name)
+            values = np.zeros((len(rows), *shape), dtype)
+            for which, array in enumerate((self.arrays.get(name), self.copied_arrays.get(name))):
+                here = [i for i, (of, _) in enumerate(places) if of == which]
+                if here and array is not None:
+                    values[here] = array[[places[i][1] for i in here]]
+            batch[name] = values
         if "waveform" in batch:
-            batch["waveform"] = batch["waveform"].astype(np.float32) / 32768.0
+            batch["waveform"] /= 32768.0
         return batch
+
+    def copies(self, rows: Sequence, kinds: Sequence[str]) -> list[RecordRow]:
+        """The copies of ``rows`` of these kinds, see `emotionnet.inputs.copies.speech_copies`.
+
+        Raises:
+            UsageError: there are none of such a kind.
+        """
+        missing = [kind for kind in kinds if kind not in self.meta["copies"]]
+        if missing:
+            raise UsageError(
+                f"{self.folder}: holds no copies of the sound of kind {missing[0]}. Write a cache with "
+                "them where the records are (the same command with --records), or do without: "
+                "--augment light."
+            )
+        wanted = {f"{row.clip}~{kind}" for row in rows for kind in kinds}
+        return [row for row in self.copied if row.clip in wanted]
+
+    def check_view(self, view: View) -> None:
+        """Makes sure that it was made for ``view``.
+
+        Raises:
+            UsageError: it was not.
+        """
+        if self.view != view:
+            raise UsageError(
+                f"{self.folder}: a cache of {_described(self.view)}; here {_described(view)} are asked "
+                "for. Change the system (--set image_size=… and such), or write another cache."
+            )
+
+    def check_streams(self, streams: Sequence[str]) -> None:
+        """Makes sure that it holds what ``streams`` need.
+
+        Raises:
+            UsageError: it does not.
+        """
+        missing = [stream for stream in streams if stream not in self.streams]
+        if missing:
+            raise UsageError(
+                f"{self.folder}: a cache of {' and '.join(self.streams)} alone. Give --streams "
+                f"{self.streams[0]}, or write another cache."
+            )
 
     @contextmanager
     def guard(self) -> Iterator[None]:
         """As that of records; arrays need none."""
         yield
 
+    @cached_property
+    def _places(self) -> dict[str, tuple[int, int]]:
+        return {
+            row.clip: (which, i)
+            for which, rows in enumerate((self.rows, self.copied))
+            for i, row in enumerate(rows)
+        }
 
-_REMEDY = "Delete it and make it again where the records are."
+    def _shape(self, name: str) -> tuple[tuple[int, ...], type]:
+        view = self.view
+        return {
+            "faces": ((view.frames, view.image_size, view.image_size, 3), np.uint8),
+            "frame_mask": ((view.frames,), np.float32),
+            "waveform": ((view.samples,), np.float32),
+            "waveform_samples": ((), np.int32),
+        }[name]
 
 
-def write_cache(records, view, folder: str | os.PathLike) -> ViewCache:
+def write_cache(
+    records,
+    view: View,
+    folder: str | os.PathLike,
+    streams: Sequence[str] = STREAMS,
+    copies: Sequence[str] = (),
+) -> ViewCache:
     """Takes ``view`` of all records and writes it as arrays; nothing where that is there already.
 
     Args:
         records: opened `emotionnet.clips.records.Records`.
-        view: `emotionnet.inputs.views.View` of the system.
+        view: of the system.
         folder: appears only when all is written.
+        streams: what it is to hold.
+        copies: kinds of changed copies of the sound that it is to hold too.
 
     Raises:
         UsageError: ``folder`` holds something else, or a cache of another view or other records.
+        EmotionNetError: there is no room for it.
     """
-    from emotionnet.inputs.pipeline import Source, inference_batches
-    from emotionnet.progress import progress
+    from emotionnet.inputs.source import open_source
 
     folder = Path(folder)
-    wanted = {"view": dataclasses.asdict(view), "manifest_hash": records.manifest_hash}
     if (folder / META_FILE).is_file():
         cache = ViewCache.open(folder)
-        if {key: cache.meta[key] for key in wanted} != wanted:
-            raise UsageError(
-                f"{folder}: a cache of another view or of other records. Choose another folder, or "
-                "delete that one."
-            )
+        _check_same(cache, records, view, streams, copies)
         return cache
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder}: holds other files; choose an empty or a new folder.")
-    rows = records.rows
-    size = view.image_size
-    shapes = {
-        "faces": ((view.frames, size, size, 3), np.uint8),
-        "frame_mask": ((view.frames,), np.float32),
-        "waveform": ((view.samples,), np.int16),
-        "waveform_samples": ((), np.int32),
-    }
+    copied = []
+    if copies:
+        source = open_source(records, view, ())
+        copied = source.copies([row for row in records.rows if row.samples > 0], copies)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _check_room(folder.parent, view, len(records.rows), len(copied), streams)
     unfinished = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    arrays = {
-        name: np.lib.format.open_memmap(
-            unfinished / f"{name}.npy", mode="w+", dtype=dtype, shape=(len(rows), *shape)
-        )
-        for name, (shape, dtype) in shapes.items()
+    _write_set(records, view, records.rows, _names(streams), unfinished)
+    write_record_manifest(unfinished / MANIFEST_FILE, records.rows)
+    if copied:
+        _write_set(records, view, copied, _SOUND, unfinished, "copies-")
+        write_json(unfinished / COPIES_FILE, [dataclasses.asdict(row) for row in copied])
+    meta = {
+        "format": FORMAT,
+        "view": dataclasses.asdict(view),
+        "manifest_hash": records.manifest_hash,
+        "streams": list(streams),
+        "copies": list(copies) if copied else [],
     }
-    place = 0
-    bar = progress(total=len(rows), what="write cache", unit="clips")
-    with bar, records.guard():
-        for batch in inference_batches(Source(records, view, ()), rows, 16):
-            clips = len(batch["frame_mask"])
-            for name, array in arrays.items():
-                values = np.asarray(batch[name])
-                if name == "waveform":
-                    values = np.round(values * 32768.0)  # exact: they were int16
-                array[place : place + clips] = values
-            place += clips
-            bar.update(clips)
-    for array in arrays.values():
-        array.flush()
-    write_record_manifest(unfinished / MANIFEST_FILE, rows)
-    write_json(unfinished / META_FILE, {"format": FORMAT, **wanted})
+    write_json(unfinished / META_FILE, meta)
     if folder.exists():
         folder.rmdir()
     unfinished.rename(folder)
     return ViewCache.open(folder)
+
+
+def _check_same(cache: ViewCache, records, view: View, streams, copies) -> None:
+    cache.check_view(view)
+    cache.check_streams(streams)
+    cache.copies([], copies)
+    if cache.manifest_hash != records.manifest_hash:
+        raise UsageError(
+            f"{cache.folder}: a cache of other records than {records.folder}. Choose another folder, "
+            "or delete that one."
+        )
+
+
+def _write_set(records, view, rows, names, folder: Path, prefix: str = "") -> None:
+    from emotionnet.inputs.source import open_source
+    from emotionnet.progress import progress
+
+    def batches():
+        source = open_source(records, view, (), tuple(names))
+        with progress(total=len(rows), what="write cache", unit="clips") as bar:
+            for batch in source.inference_batches(rows, 16):
+                arrays = {name: np.asarray(batch[name]) for name in names}
+                if "waveform" in arrays:
+                    # Exact: they were int16.
+                    arrays["waveform"] = np.round(arrays["waveform"] * 32768.0).astype(np.int16)
+                yield arrays
+                bar.update(len(arrays[names[0]]))
+
+    with records.guard():
+        write_arrays(batches(), len(rows), _files(folder, names, prefix))
+
+
+def _check_room(folder: Path, view: View, clips: int, copies: int, streams) -> None:
+    """A full disk would kill the process that writes to mapped memory, without a word."""
+    pixels = view.frames * view.image_size**2 * 3 if "faces" in streams else 0
+    sound = 2 * view.samples if "speech" in streams else 0
+    needed, free = clips * (pixels + sound) + copies * sound, shutil.disk_usage(folder).free
+    if needed > free:
+        raise EmotionNetError(
+            f"{folder}: the cache needs {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free. Use "
+            "smaller faces (--set image_size=112), one stream (--streams speech), or another disk."
+        )
+
+
+def _names(streams: Sequence[str]) -> tuple[str, ...]:
+    """The inputs that are stored; what says what a clip has is small, and always is."""
+    heavy = (("faces",) if "faces" in streams else ()) + (
+        ("waveform",) if "speech" in streams else ()
+    )
+    return (*heavy, "frame_mask", "waveform_samples")
+
+
+def _files(folder: Path, names: Sequence[str], prefix: str = "") -> dict[str, Path]:
+    return {name: folder / f"{prefix}{name}.npy" for name in names}
+
+
+def _described(view: View) -> str:
+    return f"{view.frames} faces of {view.image_size} px and {view.window_s:g} s of sound"

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 
-from emotionnet.inputs.augment import Augmentation
+from emotionnet.inputs.augmentation import Augmentation
 
 #: What is drawn for a picture: those of `emotionnet.inputs.augment.augment_faces`, then of erasing.
 DRAWS = 12
@@ -101,15 +101,34 @@ def _resized(picture: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
-def vary(picture: np.ndarray, size: int, draws: np.ndarray, strength: Augmentation) -> np.ndarray:
-    """A picture as `emotionnet.inputs.augment.augment_faces` varies it, at another size.
+def vary(pictures: np.ndarray, size: int, draws: np.ndarray, strength: Augmentation) -> np.ndarray:
+    """Pictures as `emotionnet.inputs.augment.augment_faces` varies them, at another size.
 
     Args:
-        picture: (height, width) or (height, width, 3) uint8.
+        pictures: one, (height, width) or (height, width, 3) uint8; or the faces of a clip (frames,
+            height, width, 3), which all get the same. A single picture may have a rectangle erased.
         size: side of the result.
         draws: `DRAWS` numbers in [-1, 1).
         strength: how much.
     """
+    if pictures.ndim == 4:
+        x = np.stack([_moved(picture, size, draws, strength) for picture in pictures])
+    else:
+        x = _moved(pictures, size, draws, strength)
+    mean, gain = float(x.mean()), 1 + draws[3] * strength.contrast
+    shift = mean * (1 - gain) + draws[2] * strength.brightness * 255
+    # A table of what becomes of each of the 256 values; halves go to even, as OpenCV has them.
+    table = np.round(np.clip(np.arange(256, dtype=np.float32) * gain + shift, 0, 255))
+    x = table.astype(np.uint8)[x]
+    single = pictures.ndim < 4 or len(pictures) == 1
+    if single and draws[7] < 2 * strength.erase_share - 1:
+        top, left, bottom, right = erased(size, draws[8:], strength.erase_area)
+        (x if pictures.ndim < 4 else x[0])[top:bottom, left:right] = round(mean)
+    return x
+
+
+def _moved(picture: np.ndarray, size: int, draws: np.ndarray, strength: Augmentation) -> np.ndarray:
+    """Turned, mirrored, shifted, zoomed and brought to ``size`` in one sampling."""
     height, width = picture.shape[:2]
     angle = draws[0] * math.radians(strength.rotation_degrees)
     mirror = -1.0 if draws[1] < 2 * strength.flip - 1 else 1.0
@@ -122,25 +141,13 @@ def vary(picture: np.ndarray, size: int, draws: np.ndarray, strength: Augmentati
     zoom = np.array([[width / size], [height / size]])
     matrix = zoom * matrix
     matrix[:, 2] += (zoom[:, 0] - 1) / 2
-    x = cv2.warpAffine(
+    return cv2.warpAffine(
         picture,
         matrix,
         (size, size),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    mean, gain = float(x.mean()), 1 + draws[3] * strength.contrast
-    x = cv2.convertScaleAbs(
-        np.maximum(
-            x.astype(np.float32) * gain
-            + (mean * (1 - gain) + draws[2] * strength.brightness * 255),
-            0,
-        )
-    )
-    if draws[7] < 2 * strength.erase_share - 1:
-        top, left, bottom, right = erased(size, draws[8:], strength.erase_area)
-        x[top:bottom, left:right] = round(mean)
-    return x
 
 
 def erased(size: int, draws: np.ndarray, largest: float) -> tuple[int, int, int, int]:

@@ -1,38 +1,33 @@
-"""tf.data pipelines: rows in an order that is a function of seed and epoch, as batches.
+"""tf.data pipelines: rows of records in the order asked for, as batches.
 
 Why by rows: a record is read by its byte offset, so that any order and any subset costs the same,
 nothing depends on a shuffle buffer, and a run that resumes in the middle of an epoch reads only
 what is still to come.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
+import keras
 import tensorflow as tf
 
 from emotionnet.corpora import CORPORA, get_corpus
-from emotionnet.inputs.augment import Augmentation, augment, clip_seed, draw_jitter
+from emotionnet.inputs.augment import augment, clip_seed, draw_jitter
+from emotionnet.inputs.augmentation import Augmentation
+from emotionnet.inputs.copies import speech_copies
 from emotionnet.inputs.pictures import Pictures, picture_batches
-from emotionnet.inputs.views import View, view_example
+from emotionnet.inputs.source import Source, epoch_rows
+from emotionnet.inputs.views import view_example
+
+if keras.backend.backend() != "tensorflow":
+    # TensorFlow only reads here: it must not take the memory of the device that another one trains on.
+    tf.config.set_visible_devices([], "GPU")
 
 
 @dataclass(frozen=True)
-class Source:
-    """What batches are made from.
-
-    Args:
-        records: an opened `emotionnet.clips.records.Records`.
-        view: what the system sees.
-        labels: label names in the model's order.
-        inputs: names of the inputs to keep (a stream needs only its own).
-    """
-
-    records: object
-    view: View
-    labels: Sequence[str]
-    inputs: tuple[str, ...] = ("faces", "frame_mask", "waveform", "waveform_samples")
+class RecordSource(Source):
+    """Batches from records; the records say where, the view what of them."""
 
     @cached_property
     def pictures(self) -> Pictures | None:
@@ -43,110 +38,103 @@ class Source:
             return None
         return Pictures(self.records, self.view.image_size)
 
-    def targets(self, rows: Sequence) -> np.ndarray:
-        """Label numbers (n,) of the rows."""
-        return np.array([self.labels.index(row.emotion) for row in rows], np.int32)
+    def training_batches(
+        self,
+        rows: Sequence,
+        *,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        start_step: int = 0,
+        strength: Augmentation | None = None,
+    ) -> Iterable:
+        """See `Source.training_batches`."""
+        rows = epoch_rows(rows, batch_size, seed, epoch, start_step)
+        if self.pictures:
+            return _batches(self._picture_batches(rows, seed, epoch, batch_size, strength))
+        if strength is None:
+            dataset = self._viewed(rows)
+        else:
+            dataset = self._augmented(rows, seed, epoch, strength)
+        targets = tf.data.Dataset.from_tensor_slices(self.one_hot(rows))
+        dataset = tf.data.Dataset.zip(dataset, targets)
+        return _batches(dataset.batch(batch_size).prefetch(2))
 
+    def inference_batches(self, rows: Sequence, batch_size: int, keep: bool = False) -> Iterable:
+        """See `Source.inference_batches`."""
+        dataset = self._viewed(rows).batch(batch_size).prefetch(2)
+        return _batches(dataset.cache() if keep else dataset)
 
-def epoch_order(rows: int, seed: int, epoch: int) -> np.ndarray:
-    """The order in which ``rows`` rows are visited in ``epoch``: a function of seed and epoch."""
-    return np.random.default_rng([seed, epoch]).permutation(rows)
+    def copies(self, rows: Sequence, kinds: Sequence[str]) -> list:
+        """See `Source.copies`; they are made where they are not there."""
+        return speech_copies(self.records, rows, kinds)
 
+    def check(self, strength: Augmentation | None) -> None:
+        """See `Source.check`; records can do all."""
 
-def training_steps(rows: int, batch_size: int) -> int:
-    """Steps an epoch. A last batch of less than half the size is left out (BatchNorm)."""
-    steps, rest = divmod(rows, batch_size)
-    return max(1, steps + (2 * rest >= batch_size and rest > 0))
+    def _viewed(self, rows: Sequence) -> tf.data.Dataset:
+        def view(serialized):
+            inputs = view_example(serialized, self.view)
+            return {name: inputs[name] for name in self.inputs}
 
+        return self.records.dataset(rows).map(view, num_parallel_calls=tf.data.AUTOTUNE)
 
-def training_batches(
-    source: Source,
-    rows: Sequence,
-    *,
-    batch_size: int,
-    seed: int,
-    epoch: int,
-    start_step: int = 0,
-    strength: Augmentation | None = None,
-) -> tf.data.Dataset:
-    """Batches of one epoch, from ``start_step`` on.
+    def _augmented(
+        self, rows: Sequence, seed: int, epoch: int, strength: Augmentation
+    ) -> tf.data.Dataset:
+        def view(clip, serialized):
+            draw = clip_seed(seed, epoch, clip)
+            jitter = draw_jitter(self.view.frames, draw, strength)
+            inputs = view_example(serialized, self.view, jitter)
+            return augment({name: inputs[name] for name in self.inputs}, draw, strength)
 
-    Args:
-        source: records, view and labels.
-        rows: training rows.
-        batch_size: clips a batch.
-        seed: of the run.
-        epoch: counted from 0.
-        start_step: steps of this epoch that are done already.
-        strength: augmentation; None for none.
+        clips = tf.data.Dataset.from_tensor_slices([row.clip for row in rows])
+        dataset = tf.data.Dataset.zip(clips, self.records.dataset(rows))
+        return dataset.map(view, num_parallel_calls=tf.data.AUTOTUNE)
 
-    Returns:
-        A dataset of ``(inputs, one-hot targets (batch, classes))``.
-    """
-    steps = training_steps(len(rows), batch_size)
-    order = epoch_order(len(rows), seed, epoch)[start_step * batch_size : steps * batch_size]
-    rows = [rows[i] for i in order]
-    if source.pictures:
-        return _pictures(source, rows, seed, epoch, batch_size, strength)
-    if strength is None:
-        dataset = _viewed(source, rows)
-    else:
-        dataset = _augmented(source, rows, seed, epoch, strength)
-    targets = np.eye(len(source.labels), dtype=np.float32)[source.targets(rows)]
-    dataset = tf.data.Dataset.zip(dataset, tf.data.Dataset.from_tensor_slices(targets))
-    return dataset.batch(batch_size).prefetch(2)
+    def _picture_batches(
+        self,
+        rows: Sequence,
+        seed: int,
+        epoch: int,
+        batch_size: int,
+        strength: Augmentation | None,
+    ) -> tf.data.Dataset:
+        size, targets = self.view.image_size, self.one_hot(rows)
+        self.pictures.load(rows)  # here, where an error about damaged records can be told
 
+        def batches():
+            return picture_batches(
+                self.pictures,
+                rows,
+                targets,
+                size=size,
+                batch_size=batch_size,
+                seed=seed,
+                epoch=epoch,
+                strength=strength,
+            )
 
-def inference_batches(source: Source, rows: Sequence, batch_size: int) -> tf.data.Dataset:
-    """Batches of inputs of all ``rows`` in their order; nothing is left out."""
-    return _viewed(source, rows).batch(batch_size).prefetch(2)
-
-
-def _pictures(
-    source: Source, rows: Sequence, seed: int, epoch: int, batch_size: int, strength: Augmentation
-) -> tf.data.Dataset:
-    size, targets = source.view.image_size, np.eye(len(source.labels), dtype=np.float32)
-    source.pictures.load(rows)  # here, where an error about damaged records can be told
-
-    def batches():
-        return picture_batches(
-            source.pictures,
-            rows,
-            targets[source.targets(rows)],
-            size=size,
-            batch_size=batch_size,
-            seed=seed,
-            epoch=epoch,
-            strength=strength,
+        signature = (
+            {
+                "faces": tf.TensorSpec((None, 1, size, size, 3), tf.uint8),
+                "frame_mask": tf.TensorSpec((None, 1), tf.float32),
+            },
+            tf.TensorSpec((None, len(self.labels)), tf.float32),
         )
-
-    signature = (
-        {
-            "faces": tf.TensorSpec((None, 1, size, size, 3), tf.uint8),
-            "frame_mask": tf.TensorSpec((None, 1), tf.float32),
-        },
-        tf.TensorSpec((None, len(source.labels)), tf.float32),
-    )
-    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(4)
+        return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(4)
 
 
-def _viewed(source: Source, rows: Sequence) -> tf.data.Dataset:
-    def view(serialized):
-        inputs = view_example(serialized, source.view)
-        return {name: inputs[name] for name in source.inputs}
-
-    return source.records.dataset(rows).map(view, num_parallel_calls=tf.data.AUTOTUNE)
+def _batches(dataset: tf.data.Dataset) -> Iterable:
+    """What a model of the present backend takes: TensorFlow's own tensors, or NumPy arrays."""
+    return dataset if keras.backend.backend() == "tensorflow" else _Arrays(dataset)
 
 
-def _augmented(
-    source: Source, rows: Sequence, seed: int, epoch: int, strength: Augmentation
-) -> tf.data.Dataset:
-    def view(clip, serialized):
-        draw = clip_seed(seed, epoch, clip)
-        jitter = draw_jitter(source.view.frames, draw, strength)
-        inputs = view_example(serialized, source.view, jitter)
-        return augment({name: inputs[name] for name in source.inputs}, draw, strength)
+class _Arrays:
+    """A dataset as NumPy arrays, as often as it is gone through."""
 
-    clips = tf.data.Dataset.from_tensor_slices([row.clip for row in rows])
-    dataset = tf.data.Dataset.zip(clips, source.records.dataset(rows))
-    return dataset.map(view, num_parallel_calls=tf.data.AUTOTUNE)
+    def __init__(self, dataset: tf.data.Dataset):
+        self._dataset = dataset
+
+    def __iter__(self) -> Iterator:
+        return self._dataset.as_numpy_iterator()

@@ -1,14 +1,16 @@
 """A view: what one system sees of a record. Faces at the segment centres, and the sound.
 
 Runs in graph mode inside tf.data. Prediction uses the same function on one clip, so training,
-evaluation and prediction cannot pick other frames.
+evaluation and prediction cannot pick other frames. What a view is, is known without TensorFlow too.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import tensorflow as tf
-
-from emotionnet.clips.records import parse
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 SAMPLE_RATE = 16000
 STORED_FACE = 224
@@ -68,6 +70,8 @@ class View:
         }
 
     def _window(self, parsed: dict, start_s) -> tuple[tf.Tensor, tf.Tensor]:
+        import tensorflow as tf
+
         length_s = clip_seconds(parsed)
         if start_s is None:
             start_s = tf.maximum(length_s - self.window_s, 0.0) / 2
@@ -75,6 +79,8 @@ class View:
         return start_s, tf.minimum(start_s + self.window_s, length_s)
 
     def _pick_faces(self, parsed: dict, start_s, end_s, jitter=None) -> dict:
+        import tensorflow as tf
+
         jpegs, times_s = parsed["jpegs"], parsed["times_s"]
         middles_s = times_s + frame_seconds(times_s) / 2
         # A picture that ends before the sound does still fills all the segments.
@@ -103,6 +109,8 @@ class View:
 
     def decode(self, jpeg: tf.Tensor) -> tf.Tensor:
         """A stored face () string as (image_size, image_size, 3) uint8; black where it is empty."""
+        import tensorflow as tf
+
         size = self.image_size
         # libjpeg shrinks by 2, 4 or 8 while decoding, at a fraction of the cost.
         ratio = next((r for r in (8, 4, 2) if STORED_FACE // r >= size), 1)
@@ -132,6 +140,8 @@ class View:
         )
 
     def _cut_sound(self, waveform: tf.Tensor, start_s, end_s) -> dict:
+        import tensorflow as tf
+
         start = tf.cast(tf.round(start_s * SAMPLE_RATE), tf.int32)
         sound = waveform[start : start + self.samples]
         length = tf.shape(sound)[0]
@@ -141,6 +151,8 @@ class View:
 
 def frame_seconds(times_s: tf.Tensor) -> tf.Tensor:
     """Mean distance of the frames at ``times_s`` (n,), in seconds; 1/30 for fewer than two."""
+    import tensorflow as tf
+
     n = tf.shape(times_s)[0]
     return tf.cond(
         n > 1,
@@ -151,6 +163,8 @@ def frame_seconds(times_s: tf.Tensor) -> tf.Tensor:
 
 def clip_seconds(parsed: dict) -> tf.Tensor:
     """Length of a clip in seconds: the longer of picture and sound."""
+    import tensorflow as tf
+
     times_s = parsed["times_s"]
     picture_s = tf.reduce_max(tf.pad(times_s + frame_seconds(times_s), [[1, 0]]))
     return tf.maximum(picture_s, tf.cast(tf.shape(parsed["waveform"])[0], tf.float32) / SAMPLE_RATE)
@@ -158,4 +172,6 @@ def clip_seconds(parsed: dict) -> tf.Tensor:
 
 def view_example(serialized: tf.Tensor, view: View, jitter: tf.Tensor | None = None) -> dict:
     """Parses one serialized record and views it; see `View`."""
+    from emotionnet.clips.records import parse
+
     return view(parse(serialized), jitter=jitter)

@@ -62,6 +62,15 @@ def clip_inputs(frames: int, image_size: int, samples: int) -> dict[str, keras.K
     }
 
 
+def without_xla(model: keras.Model) -> None:
+    """Has ``model`` answer by the plain graph: XLA is several times slower on a CPU.
+
+    JAX has no graph but XLA's: there nothing is changed.
+    """
+    if keras.backend.backend() != "jax":
+        model.jit_compile = False
+
+
 def check_streams(name: str, streams: Sequence[str]) -> None:
     """Raises UsageError where a config of system ``name`` has no streams, or unknown ones."""
     if not streams or not set(streams) <= set(STREAM_INPUTS):

@@ -8,18 +8,17 @@ layers, so what is found is never stale. Files are written whole or not at all a
 import dataclasses
 import errno
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
 import keras
 import numpy as np
-from numpy.lib.format import open_memmap
 
 from emotionnet import layers
-from emotionnet.files import atomic_path, sha256, write_json
-from emotionnet.inputs.pipeline import Source, inference_batches
+from emotionnet.files import sha256, write_json
+from emotionnet.inputs.arrays import read_arrays, write_arrays
+from emotionnet.inputs.source import Source
 from emotionnet.progress import progress
 
 #: Clips at a time through a front; always the same, since another number may round otherwise.
@@ -52,10 +51,10 @@ def computed(
 
     try:
         if not index.is_file():
-            _write(batches(), len(rows), files)
+            write_arrays(batches(), len(rows), files)
             # The index is what says that all of it is there.
             write_json(index, {"clips": len(rows), "arrays": sorted(files)})
-        return {key: np.load(path, mmap_mode="r") for key, path in files.items()}
+        return read_arrays(files)
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
@@ -111,7 +110,7 @@ def _code() -> str:
 def _batches(front, source, rows, name, keys) -> Iterator[dict[str, np.ndarray]]:
     """Key → array, batch after batch."""
     with progress(total=len(rows), what=f"features of {name}", unit="clips") as bar:
-        for batch in inference_batches(source, rows, _BATCH):
+        for batch in source.inference_batches(rows, _BATCH):
             outputs = front.predict_on_batch({key: batch[key] for key in front.input})
             arrays = {key: np.asarray({**batch, **outputs}[key]) for key in keys}
             # NumPy's files know no bfloat16.
@@ -119,19 +118,3 @@ def _batches(front, source, rows, name, keys) -> Iterator[dict[str, np.ndarray]]
                 k: a if a.dtype.kind in "iu" else a.astype(np.float32) for k, a in arrays.items()
             }
             bar.update(len(next(iter(arrays.values()))))
-
-
-def _write(batches: Iterable[dict], rows: int, files: dict[str, Path]) -> None:
-    with ExitStack() as stack:
-        temporary = {key: stack.enter_context(atomic_path(path)) for key, path in files.items()}
-        arrays: dict[str, np.ndarray] = {}
-        done = 0
-        for batch in batches:
-            for key, each in batch.items():
-                if key not in arrays:
-                    shape = (rows, *each.shape[1:])
-                    arrays[key] = open_memmap(temporary[key], "w+", each.dtype, shape)
-                arrays[key][done : done + len(each)] = each
-            done += len(each)
-        for array in arrays.values():
-            array.flush()

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import keras
 import numpy as np
 
-from emotionnet.inputs.pipeline import Source, epoch_order, training_steps
+from emotionnet.inputs.source import Source, epoch_rows
+from emotionnet.systems.base import without_xla
 from emotionnet.training.features import computed
 from emotionnet.training.uncertainty import entropy_bits
 
@@ -54,7 +55,7 @@ class Cut:
         seen = {name: own[name] for name in _needed(list(between.values()), (), own)}
         self.front = keras.Model(seen, between, name="front")
         for part in (self.rest, self.front):
-            part.jit_compile = False  # several times slower than the plain graph on a CPU
+            without_xla(part)
 
 
 def _needed(outputs, cut, inputs: Mapping) -> tuple[str, ...]:
@@ -110,12 +111,11 @@ class Front:
     def training_batches(
         self, rows: Sequence, batch_size: int, seed: int, epoch: int, start_step: int = 0
     ) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
-        """Like `emotionnet.inputs.pipeline.training_batches`, but of what the front gives."""
-        targets = np.eye(len(self._source.labels), dtype=np.float32)[self._source.targets(rows)]
-        order = epoch_order(len(rows), seed, epoch)
-        for step in range(start_step, training_steps(len(rows), batch_size)):
-            batch = order[step * batch_size : (step + 1) * batch_size]
-            yield self([rows[i] for i in batch]), targets[batch]
+        """Like `emotionnet.inputs.source.Source.training_batches`, but of what the front gives."""
+        rows = epoch_rows(rows, batch_size, seed, epoch, start_step)
+        for first in range(0, len(rows), batch_size):
+            batch = rows[first : first + batch_size]
+            yield self(batch), self._source.one_hot(batch)
 
     def inference_batches(self, rows: Sequence) -> list[dict[str, np.ndarray]]:
         """What the front gives of ``rows``, in their order, in batches."""

@@ -10,10 +10,10 @@ import keras
 import numpy as np
 
 from emotionnet.errors import EmotionNetError
-from emotionnet.inputs.augment import Augmentation
-from emotionnet.inputs.copies import KINDS, speech_copies
-from emotionnet.inputs.pipeline import Source, inference_batches, training_batches, training_steps
+from emotionnet.inputs.augmentation import Augmentation
+from emotionnet.inputs.copies import KINDS
 from emotionnet.inputs.protocols import PROTOCOLS
+from emotionnet.inputs.source import Source, open_source, training_steps
 from emotionnet.systems import get_system, recipe
 from emotionnet.systems.base import STREAM_INPUTS
 from emotionnet.training.front import Cut, Front, uncertainty
@@ -133,7 +133,7 @@ def stream_data(
 
     Args:
         run: which is trained.
-        records: opened `emotionnet.clips.records.Records`.
+        records: opened `emotionnet.clips.records.Records` or `emotionnet.inputs.cache.ViewCache`.
         parts: rows of ``train`` and ``validation``.
         unit: what is trained.
         settings: how.
@@ -143,6 +143,7 @@ def stream_data(
         The unit's model, or the part of it that has the weights; and what it learns from.
 
     Raises:
+        UsageError: the records cannot be augmented as asked for.
         EmotionNetError: no clip has what the unit needs.
     """
     config, view, strength = run.config, run.view(), augmentation(run.config)
@@ -155,13 +156,14 @@ def stream_data(
             f"{records.folder}: no training clip has {unit.name}. Train the other stream with "
             "--streams."
         )
-    source = Source(records, view, run.labels, unit.inputs)
+    source = open_source(records, view, run.labels, unit.inputs)
+    source.check(strength)
     learning = Learning(**config.get("learning", {}))
     pool = LabelPool(training, learning, config["seed"], moved)
     # Of all clips, so that folds share what is computed of them.
     everything = [row for row in records.rows if has_stream(row, unit.name, config["streams"])]
     kinds = _kinds_of_copies(unit, strength)
-    sets = _copies(records, everything, kinds)
+    sets = _copies(source, everything, kinds)
     copies = defaultdict(list)
     for copy in (copy for rows in sets.values() for copy in rows):
         copies[copy.clip.rpartition("~")[0]].append(copy)
@@ -184,20 +186,19 @@ def stream_data(
 
     else:
         model = unit.model
-        validation_batches = inference_batches(source, validation, settings.batch_size)
         # Read once for each run rather than once for each epoch, as far as that stays small.
-        if len(validation) * view.frames * view.image_size**2 * 3 < 300e6:
-            validation_batches = validation_batches.cache()
+        few = len(validation) * view.frames * view.image_size**2 * 3 < 300e6
+        validation_batches = source.inference_batches(validation, settings.batch_size, keep=few)
 
         def epoch_batches(epoch: int, start_step: int):
-            return training_batches(
-                source, rows_now(), epoch=epoch, start_step=start_step, strength=strength, **order
+            return source.training_batches(
+                rows_now(), epoch=epoch, start_step=start_step, strength=strength, **order
             )
 
     def entropies(rows: Sequence) -> np.ndarray:
         if front:
             return uncertainty(front.rest, front.inference_batches(rows), unit.logits)
-        batches = inference_batches(source, rows, settings.batch_size)
+        batches = source.inference_batches(rows, settings.batch_size)
         return uncertainty(unit.model, batches, unit.logits)
 
     def after_epoch(epoch: int) -> dict:
@@ -234,9 +235,9 @@ def _kinds_of_copies(unit: Unit, strength: Augmentation | None) -> tuple[str, ..
     return strength.copies if strength and alone else ()
 
 
-def _copies(records, rows: list, kinds: Sequence[str]) -> dict[str, list]:
+def _copies(source: Source, rows: list, kinds: Sequence[str]) -> dict[str, list]:
     """Kind → the copies of that kind."""
     sets = {kind: [] for kind in kinds}
-    for copy in speech_copies(records, rows, kinds) if kinds else ():
+    for copy in source.copies(rows, kinds) if kinds else ():
         sets[copy.clip.rpartition("~")[2]].append(copy)
     return sets

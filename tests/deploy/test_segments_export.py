@@ -14,7 +14,7 @@ def test_a_bundle_of_segments_is_true_and_encodes_one_segment(tmp_path):
     from emotionnet.deploy.litert import open_model
     from emotionnet.export import export
     from emotionnet.files import read_csv, write_csv
-    from emotionnet.inputs.pipeline import Source, inference_batches
+    from emotionnet.inputs.source import open_source
     from emotionnet.systems import build_model
     from emotionnet.verify import verify
 
@@ -37,8 +37,8 @@ def test_a_bundle_of_segments_is_true_and_encodes_one_segment(tmp_path):
     assert contract["files"]["int8"]["bytes"] < 0.4 * contract["files"]["float32"]["bytes"]
     assert {row["precision"] for row in verify(out)} == {"float32", "int8"}
 
-    source = Source(records, run.view(), run.labels)
-    clip = next(iter(inference_batches(source, records.rows[:1], 1)))
+    source = open_source(records, run.view(), run.labels)
+    clip = next(iter(source.inference_batches(records.rows[:1], 1)))
     segment = {
         "face": clip["faces"].numpy()[:, 0],
         "face_mask": np.ones(1, np.float32),

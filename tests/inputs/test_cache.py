@@ -1,12 +1,10 @@
-import dataclasses
-
 import numpy as np
 import pytest
 from tiny_run import make_clip, write_records
 
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.inputs.cache import ViewCache, write_cache
-from emotionnet.inputs.pipeline import Source, inference_batches
+from emotionnet.inputs.source import INPUTS, open_source
 from emotionnet.inputs.views import View
 
 VIEW = View(frames=3, image_size=32, samples=16000)
@@ -24,14 +22,14 @@ def records(tmp_path_factory):
 
 def test_a_cache_gives_what_the_view_gives(records, tmp_path):
     cache = write_cache(records, VIEW, tmp_path / "cache")
-    (wanted,) = inference_batches(Source(records, VIEW, ()), records.rows, 8)
-    found = ViewCache.open(tmp_path / "cache").inputs([0, 1, 2])
+    (wanted,) = open_source(records, VIEW, ()).inference_batches(records.rows, 8)
+    found = ViewCache.open(tmp_path / "cache").inputs(records.rows, INPUTS)
     for name, values in wanted.items():
         np.testing.assert_array_equal(found[name], np.asarray(values), err_msg=name)
         assert found[name].dtype == values.numpy().dtype
     assert cache.rows == records.rows
-    assert cache.view == dataclasses.asdict(VIEW)
-    assert cache.inputs([2], ["waveform_samples"])["waveform_samples"].tolist() == [0]
+    assert cache.view == VIEW
+    assert cache.inputs(records.rows[2:], ["waveform_samples"])["waveform_samples"].tolist() == [0]
 
 
 def test_a_cache_is_written_once_and_only_for_its_view(records, tmp_path):
@@ -39,7 +37,7 @@ def test_a_cache_is_written_once_and_only_for_its_view(records, tmp_path):
     before = (tmp_path / "cache" / "faces.npy").stat().st_mtime_ns
     write_cache(records, VIEW, tmp_path / "cache")
     assert (tmp_path / "cache" / "faces.npy").stat().st_mtime_ns == before
-    with pytest.raises(UsageError, match="another view"):
+    with pytest.raises(UsageError, match="a cache of 3 faces of 32 px"):
         write_cache(records, View(frames=2, image_size=32, samples=16000), tmp_path / "cache")
 
 

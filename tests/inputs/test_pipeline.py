@@ -1,6 +1,6 @@
 import numpy as np
 
-from emotionnet.inputs.pipeline import epoch_order, training_steps
+from emotionnet.inputs.source import epoch_order, training_steps
 
 
 def test_order_is_a_permutation_that_depends_on_seed_and_epoch():

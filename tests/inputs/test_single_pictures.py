@@ -10,8 +10,8 @@ from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import UsageError
 from emotionnet.inputs.augment import Augmentation, augment_faces
 from emotionnet.inputs.pictures import DRAWS, erased, vary
-from emotionnet.inputs.pipeline import Source, inference_batches, training_batches
 from emotionnet.inputs.protocols import split_rows
+from emotionnet.inputs.source import open_source
 from emotionnet.inputs.views import View
 from emotionnet.prepare import prepare
 
@@ -81,10 +81,10 @@ def test_erasing_takes_a_rectangle_of_the_size_asked_for():
 
 
 def test_training_batches_show_the_clips_that_inference_shows(records):
-    source = Source(records, View(1, 64, 16000), ("happy", "sad"), INPUTS)
+    source = open_source(records, View(1, 64, 16000), ("happy", "sad"), INPUTS)
     order = {"batch_size": 4, "seed": 3, "epoch": 0}
-    batches = list(training_batches(source, records.rows, **order))
-    plain = next(iter(inference_batches(source, records.rows, 16)))
+    batches = list(source.training_batches(records.rows, **order))
+    plain = next(iter(source.inference_batches(records.rows, 16)))
     seen = np.concatenate([inputs["faces"].numpy() for inputs, _ in batches])
     targets = np.concatenate([wanted.numpy() for _, wanted in batches])
     assert seen.shape == (16, 1, 64, 64, 3)
@@ -100,14 +100,14 @@ def test_training_batches_show_the_clips_that_inference_shows(records):
 
 
 def test_an_epoch_can_be_taken_up_in_the_middle(records):
-    source = Source(records, View(1, 48, 16000), ("happy", "sad"), INPUTS)
+    source = open_source(records, View(1, 48, 16000), ("happy", "sad"), INPUTS)
     order = {"batch_size": 4, "seed": 3, "strength": Augmentation(erase_share=0.5)}
-    whole = list(training_batches(source, records.rows, epoch=2, **order))
-    rest = list(training_batches(source, records.rows, epoch=2, start_step=2, **order))
+    whole = list(source.training_batches(records.rows, epoch=2, **order))
+    rest = list(source.training_batches(records.rows, epoch=2, start_step=2, **order))
     assert len(rest) == len(whole) - 2
     for (a, _), (b, _) in zip(whole[2:], rest):
         np.testing.assert_array_equal(a["faces"], b["faces"])
-    other = next(iter(training_batches(source, records.rows, epoch=3, **order)))
+    other = next(iter(source.training_batches(records.rows, epoch=3, **order)))
     assert (other[0]["faces"].numpy() != whole[0][0]["faces"].numpy()).any()
 
 

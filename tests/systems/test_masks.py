@@ -168,7 +168,7 @@ def test_masks_come_from_the_record(system, tmp_path):
     pytest.importorskip("tensorflow")
     from tiny_run import make_clip, write_records
 
-    from emotionnet.inputs.pipeline import Source, inference_batches
+    from emotionnet.inputs.source import open_source
     from emotionnet.inputs.views import View
 
     _, model = system
@@ -181,8 +181,8 @@ def test_masks_come_from_the_record(system, tmp_path):
     ]
     records = write_records(tmp_path / "records", clips)
     frames, size = model.input["faces"].shape[1:3]
-    source = Source(records, View(frames, size, SAMPLES), ("happy",))
-    (batch,) = inference_batches(source, records.rows, 3)
+    source = open_source(records, View(frames, size, SAMPLES), ("happy",))
+    (batch,) = source.inference_batches(records.rows, 3)
     inputs = {name: np.asarray(value) for name, value in batch.items()}
     assert inputs["frame_mask"].tolist() == [[1, 1, 0, 0], [0] * 4, [1] * 4]
     assert inputs["waveform_samples"].tolist() == [12800, 12800, 0]

@@ -8,8 +8,9 @@ import pytest
 from tiny_run import LABELS, make_clip, write_records
 
 from emotionnet.errors import UsageError
-from emotionnet.inputs.augment import Augmentation
-from emotionnet.inputs.pipeline import Source, inference_batches
+from emotionnet.inputs import arrays
+from emotionnet.inputs.augmentation import Augmentation
+from emotionnet.inputs.source import Source, open_source
 from emotionnet.inputs.views import View
 from emotionnet.training import features
 from emotionnet.training.front import Cut, Front
@@ -27,7 +28,7 @@ def records(tmp_path):
 
 
 def source_of(records) -> Source:
-    return Source(records, View(2, 32, 16000), LABELS)
+    return open_source(records, View(2, 32, 16000), LABELS)
 
 
 def two_streams(seed=0) -> keras.Model:
@@ -65,7 +66,7 @@ def test_both_parts_together_are_the_whole(records):
     assert {w.path for w in cut.rest.weights} == {"classifier/kernel", "classifier/bias"}
     front = Front(cut, source, {"clips": records.rows})
     some = [records.rows[i] for i in (7, 0, 3, 2, 1)]
-    whole = next(model.predict_on_batch(batch) for batch in inference_batches(source, some, 5))
+    whole = next(model.predict_on_batch(batch) for batch in source.inference_batches(some, 5))
     after = cut.rest.predict_on_batch(front.inference_batches(some)[0])
     np.testing.assert_allclose(after, whole, atol=1e-5)
 
@@ -111,7 +112,7 @@ def test_it_works_where_nothing_can_be_written(records, monkeypatch):
     expected = before(records.rows[:3])
     for path in (records.folder / "features").rglob("*.*"):
         path.unlink()
-    monkeypatch.setattr(features, "open_memmap", refused)
+    monkeypatch.setattr(arrays, "open_memmap", refused)
     front = Front(Cut(model, "energies"), source_of(records), {"clips": records.rows})
     for key, values in front(records.rows[:3]).items():
         np.testing.assert_array_equal(values, expected[key])

@@ -7,8 +7,9 @@ from tiny_run import LABELS, make_clip, write_records
 
 from emotionnet.errors import UsageError
 from emotionnet.fit import fit
-from emotionnet.inputs.pipeline import training_steps
+from emotionnet.inputs.pipeline import RecordSource
 from emotionnet.inputs.protocols import split_rows
+from emotionnet.inputs.source import training_steps
 from emotionnet.training import stream_data as data
 from emotionnet.training.loop import Settings
 from emotionnet.training.run import Run
@@ -23,14 +24,15 @@ def records(tmp_path_factory):
 def trained_on(records, protocol, folder, monkeypatch):
     """Names of the clips in the first epoch of the speech stream, steps of it, and the split."""
 
-    def copies(records, rows, *kinds):
+    def copies(source, rows, kinds):
         return [dataclasses.replace(r, clip=f"{r.clip}~{k}") for r in rows for k in data.KINDS]
 
+    def batches(source, rows, **_):
+        seen.extend(row.clip for row in rows)
+
     seen = []
-    monkeypatch.setattr(data, "speech_copies", copies)
-    monkeypatch.setattr(
-        data, "training_batches", lambda source, rows, **_: seen.extend(r.clip for r in rows)
-    )
+    monkeypatch.setattr(RecordSource, "copies", copies)
+    monkeypatch.setattr(RecordSource, "training_batches", batches)
     split = split_rows(records.rows, protocol)
     config = {
         "system": "ghost_fan",

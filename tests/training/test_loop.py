@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from emotionnet.errors import UsageError
-from emotionnet.inputs.pipeline import epoch_order
+from emotionnet.inputs.source import epoch_order
 from emotionnet.training.loop import Settings, StreamData, train_stream
 from emotionnet.training.mixup import mix
 from emotionnet.training.state import TrainingState

@@ -8,8 +8,8 @@ import pytest
 from tiny_run import SYSTEM_CONFIG, make_clip, write_records
 
 from emotionnet.errors import UsageError
-from emotionnet.inputs.pipeline import Source
 from emotionnet.inputs.protocols import split_rows
+from emotionnet.inputs.source import open_source
 from emotionnet.inputs.views import View
 from emotionnet.systems import build_model
 from emotionnet.training import loop
@@ -241,21 +241,19 @@ def test_the_front_and_the_rest_are_the_whole_stream(records):
     model = build_model("ghost_fan", 3, **SYSTEM_CONFIG)
     config = {"system": "ghost_fan", "streams": ["speech"]}
     unit = unit_of(model, config, "speech")
-    source = Source(records, View(2, 32, 16000), ("neutral", "happy", "sad"), unit.inputs)
+    source = open_source(records, View(2, 32, 16000), ("neutral", "happy", "sad"), unit.inputs)
     cut = Cut(unit.model, unit.front)
     front = Front(cut, source, {"clips": records.rows})
     assert cut.front.weights == []
     assert [w.path for w in front.rest.weights] == [w.path for w in unit.model.weights]
 
-    from emotionnet.inputs.pipeline import inference_batches, training_batches
-
     some = records.rows[3:14]
-    whole = uncertainty(unit.model, inference_batches(source, some, 4), logits=True)
+    whole = uncertainty(unit.model, source.inference_batches(some, 4), logits=True)
     after = uncertainty(front.rest, front.inference_batches(some), logits=True)
     np.testing.assert_allclose(after, whole, atol=1e-5)
 
     order = {"batch_size": 4, "seed": 1, "epoch": 2, "start_step": 1}
-    there = list(training_batches(source, some, **order))
+    there = list(source.training_batches(some, **order))
     here = list(front.training_batches(some, **order))
     assert len(here) == len(there) == 2
 

@@ -1,0 +1,89 @@
+"""Augmentation in NumPy, for batches from a cache: what `emotionnet.inputs.augment` does in tf.data.
+
+The same changes with the same strengths, but of other draws: a run that learns from a cache ends with
+other weights than one that learns from the records. Other frames than those of the cache
+(``frame_jitter``) cannot be taken.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from emotionnet.files import sha256
+from emotionnet.inputs.augmentation import Augmentation
+from emotionnet.inputs.pictures import DRAWS, vary
+from emotionnet.inputs.views import SAMPLE_RATE
+
+
+def clip_generator(seed: int, epoch: int, clip: str) -> np.random.Generator:
+    """The generator of one clip in one epoch, from the clip's *name*."""
+    return np.random.default_rng([seed, epoch, int(sha256(clip)[:16], 16)])
+
+
+def augment(
+    inputs: Mapping[str, np.ndarray], generator: np.random.Generator, strength: Augmentation
+) -> dict[str, np.ndarray]:
+    """Augments one clip's inputs (unbatched; either stream may be missing).
+
+    Args:
+        inputs: ``faces`` uint8 with ``frame_mask``, ``waveform`` with ``waveform_samples``.
+        generator: see `clip_generator`.
+        strength: how much.
+
+    Returns:
+        The same names, shapes and types.
+    """
+    # Always as many, so that one strength does not change what another draws.
+    faces, sound, dropped = (generator.uniform(-1, 1, n) for n in (DRAWS, 3, 2))
+    inputs = dict(inputs)
+    if "faces" in inputs and strength.changes_faces:
+        inputs["faces"] = vary(inputs["faces"], inputs["faces"].shape[1], faces, strength)
+    if "waveform" in inputs and strength.sound_shift_s > 0:
+        inputs["waveform"] = shift_sound(
+            inputs["waveform"], inputs["waveform_samples"], sound[2] * strength.sound_shift_s
+        )
+    if "waveform" in inputs and strength.noise_share > 0 and strength.noise_std > 0:
+        noise = generator.standard_normal(len(inputs["waveform"]), np.float32)
+        inputs["waveform"] = add_noise(
+            inputs["waveform"], inputs["waveform_samples"], noise, sound, strength
+        )
+    if strength.modality_dropout > 0 and {"faces", "waveform"} <= set(inputs):
+        inputs |= drop_modality(inputs, (dropped + 1) / 2, strength.modality_dropout)
+    return inputs
+
+
+def drop_modality(
+    inputs: Mapping[str, np.ndarray], chance: np.ndarray, share: float
+) -> dict[str, np.ndarray]:
+    """As `emotionnet.inputs.augment.drop_modality`."""
+    mask, samples = inputs["frame_mask"], inputs["waveform_samples"]
+    if chance[0] >= share or not mask.any() or samples <= 0:
+        return {}
+    if chance[1] < 0.5:
+        return {"frame_mask": np.zeros_like(mask)}
+    return {"waveform_samples": np.zeros_like(samples)}
+
+
+def shift_sound(waveform: np.ndarray, samples: int, shift_s: float) -> np.ndarray:
+    """As `emotionnet.inputs.augment.shift_sound`."""
+    shift, shifted = round(shift_s * SAMPLE_RATE), np.zeros_like(waveform)
+    first, last = max(0, shift), min(samples, samples + shift)
+    if first < last:
+        shifted[first:last] = waveform[first - shift : last - shift]
+    return shifted
+
+
+def add_noise(
+    waveform: np.ndarray,
+    samples: int,
+    noise: np.ndarray,
+    draws: np.ndarray,
+    strength: Augmentation,
+) -> np.ndarray:
+    """As `emotionnet.inputs.augment.add_noise`."""
+    if draws[0] >= 2 * strength.noise_share - 1:
+        return waveform
+    level = np.float32((draws[1] + 1) / 2 * strength.noise_std) * np.abs(waveform).max()
+    noisy = waveform.copy()
+    noisy[:samples] += level * noise[:samples]
+    return noisy

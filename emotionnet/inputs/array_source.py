@@ -1,0 +1,120 @@
+"""Batches from a cache: NumPy and Keras alone, prepared ahead by threads."""
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+import keras
+import numpy as np
+
+from emotionnet.errors import UsageError
+from emotionnet.inputs.array_augment import augment, clip_generator
+from emotionnet.inputs.augmentation import Augmentation
+from emotionnet.inputs.source import Source, epoch_rows
+
+#: Batches that are made ready before they are asked for.
+AHEAD = 4
+#: Threads: reading, turning faces and adding noise do not hold Python's lock.
+WORKERS = min(4, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class ArraySource(Source):
+    """Batches from an `emotionnet.inputs.cache.ViewCache`."""
+
+    def training_batches(
+        self,
+        rows: Sequence,
+        *,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        start_step: int = 0,
+        strength: Augmentation | None = None,
+    ) -> "ArrayBatches":
+        """See `Source.training_batches`."""
+        rows = epoch_rows(rows, batch_size, seed, epoch, start_step)
+        return ArrayBatches(self, rows, batch_size, True, strength, (seed, epoch))
+
+    def inference_batches(
+        self, rows: Sequence, batch_size: int, keep: bool = False
+    ) -> "ArrayBatches":
+        """See `Source.inference_batches`; the system keeps in memory what was read of files."""
+        return ArrayBatches(self, rows, batch_size)
+
+    def copies(self, rows: Sequence, kinds: Sequence[str]) -> list:
+        """See `Source.copies`; only those that the cache was written with."""
+        return self.records.copies(rows, kinds)
+
+    def check(self, strength: Augmentation | None) -> None:
+        """See `Source.check`."""
+        if strength and strength.frame_jitter > 0 and "faces" in self.inputs:
+            raise UsageError(
+                f"{self.records.folder}: frame_jitter takes other frames in each epoch, and a cache "
+                "holds one a segment. Do without (--augmentation frame_jitter=0, or --augment none), "
+                "or train from the records."
+            )
+
+
+class ArrayBatches(keras.utils.PyDataset):
+    """Batches of rows in their order; each is a function of its number alone.
+
+    Args:
+        source: what they are made from.
+        rows: clips.
+        batch_size: clips a batch.
+        targets: whether a batch is ``(inputs, one-hot targets)``; else it is its inputs.
+        strength: augmentation; None for none.
+        key: seed and epoch, for what is drawn.
+    """
+
+    def __init__(
+        self,
+        source: ArraySource,
+        rows: Sequence,
+        batch_size: int,
+        targets: bool = False,
+        strength: Augmentation | None = None,
+        key: tuple[int, int] = (0, 0),
+    ):
+        super().__init__(workers=WORKERS, max_queue_size=AHEAD)
+        self._source, self._rows, self._size = source, rows, batch_size
+        self._targets, self._strength, self._key = targets, strength, key
+
+    def __len__(self) -> int:
+        """Number of batches; the last may be smaller."""
+        return -(-len(self._rows) // self._size)
+
+    def __getitem__(self, number: int):
+        """Batch ``number``, made anew."""
+        rows = self._rows[number * self._size : (number + 1) * self._size]
+        inputs = self._source.records.inputs(rows, self._source.inputs)
+        if self._strength is not None:
+            clips = [
+                augment(
+                    {name: values[i] for name, values in inputs.items()},
+                    clip_generator(*self._key, row.clip),
+                    self._strength,
+                )
+                for i, row in enumerate(rows)
+            ]
+            inputs = {name: np.stack([clip[name] for clip in clips]) for name in inputs}
+        return (inputs, self._source.one_hot(rows)) if self._targets else inputs
+
+    def __iter__(self) -> Iterator:
+        """All batches in order; the next ones are made while one is used."""
+        numbers, ahead = iter(range(len(self))), deque()
+        pool = ThreadPoolExecutor(self.workers)
+        try:
+            for number in islice(numbers, AHEAD):
+                ahead.append(pool.submit(self.__getitem__, number))
+            while ahead:
+                batch = ahead.popleft().result()
+                for number in islice(numbers, 1):
+                    ahead.append(pool.submit(self.__getitem__, number))
+                yield batch
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -1,0 +1,141 @@
+"""Where batches come from: records (tf.data), or a view of them in a cache (NumPy, without TensorFlow).
+
+What trains and what evaluates knows only `Source`. Which clips a batch holds is decided here, so
+that it is the same wherever they come from.
+"""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emotionnet.inputs.augmentation import Augmentation
+from emotionnet.inputs.views import View
+
+#: The inputs of every system.
+INPUTS = ("faces", "frame_mask", "waveform", "waveform_samples")
+
+
+@dataclass(frozen=True)
+class Source(ABC):
+    """What batches are made from; `open_source` makes one.
+
+    Args:
+        records: an opened `emotionnet.clips.records.Records`, or `emotionnet.inputs.cache.ViewCache`.
+        view: what the system sees.
+        labels: label names in the model's order.
+        inputs: names of the inputs to give (a stream needs only its own).
+    """
+
+    records: Any
+    view: View
+    labels: Sequence[str]
+    inputs: tuple[str, ...] = INPUTS
+
+    def targets(self, rows: Sequence) -> np.ndarray:
+        """Label numbers (n,) of the rows."""
+        return np.array([self.labels.index(row.emotion) for row in rows], np.int32)
+
+    def one_hot(self, rows: Sequence) -> np.ndarray:
+        """Targets (n, classes) float32 of the rows."""
+        return np.eye(len(self.labels), dtype=np.float32)[self.targets(rows)]
+
+    @abstractmethod
+    def training_batches(
+        self,
+        rows: Sequence,
+        *,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        start_step: int = 0,
+        strength: Augmentation | None = None,
+    ) -> Iterable:
+        """Batches of one epoch, from ``start_step`` on.
+
+        Args:
+            rows: training rows.
+            batch_size: clips a batch.
+            seed: of the run.
+            epoch: counted from 0.
+            start_step: steps of this epoch that are done already.
+            strength: augmentation; None for none.
+
+        Returns:
+            Batches of ``(inputs, one-hot targets (batch, classes))``.
+        """
+
+    @abstractmethod
+    def inference_batches(self, rows: Sequence, batch_size: int, keep: bool = False) -> Iterable:
+        """Batches of inputs of all ``rows`` in their order; nothing is left out.
+
+        Args:
+            rows: of the records, or copies of them.
+            batch_size: clips a batch.
+            keep: they will be asked for again and again, and are few enough to stay in memory.
+        """
+
+    @abstractmethod
+    def copies(self, rows: Sequence, kinds: Sequence[str]) -> list:
+        """Rows of the changed copies of ``rows`` (clips with sound), see `emotionnet.inputs.copies`."""
+
+    @abstractmethod
+    def check(self, strength: Augmentation | None) -> None:
+        """Refuses an augmentation that cannot be done here.
+
+        Raises:
+            UsageError: it cannot.
+        """
+
+
+def open_source(
+    records, view: View, labels: Sequence[str], inputs: tuple[str, ...] = INPUTS
+) -> Source:
+    """The source of opened records or of an opened cache; arguments as of `Source`."""
+    from emotionnet.inputs.cache import ViewCache
+
+    if isinstance(records, ViewCache):
+        from emotionnet.inputs.array_source import ArraySource
+
+        records.check_view(view)
+        return ArraySource(records, view, labels, inputs)
+    from emotionnet.inputs.pipeline import RecordSource
+
+    return RecordSource(records, view, labels, inputs)
+
+
+def open_clips(folder: str | os.PathLike):
+    """Opens a folder of records, or a cache of a view of them.
+
+    Raises:
+        UsageError: it is neither, or not finished.
+        EmotionNetError: it is damaged, or of another version.
+    """
+    from emotionnet.clips.records import Records
+    from emotionnet.inputs.cache import META_FILE, ViewCache
+
+    # Addresses of buckets are the records' own business.
+    is_cache = "://" not in os.fspath(folder) and (Path(folder) / META_FILE).is_file()
+    return ViewCache.open(folder) if is_cache else Records.open(folder)
+
+
+def epoch_order(rows: int, seed: int, epoch: int) -> np.ndarray:
+    """The order in which ``rows`` rows are visited in ``epoch``: a function of seed and epoch."""
+    return np.random.default_rng([seed, epoch]).permutation(rows)
+
+
+def training_steps(rows: int, batch_size: int) -> int:
+    """Steps an epoch. A last batch of less than half the size is left out (BatchNorm)."""
+    steps, rest = divmod(rows, batch_size)
+    return max(1, steps + (2 * rest >= batch_size and rest > 0))
+
+
+def epoch_rows(rows: Sequence, batch_size: int, seed: int, epoch: int, start_step: int = 0) -> list:
+    """The rows that an epoch learns from, in its order, from ``start_step`` on."""
+    steps = training_steps(len(rows), batch_size)
+    order = epoch_order(len(rows), seed, epoch)[start_step * batch_size : steps * batch_size]
+    return [rows[i] for i in order]
