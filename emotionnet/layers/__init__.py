@@ -9,6 +9,7 @@ import importlib
 _MODULES = {
     "attention": ("FrameAttention", "TripletAttention"),
     "audio": ("LogMelSpectrogram", "MFCC"),
+    "committee": ("Committee",),
     "cross_attention": (
         "AbsentSteps",
         "CrossAttentionBlock",

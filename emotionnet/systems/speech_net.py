@@ -4,7 +4,8 @@ The mean MFCC throws time away, and keeps what tells actors apart. Here a small 
 log-mel spectrogram of the part that is speech, on a common level; its filters also move over the
 bands, so that a higher voice gives a moved picture, not another one; attention picks the moments
 that count. In training every clip comes as another voice, pace, room and distance each time
-(`SpectrogramAugment`).
+(`SpectrogramAugment`). Three of these networks answer as one (`Committee`): with 16 actors to learn
+from, what one of them makes of a new voice hangs much on chance.
 
     python -m emotionnet.fit --corpus ravdess --root DIR --streams speech --set speech=logmel
 """
@@ -14,6 +15,7 @@ from keras import layers
 
 from emotionnet.layers import (
     AttentivePooling,
+    Committee,
     LogMelSpectrogram,
     SpectrogramAugment,
     SpeechWindow,
@@ -40,17 +42,18 @@ AUGMENTATION = {"light": _STILL, "paper": _STILL}
 #: Of the spectrogram: frames of 64 ms every 16 ms, bands from 50 Hz. So many that the harmonics of
 #: a voice stand apart: their distance is its pitch.
 N_FFT, HOP_LENGTH, N_MELS, FMIN = 1024, 256, 128, 50.0
-#: Frames about the middle of the speech: 2 s, more than the speech of most RAVDESS clips.
-FRAMES = 128
+#: Frames about the middle of the speech: 2.9 s, so that slow speech is seen whole too.
+FRAMES = 184
+MEMBERS = 3
 #: Filters, kernel, strides over time and bands.
 CONVOLUTIONS = (
-    (16, (5, 9), (2, 4)),
-    (32, 3, (2, 2)),
-    (48, 3, (1, 2)),
-    (72, 3, (2, 2)),
-    (96, 3, (1, 2)),
+    (12, (5, 9), (2, 4)),
+    (24, 3, (2, 2)),
+    (32, 3, (1, 2)),
+    (56, 3, (2, 2)),
+    (72, 3, (1, 2)),
 )
-FEATURES = 128
+FEATURES = 96
 #: How far `SpectrogramAugment` goes.
 VOICES = {
     "stretch": 0.1, "time_shift": 8.0, "band_scale": 0.08, "band_shift": 6.0,
@@ -77,33 +80,39 @@ def speech_stream(config, inputs: dict, num_classes: int) -> keras.Model:
         name="log_mel",
     )(inputs["waveform"], inputs["waveform_samples"])
     # The name under which `Stream.front` finds the last layer without weights, as in S1 to S3.
-    x = SpeechWindow(FRAMES, name="as_sequence")(spectrogram, valid)
+    window = SpeechWindow(FRAMES, name="as_sequence")(spectrogram, valid)
+    members = [_member(config, window, num_classes, number) for number in range(1, MEMBERS + 1)]
+    return keras.Model(inputs, Committee(name="committee")(members), name="speech_stream")
+
+
+def _member(config, window, num_classes: int, number: int):
+    """The logits of one member."""
+    x, prefix = window, f"member_{number}_"
     if config.augment_spectrogram:
         strengths = {k: v * config.augment_spectrogram for k, v in VOICES.items()}
-        x = SpectrogramAugment(**strengths, name="augment")(x)
-    x = speech_encoder(config)(x)
-    x = AttentivePooling(name="pool")(x)
-    x = layers.Dropout(config.dropout, name="dropout")(x)
-    x = layers.Dense(num_classes, name="classifier")(x)
-    return keras.Model(inputs, x, name="speech_stream")
+        x = SpectrogramAugment(**strengths, name=f"{prefix}augment")(x)
+    x = speech_encoder(config, prefix)(x)
+    x = AttentivePooling(name=f"{prefix}pool")(x)
+    x = layers.Dropout(config.dropout, name=f"{prefix}dropout")(x)
+    return layers.Dense(num_classes, name=f"{prefix}classifier")(x)
 
 
-def speech_encoder(config) -> keras.Model:
+def speech_encoder(config, prefix: str) -> keras.Model:
     """A window (frames, bands) to features (frames / 8, width)."""
 
     def norm(x, name):
         x = layers.BatchNormalization(momentum=config.batch_norm_momentum, name=f"{name}_norm")(x)
         return layers.ReLU(name=f"{name}_relu")(x)
 
-    spectrogram = keras.Input((FRAMES, N_MELS), name="spectrogram")
-    x = layers.Reshape((FRAMES, N_MELS, 1), name="as_picture")(spectrogram)
+    spectrogram = keras.Input((FRAMES, N_MELS), name=f"{prefix}spectrogram")
+    x = layers.Reshape((FRAMES, N_MELS, 1), name=f"{prefix}as_picture")(spectrogram)
     for number, (filters, kernel, strides) in enumerate(CONVOLUTIONS, start=1):
-        name = f"conv_{number}"
+        name = f"{prefix}conv_{number}"
         x = layers.Conv2D(
             filters, kernel, strides=strides, padding="same", use_bias=False, name=name
         )(x)
         x = norm(x, name)
-    x = layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]), name="flatten_bands")(x)
-    x = layers.Dropout(config.dropout, name="encoder_dropout")(x)
-    x = norm(layers.Dense(FEATURES, use_bias=False, name="head")(x), "head")
-    return keras.Model(spectrogram, x, name="speech_encoder")
+    x = layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]), name=f"{prefix}flatten_bands")(x)
+    x = layers.Dropout(config.dropout, name=f"{prefix}encoder_dropout")(x)
+    x = norm(layers.Dense(FEATURES, use_bias=False, name=f"{prefix}head")(x), f"{prefix}head")
+    return keras.Model(spectrogram, x, name=f"{prefix}encoder")

@@ -33,7 +33,7 @@ def test_budget():
 
     model = build_model("ghost_fan", 8, **{**SMALL, "samples": 88000}, streams=("speech",))
     cost = count(keras_graph(model.get_layer("speech_stream")))
-    assert model.get_layer("speech_stream").count_params() == 149_180
+    assert model.get_layer("speech_stream").count_params() == 256_392
     assert 30e6 < cost.sum().multiply_adds <= 60e6
 
 
@@ -70,7 +70,7 @@ def test_augmentation_learns_behind_the_front(model):
 
     cut = Cut(model.get_layer("speech_stream"), STREAMS["speech"].front)
     assert not cut.front.weights
-    assert "augment" in [layer.name for layer in cut.rest.layers]
+    assert "member_1_augment" in [layer.name for layer in cut.rest.layers]
     features = {
         k: np.asarray(v) for k, v in cut.front({k: inputs()[k] for k in cut.front.input}).items()
     }
@@ -78,7 +78,15 @@ def test_augmentation_learns_behind_the_front(model):
     assert np.abs(first - second).max() > 1e-4
     plain = build_model("ghost_fan", 4, **SMALL, streams=("speech",), augment_spectrogram=0)
     names = [layer.name for layer in plain.get_layer("speech_stream").layers]
-    assert "augment" not in names
+    assert "member_1_augment" not in names
+
+
+def test_members_hear_different_voices(model):
+    stream = model.get_layer("speech_stream")
+    augments = [stream.get_layer(f"member_{number}_augment") for number in (1, 2)]
+    window = RNG.normal(size=(1, 184, 128)).astype(np.float32)
+    first, second = (np.asarray(layer(window, training=True)) for layer in augments)
+    assert np.abs(first - second).max() > 0.1
 
 
 def test_its_recipe_and_that_of_the_paper_s_streams():
@@ -103,5 +111,6 @@ def test_int8_takes_the_convolutions_and_leaves_what_decides(model):
     layers = quantised_layers(keras.Model(stream.input, stream(stream.input)))
     # Pooling and classifier are not among them, nor the first layer, which sees decibels.
     assert "speech_stream" not in layers
-    inside = [name for name in layers["speech_encoder"] if name.endswith("_folded")]
-    assert inside == [f"conv_{number}_folded" for number in (2, 3, 4, 5)]
+    for member in ("member_1_", "member_2_", "member_3_"):
+        inside = [name for name in layers[f"{member}encoder"] if name.endswith("_folded")]
+        assert inside == [f"{member}conv_{number}_folded" for number in (2, 3, 4, 5)]
