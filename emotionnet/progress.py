@@ -1,4 +1,7 @@
-"""Progress bars with a rate and the time left, on stderr, so that stdout stays data."""
+"""Progress bars with a rate and the time left, on stderr, so that stdout stays data.
+
+In a notebook they go to stdout: there stderr is painted as if something had gone wrong.
+"""
 
 import sys
 from collections.abc import Iterable
@@ -7,15 +10,17 @@ from tqdm import tqdm
 
 
 def progress(iterable: Iterable | None = None, *, total: int | None = None, what: str, unit: str):
-    """A tqdm bar named ``what``; a line every 10 s where stderr is no terminal (logs, CI)."""
-    terminal = sys.stderr.isatty()
+    """A tqdm bar named ``what``; a line every 10 s where nobody looks on (logs, CI)."""
+    notebook = type(sys.stdout).__module__.startswith("ipykernel.")
+    terminal = sys.stderr.isatty() and not notebook
     return tqdm(
         iterable,
         total=total,
         desc=what,
         unit=f" {unit}",
-        file=sys.stderr,
+        file=sys.stdout if notebook else sys.stderr,
         dynamic_ncols=terminal,
-        mininterval=0.2 if terminal else 10,
+        ncols=100 if notebook else None,
+        mininterval=0.2 if terminal else 1 if notebook else 10,
         leave=True,
     )

@@ -20,10 +20,7 @@ def write_contact_sheet(path: str | os.PathLike, records: Records) -> bool:
     Returns:
         Whether there was any face to show; nothing is written otherwise.
     """
-    import matplotlib
-
-    matplotlib.use("Agg", force=False)
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # without pyplot, whose backend is the caller's business
 
     seen = [row for row in records.rows if row.faces_found]
     emotions = label_order(row.emotion for row in seen)
