@@ -1,6 +1,7 @@
 """Files that are written whole or not at all, and their hashes."""
 
 import csv
+import errno
 import hashlib
 import json
 import os
@@ -14,7 +15,9 @@ from typing import Any
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yields a temporary name beside ``path``; renames it to ``path`` when the block ends well.
 
-    A kill or an error leaves the old file (or none), never half a file.
+    A kill or an error leaves the old file (or none), never half a file. What was written is on the
+    disk before it is renamed, so that a machine that goes away leaves no empty file under the name;
+    disks behind a network (a mounted Drive, a quota) say only then that they are full.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -22,9 +25,31 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         yield temporary
+        flush(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+#: What `is_full` knows of: no space, a quota, a limit on the size of a file.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a write failed because there was no room for it."""
+    return error.errno in _FULL
+
+
+def flush(path: str | os.PathLike) -> None:
+    """Waits until what was written to ``path`` is on the disk."""
+    file = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(file)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some mounts cannot be asked
+            raise
+    finally:
+        os.close(file)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from emotionnet.clips.clip import ClipData
+from emotionnet.clips.remote import is_url, stage
 from emotionnet.corpora.manifest import COLUMNS, ManifestRow, manifest_hash
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv, write_csv
@@ -135,11 +136,18 @@ class Records:
         folder: where it is.
         rows: a `RecordRow` a clip, sorted by clip.
         meta: ``records.json``.
+        url: where they come from, if not from ``folder``.
     """
 
     folder: Path
     rows: list[RecordRow]
     meta: dict[str, Any]
+    url: str = ""
+
+    @property
+    def address(self) -> str:
+        """What opens the same records from anywhere: where they come from, or the folder's full path."""
+        return self.url or str(self.folder.resolve())
 
     @property
     def manifest_hash(self) -> str:
@@ -148,12 +156,18 @@ class Records:
 
     @classmethod
     def open(cls, folder: str | os.PathLike) -> "Records":
-        """Opens a folder that ``prepare`` has made.
+        """Opens a folder that ``prepare`` has made, or a copy of it in a bucket.
+
+        Args:
+            folder: the folder; or an address (``s3://…``, ``gs://…``), from which the records are
+                fetched as far as they are not here yet, see `emotionnet.clips.remote.stage`.
 
         Raises:
             UsageError: there are no (finished) records.
             EmotionNetError: of another schema version, or damaged.
         """
+        if is_url(folder):
+            return dataclasses.replace(cls.open(stage(folder)), url=os.fspath(folder))
         folder = Path(folder)
         meta = read_meta(folder)
         if not meta.get("finished") or not (folder / MANIFEST_FILE).is_file():

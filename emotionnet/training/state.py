@@ -8,7 +8,9 @@ having stopped.
 """
 
 import dataclasses
+import io
 import json
+import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,9 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from emotionnet.errors import EmotionNetError
-from emotionnet.files import atomic_path
+from emotionnet.files import atomic_path, flush, is_full
 
 FORMAT = 1
+_UNREADABLE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile)
 
 
 @dataclass
@@ -59,14 +62,35 @@ class TrainingState:
         self.labelled.setdefault(stream, []).clear()
 
     def save(self, path: str | Path, variables: Sequence = ()) -> None:
-        """Writes the state and the values of ``variables``, whole or not at all."""
+        """Writes the state and the values of ``variables``, whole or not at all.
+
+        The state before stays beside it, see `recover`.
+
+        Raises:
+            EmotionNetError: the disk is full; the state before is untouched.
+        """
+        path = Path(path)
         arrays = {f"variable/{i:05d}": np.asarray(v) for i, v in enumerate(variables)}
         for stream, weights in self.best_weights.items():
             arrays |= {f"best/{stream}/{i:05d}": w for i, w in enumerate(weights)}
         plain = dataclasses.asdict(dataclasses.replace(self, best_weights={}))
         arrays["state"] = np.array(json.dumps({"format": FORMAT, **plain}))
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **arrays)
+        packed = io.BytesIO()  # a zip that is closed on a full disk would complain a second time
+        np.savez(packed, **arrays)
+        try:
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(packed.getbuffer())
+                flush(temporary)  # else a disk might be full only once the old name is gone
+                if path.exists():
+                    os.replace(path, previous_path(path))
+        except OSError as error:
+            if not is_full(error):
+                raise
+            size = packed.tell()
+            raise EmotionNetError(
+                f"{path}: the disk is full, {size / 1e6:,.0f} MB were to be written. The state "
+                "before is kept: free some space, and the same command with --resume auto goes on."
+            ) from None
 
     @classmethod
     def load(cls, path: str | Path, fingerprint: str) -> tuple["TrainingState", list[np.ndarray]]:
@@ -83,7 +107,7 @@ class TrainingState:
             with np.load(path, allow_pickle=False) as arrays:
                 plain = json.loads(str(arrays["state"]))
                 values = {name: arrays[name] for name in sorted(arrays.files) if name != "state"}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except _UNREADABLE as error:
             raise EmotionNetError(
                 f"{path}: this checkpoint cannot be read ({error}). Delete it to begin anew."
             ) from error
@@ -99,6 +123,38 @@ class TrainingState:
             if name.startswith("best/"):
                 state.best_weights.setdefault(name.split("/")[1], []).append(value)
         return state, [v for name, v in values.items() if name.startswith("variable/")]
+
+
+def previous_path(path: Path) -> Path:
+    """Where the state before the one at ``path`` is kept."""
+    return path.with_stem(f"{path.stem}.previous")
+
+
+def recover(path: Path) -> str:
+    """Makes sure that what is at ``path``, if anything, is a state that can be read.
+
+    A local disk renames whole files in one step. A mounted one (Drive, a network) may lose the name
+    in between, or keep a file of which not all had been sent when the machine went away; then the
+    state before takes its place. Also clears away what killed writers left half done.
+
+    Returns:
+        Where the training stands, for people; "" where there is no state.
+    """
+    for leftover in path.parent.glob(".*.partial*"):
+        leftover.unlink()
+    for candidate in (path, previous_path(path)):
+        try:
+            with np.load(candidate, allow_pickle=False) as arrays:
+                broken = arrays.zip.testzip()  # the checksums of all that it holds
+                state = json.loads(str(arrays["state"]))
+        except _UNREADABLE:
+            continue
+        if broken is None:
+            os.replace(candidate, path)
+            if not state["stream"]:
+                return f"{' and '.join(state['done'])} done"
+            return f"{state['stream']}: {state['epoch']} epochs and {state['step']} steps done"
+    return ""
 
 
 def training_variables(model) -> list:

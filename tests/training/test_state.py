@@ -1,8 +1,11 @@
+import os
+import pathlib
+
 import numpy as np
 import pytest
 
 from emotionnet.errors import EmotionNetError
-from emotionnet.training.state import TrainingState
+from emotionnet.training.state import TrainingState, previous_path, recover
 
 
 def a_state() -> TrainingState:
@@ -56,11 +59,60 @@ def test_a_save_that_fails_leaves_the_old_state(tmp_path, monkeypatch):
     a_state().save(path)
     before = path.read_bytes()
 
-    def full_disk(*args, **kwargs):
+    def full_disk(self, data):
+        with open(self, "wb") as file:
+            file.write(data[:100])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "savez", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(pathlib.Path, "write_bytes", full_disk)
+    with pytest.raises(EmotionNetError, match=r"state.npz: the disk is full.*--resume auto"):
         a_state().save(path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["state.npz"]
+
+
+def test_a_disk_that_says_only_in_the_end_that_it_is_full(tmp_path, monkeypatch):
+    path = tmp_path / "state.npz"
+    a_state().save(path)
+    before = path.read_bytes()
+
+    def full_disk(file):
+        raise OSError(122, "Disk quota exceeded")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(EmotionNetError, match="the disk is full"):
+        a_state().save(path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["state.npz"]
+
+
+@pytest.mark.parametrize("damage", ["gone", "empty", "cut", "changed"])
+def test_the_state_before_stands_in_for_one_that_was_lost(tmp_path, damage):
+    path = tmp_path / "state.npz"
+    state = a_state()
+    state.save(path, [np.arange(1000.0)])
+    state.step = 4
+    state.save(path, [np.arange(1000.0)])
+    (tmp_path / ".state.123.partial.npz").write_bytes(b"what a killed writer leaves")
+    assert recover(path) == "speech: 2 epochs and 4 steps done"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["state.npz", "state.previous.npz"]
+
+    whole = bytearray(path.read_bytes())
+    if damage == "gone":
+        path.unlink()
+    elif damage == "changed":
+        whole[len(whole) // 2] ^= 1
+        path.write_bytes(whole)
+    else:
+        path.write_bytes(whole[: len(whole) // 2 if damage == "cut" else 0])
+    assert recover(path) == "speech: 2 epochs and 3 steps done"
+    assert TrainingState.load(path, "abc")[0].step == 3
+
+
+def test_where_nothing_can_be_recovered_what_is_there_is_left(tmp_path):
+    assert recover(tmp_path / "checkpoint" / "state.npz") == ""
+    path = tmp_path / "state.npz"
+    path.write_bytes(b"half")
+    previous_path(path).write_bytes(b"")
+    assert recover(path) == ""
+    assert path.read_bytes() == b"half"

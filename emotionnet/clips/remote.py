@@ -1,0 +1,221 @@
+"""Records in a bucket (``s3://…``, ``gs://…``): fetched once to a local disk, checked, used from there.
+
+Training reads every clip in every epoch, by byte offset and in another order: over a network that
+would be a request a clip and epoch. Features and copies stand beside the records as well, and the
+checksums are known. So the folder is brought here whole, shard by shard, and what is here already is
+not fetched again. What reads the bucket is fsspec where it has the driver (extra ``cloud``), else
+TensorFlow's own file systems: ``gs://``, and ``s3://`` where tensorflow-io loads (TensorFlow 2.17).
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.files import atomic_path
+
+#: Shards that are fetched at once.
+AT_ONCE = 8
+_URL = re.compile(r"([a-z][a-z0-9+]+):/+(.+)", re.IGNORECASE)
+
+
+def is_url(place: str | os.PathLike) -> bool:
+    """Whether a place is an address such as ``s3://bucket/records``, rather than a folder."""
+    return _URL.fullmatch(os.fspath(place)) is not None
+
+
+def local_folder(url: str) -> Path:
+    """Where records of an address are kept: below ``$EMOTIONNET_CACHE`` or ``~/.cache/emotionnet``."""
+    home = os.environ.get("EMOTIONNET_CACHE") or Path.home() / ".cache" / "emotionnet"
+    scheme, path = _URL.fullmatch(url).groups()
+    parts = [part for part in path.split("/") if part not in ("", ".", "..")]
+    return Path(home, "records", scheme, *parts)
+
+
+def stage(url: str | os.PathLike) -> Path:
+    """Brings the records of a bucket here, as far as they are not here yet.
+
+    A fetch that was killed goes on with the next shard. Records that have changed in the bucket
+    (``records.json`` or ``manifest.csv`` did) are fetched again, shards that have not changed are kept.
+
+    Returns:
+        A folder of records; `emotionnet.clips.records.Records.open` opens it.
+
+    Raises:
+        UsageError: there are no records, or nothing here can read such an address.
+        EmotionNetError: the bucket cannot be read, a shard is damaged, or the disk is too small.
+    """
+    from emotionnet.clips.records import MANIFEST_FILE, META_FILE, read_record_manifest
+
+    url = "{}://{}".format(*_URL.fullmatch(os.fspath(url)).groups()).rstrip("/")
+    bucket, folder = _open(url), local_folder(url)
+    meta, manifest = bucket.read(META_FILE), bucket.read(MANIFEST_FILE)
+    same = [
+        _has(folder / name, data) for name, data in ((META_FILE, meta), (MANIFEST_FILE, manifest))
+    ]
+    if not all(same):
+        # Last of all it is written again: until then nothing here counts as whole.
+        (folder / META_FILE).unlink(missing_ok=True)
+        _write(folder / MANIFEST_FILE, manifest)
+    shards = sorted({row.shard for row in read_record_manifest(folder)})
+    strange = next((shard for shard in shards if Path(shard).name != shard), None)
+    if strange:
+        raise EmotionNetError(f"{url}/{MANIFEST_FILE}: names a shard {strange!r}, it is damaged.")
+    _fetch(bucket, folder, shards, trusted=all(same))
+    _write(folder / META_FILE, meta)
+    return folder
+
+
+def _fetch(bucket: "_Bucket", folder: Path, shards: list[str], trusted: bool) -> None:
+    """Fetches the shards that are not here; an index of before is ``trusted``, or compared."""
+    from emotionnet.progress import progress
+
+    def index_of(shard: str) -> tuple[str, bytes | None]:
+        """A shard, and its index where it has to be fetched."""
+        path = folder / shard
+        mine = path.with_suffix(".json")
+        here = mine.read_bytes() if mine.is_file() and path.is_file() else b""
+        index = here if trusted and here else bucket.read(mine.name)
+        whole = here == index and path.stat().st_size == json.loads(index)["bytes"]
+        return shard, None if whole else index
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        missing = {s: index for s, index in pool.map(index_of, shards) if index is not None}
+        if not missing:
+            return
+        sizes = {shard: json.loads(index)["bytes"] for shard, index in missing.items()}
+        _check_disk(folder, sum(sizes.values()))
+        with progress(total=sum(sizes.values()), what=f"fetch {bucket.url}", unit="B") as bar:
+            bar.unit, bar.unit_scale = "B", True
+            jobs = {
+                pool.submit(_fetch_one, bucket, folder / s, index): s
+                for s, index in missing.items()
+            }
+            try:
+                for job in as_completed(jobs):
+                    job.result()
+                    bar.update(sizes[jobs[job]])
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _fetch_one(bucket: "_Bucket", path: Path, index: bytes) -> None:
+    from emotionnet.clips.records import file_sha256
+
+    with atomic_path(path) as temporary:
+        bucket.fetch(path.name, temporary)
+        if file_sha256(temporary) != json.loads(index)["sha256"]:
+            raise EmotionNetError(
+                f"{bucket.url}/{path.name}: is not what its index says, it is damaged or was replaced "
+                "just now. Try again; if it stays so, make the records again and copy them there."
+            )
+    _write(path.with_suffix(".json"), index)
+
+
+def _check_disk(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise EmotionNetError(
+            f"{folder}: {needed / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free. Name a larger "
+            "disk by the environment variable EMOTIONNET_CACHE."
+        )
+
+
+def _has(path: Path, data: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == data
+
+
+def _write(path: Path, data: bytes) -> None:
+    if not _has(path, data):
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(data)
+
+
+class _Bucket:
+    """Reads files below an address.
+
+    Args:
+        url: the address.
+        fetch: ``fetch(url of a file, local path)`` copies one.
+        read: ``read(url of a file)`` gives its bytes.
+        absent: what both raise where there is no such file.
+    """
+
+    def __init__(self, url: str, fetch, read, absent: type[Exception]):
+        self.url, self._fetch, self._read, self._absent = url, fetch, read, absent
+
+    def read(self, name: str) -> bytes:
+        with self._explained(name):
+            return self._read(f"{self.url}/{name}")
+
+    def fetch(self, name: str, path: Path) -> None:
+        with self._explained(name):
+            self._fetch(f"{self.url}/{name}", os.fspath(path))
+
+    @contextlib.contextmanager
+    def _explained(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except self._absent:
+            raise UsageError(
+                f"{self.url}: holds no (whole) records, there is no {name} in it. Copy there the folder "
+                "that `python -m emotionnet.prepare` has made, all its files."
+            ) from None
+        except Exception as error:  # every service has its own kinds
+            said = str(error).strip().splitlines() or [""]
+            raise EmotionNetError(
+                f"{self.url}/{name}: cannot be read ({type(error).__name__}: {said[0]}). Check the "
+                "address, the network and the credentials."
+            ) from None
+
+
+def _open(url: str) -> _Bucket:
+    bucket = _by_fsspec(url) or _by_tensorflow(url)
+    if bucket is None:
+        scheme = url.partition(":")[0]
+        raise UsageError(
+            f"{url}: nothing here reads {scheme}:// addresses. Install what does, pip install "
+            "'emotionnet[cloud]' (s3fs, gcsfs), or copy the records to a folder."
+        )
+    return bucket
+
+
+def _by_fsspec(url: str) -> _Bucket | None:
+    try:
+        import fsspec
+
+        files = fsspec.filesystem(url.partition(":")[0])
+    except (ImportError, ValueError):  # no fsspec, no driver of its own, an unknown scheme
+        return None
+
+    def fetch(address: str, path: str) -> None:
+        files.get_file(address, path)
+
+    return _Bucket(url, fetch, files.cat_file, FileNotFoundError)
+
+
+def _by_tensorflow(url: str) -> _Bucket | None:
+    try:
+        import tensorflow as tf
+    except ImportError:
+        return None
+    scheme = url.partition(":")[0]
+    if scheme not in tf.io.gfile.get_registered_schemes():
+        with contextlib.suppress(Exception):  # it fails in several ways beside a newer TensorFlow
+            import tensorflow_io  # noqa: F401 (registers file systems)
+    if scheme not in tf.io.gfile.get_registered_schemes():
+        return None
+
+    def fetch(address: str, path: str) -> None:
+        tf.io.gfile.copy(address, path, overwrite=True)
+
+    def read(address: str) -> bytes:
+        with tf.io.gfile.GFile(address, "rb") as file:
+            return file.read()
+
+    return _Bucket(url, fetch, read, tf.errors.NotFoundError)

@@ -1,0 +1,157 @@
+"""Records in a bucket. TensorFlow's own ``ram://`` stands for one; S3 is tried where moto is there."""
+
+import os
+import shutil
+import uuid
+
+import pytest
+from tiny_run import make_clip, write_records
+
+from emotionnet.clips import remote
+from emotionnet.clips.records import Records
+from emotionnet.errors import EmotionNetError, UsageError
+
+CLIPS = [make_clip(f"clip-{i}", seed=i) for i in range(3)]
+
+
+@pytest.fixture
+def records(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMOTIONNET_CACHE", str(tmp_path / "cache"))
+    return write_records(tmp_path / "records", CLIPS)
+
+
+def put(folder, url):
+    import tensorflow as tf
+
+    for path in folder.iterdir():
+        if tf.io.gfile.exists(f"{url}/{path.name}"):
+            tf.io.gfile.remove(f"{url}/{path.name}")  # ram:// would write behind what it held
+        with tf.io.gfile.GFile(f"{url}/{path.name}", "wb") as file:
+            file.write(path.read_bytes())
+    return url
+
+
+def free_url():
+    return f"ram://{uuid.uuid4().hex}/records"
+
+
+def examples(records):
+    return list(records.dataset(records.rows).as_numpy_iterator())
+
+
+def counted(monkeypatch):
+    """Names of the files that are fetched, or read, from now on."""
+    names = []
+    for what in ("fetch", "read"):
+        old = getattr(remote._Bucket, what)
+
+        def new(self, name, *rest, old=old):
+            names.append(name)
+            return old(self, name, *rest)
+
+        monkeypatch.setattr(remote._Bucket, what, new)
+    return names
+
+
+def test_records_of_a_bucket_are_those_of_the_folder_and_come_once(records, monkeypatch):
+    url = put(records.folder, free_url())
+    names = counted(monkeypatch)
+    first = Records.open(url)
+    assert examples(first) == examples(records)
+    assert first.rows == records.rows
+    assert first.address == url
+    assert records.address == str(records.folder)
+    assert "shard-00000.tfrecord" in names
+    first.verify()
+
+    names.clear()
+    assert examples(Records.open(f"{url}/")) == examples(records)
+    assert sorted(names) == ["manifest.csv", "records.json"]
+
+
+def test_what_changed_in_the_bucket_is_fetched_again(records, tmp_path, monkeypatch):
+    url = put(records.folder, free_url())
+    Records.open(url)
+    other = write_records(tmp_path / "other", [*CLIPS, make_clip("clip-3", seed=3)])
+    put(other.folder, url)
+    assert examples(Records.open(url)) == examples(other)
+
+    # The same shards under another manifest are kept.
+    relabelled = tmp_path / "relabelled"
+    shutil.copytree(other.folder, relabelled)
+    meta = (relabelled / "records.json").read_text()
+    (relabelled / "records.json").write_text(meta.replace("{", '{"note": 1,', 1))
+    put(relabelled, url)
+    names = counted(monkeypatch)
+    Records.open(url)
+    assert sorted(names) == ["manifest.csv", "records.json", "shard-00000.json"]
+
+
+def test_a_fetch_that_broke_off_goes_on(records, monkeypatch):
+    url = put(records.folder, free_url())
+
+    def broken(self, name, path):
+        path.write_bytes(b"half")
+        raise ConnectionResetError("connection reset by peer")
+
+    with monkeypatch.context() as context:
+        context.setattr(remote._Bucket, "fetch", broken)
+        with pytest.raises(ConnectionResetError):
+            Records.open(url)
+    here = remote.local_folder(url)
+    assert not (here / "records.json").exists()
+    assert not list(here.glob("*.tfrecord"))
+    assert not list(here.glob(".*"))
+    assert examples(Records.open(url)) == examples(records)
+    # And what was lost here later is fetched again.
+    (here / "shard-00000.tfrecord").write_bytes(b"cut")
+    assert examples(Records.open(url)) == examples(records)
+
+
+def test_a_damaged_shard_is_refused_and_not_kept(records):
+    path = records.folder / "shard-00000.tfrecord"
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    path.write_bytes(data)
+    url = put(records.folder, free_url())
+    with pytest.raises(EmotionNetError, match=r"shard-00000\.tfrecord: is not what its index says"):
+        Records.open(url)
+    assert not (remote.local_folder(url) / "shard-00000.tfrecord").exists()
+
+
+def test_a_manifest_cannot_name_files_elsewhere(records):
+    path = records.folder / "manifest.csv"
+    path.write_text(path.read_text().replace("shard-00000.tfrecord", "../../x.tfrecord"))
+    with pytest.raises(EmotionNetError, match=r"names a shard '\.\./\.\./x\.tfrecord'"):
+        Records.open(put(records.folder, free_url()))
+
+
+def test_what_cannot_be_read_is_explained(records, monkeypatch):
+    with pytest.raises(UsageError, match=r"no records\.json"):
+        Records.open(free_url())
+    with pytest.raises(UsageError, match=r"nothing here reads nosuch:// addresses"):
+        Records.open("nosuch://bucket/records")
+    url = put(records.folder, free_url())
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 0))
+    with pytest.raises(EmotionNetError, match="EMOTIONNET_CACHE"):
+        Records.open(url)
+
+
+@pytest.mark.parametrize(
+    ("place", "answer"),
+    [
+        ("s3://bucket/records", True),
+        ("gs://bucket/a/b", True),
+        ("data/ravdess/records", False),
+        ("/data/records", False),
+        (r"C:\records", False),
+        ("C:/records", False),
+    ],
+)
+def test_addresses_are_told_from_folders(place, answer):
+    assert remote.is_url(place) == answer
+
+
+def test_an_address_cannot_leave_the_cache(records):
+    home = os.environ["EMOTIONNET_CACHE"]
+    assert str(remote.local_folder("s3://bucket/../../../etc")).startswith(home)
