@@ -51,7 +51,7 @@ def fit(
     pool_every: int = 1,
     name: str | None = None,
     out: str | os.PathLike = "saved_models",
-    resume: bool = False,
+    resume: bool | str = False,
     workers: int | None = None,
     corpus_options: dict | None = None,
 ) -> Path:
@@ -61,7 +61,8 @@ def fit(
         corpus: ``demo``, ``ravdess``, ``crema_d``, ``fer2013`` or ``folder``; prepared (once) into
             ``data/<corpus>/records``. The default is ``demo``, unless ``records`` is given.
         root: folder of the corpus.
-        records: folder of prepared records, instead of a corpus.
+        records: folder of prepared records, instead of a corpus; or their address in a bucket
+            (``s3://bucket/records``, ``gs://…``), see `emotionnet.clips.remote`.
         system: name of the system, see `emotionnet.systems`.
         system_config: fields of the system's ``Config`` to change.
         backbone_weights: what the system's backbone starts from: ``imagenet`` (the default, but for
@@ -88,7 +89,9 @@ def fit(
         pool_every: epochs after which the pool is asked; as many times ``per_epoch`` clips move.
         name: of the run folder; by default made of system, corpus and protocol.
         out: where run folders go.
-        resume: go on with the run ``name`` after a kill.
+        resume: go on with the run ``name`` after a kill. ``"auto"``: go on where there is an
+            unfinished one, start it where there is none, leave a finished one (or the finished ones
+            of a group) alone, and say which.
         workers: processes that prepare clips.
         corpus_options: passed to the corpus' ``scan``.
 
@@ -100,6 +103,7 @@ def fit(
         EmotionNetError: the corpus or the checkpoint cannot be used.
     """
     from emotionnet.clips.records import Records
+    from emotionnet.clips.remote import is_url
     from emotionnet.corpora import CORPORA, get_corpus
     from emotionnet.emotions import label_order
     from emotionnet.evaluate import evaluate
@@ -109,12 +113,19 @@ def fit(
     from emotionnet.training.uncertainty import Learning
 
     _check(streams=(streams, (*STREAMS, "both")), precision=(precision, PRECISIONS))
+    if resume not in (False, True, "auto"):
+        raise UsageError(f"--resume {resume}: not known. It is --resume alone, or --resume auto.")
     if augment:
         _check(augment=(augment, AUGMENT))
     labels_when = Learning(learning, start_fraction, per_epoch, pool_every)
     system_config = dict(system_config or {})
     if backbone_weights is not None:
         system_config["backbone_weights"] = os.fspath(backbone_weights)
+    if is_url(out):
+        raise UsageError(
+            f"--out {out}: a run is written to a folder of this machine, or one that is mounted "
+            "(Drive, a bucket by gcsfuse or s3fs). Copy it to the bucket when it is finished."
+        )
     if records is None:
         records = prepare_corpus(corpus or "demo", root, workers, corpus_options or {})
     elif corpus or root:
@@ -135,7 +146,7 @@ def fit(
         "labels": list(label_order(row.emotion for row in rows)),
         "corpus": corpus,
         "label_kind": rows[0].label_kind,
-        "records": str(Path(records.folder).resolve()),
+        "records": records.address,
         "manifest_hash": records.manifest_hash,
         "protocol": protocol,
         "streams": trained,
@@ -169,8 +180,9 @@ def fit(
     _check_copies(common)
     if not name:
         name = _default_name(system, corpus, protocol, streams, learning)
-        name = name if resume else _free_name(Path(out), name)
+        name = _name_for(Path(out), name, resume)
     top = Path(out) / name
+    _check_kind(top, several=len(splits) > 1)
     for split in splits:
         folder = top if len(splits) == 1 else top / f"fold_{split.fold}_seed_{split.seed}"
         _train_one(folder, {**common, **_about(split)}, split, records, resume)
@@ -216,12 +228,14 @@ def _about(split) -> dict:
 _OPTIONAL = ("augmentation", "init_faces", "train_actors")
 
 
-def _train_one(folder: Path, config: dict, split, records, resume: bool) -> None:
+def _train_one(folder: Path, config: dict, split, records, resume: bool | str) -> None:
     from emotionnet.evaluate import evaluate
     from emotionnet.training import plan
     from emotionnet.training.run import Run
+    from emotionnet.training.state import recover
     from emotionnet.training.train import train_run
 
+    stands = "there is none, it starts"
     if resume and (folder / "config.json").exists():
         run = Run.open(folder)
         # A run that was started before there were so many settings has the defaults of the others.
@@ -233,8 +247,12 @@ def _train_one(folder: Path, config: dict, split, records, resume: bool) -> None
                 f"{folder}: this run was started with other settings ({', '.join(sorted({*changed}))}). "
                 "Resume it with the same ones, or give a new --name."
             )
+        done = recover(run.checkpoint)
+        stands = "it was begun, nothing was learnt yet" if not done else f"it goes on, {done}"
     else:
         run = Run.create(folder, config, split)
+    if resume == "auto":
+        print(f"resume     {folder}: {'it is finished' if run.finished else stands}")
     if not run.finished:
         _announce(run, split)
         try:
@@ -244,8 +262,10 @@ def _train_one(folder: Path, config: dict, split, records, resume: bool) -> None
             if not run.checkpoint.exists() and not (folder / "history.csv").exists():
                 shutil.rmtree(folder)
             raise
+    # A kill may have come between the model and the end of its checkpoint.
+    shutil.rmtree(run.checkpoint.parent, ignore_errors=True)
     if not (folder / "metrics.json").exists():
-        evaluate(folder, records=records.folder)
+        evaluate(folder, records=records.address)
 
 
 def _announce(run, split) -> None:
@@ -275,14 +295,27 @@ def _default_name(*parts: str) -> str:
     return "-".join(part for part in parts if part not in ("both", "all"))
 
 
-def _free_name(out: Path, name: str) -> str:
-    free, number = name, 1
+def _name_for(out: Path, name: str, resume: bool | str) -> str:
+    """A default name that is free; to resume, the plain one, or by itself the last that was given."""
+    if resume is True:
+        return name
+    last, free, number = name, name, 1
     while (out / free).exists():
         number += 1
-        free = f"{name}-{number}"
+        last, free = free, f"{name}-{number}"
+    if resume == "auto":
+        return last
     if free != name:
         print(f"{out / name} is there already (--resume goes on with an unfinished one)")
     return free
+
+
+def _check_kind(top: Path, several: bool) -> None:
+    """A run and a group of runs cannot share a folder."""
+    if several and (top / "config.json").exists():
+        raise UsageError(f"{top}: is a run, not a group of runs. Give another --name.")
+    if not several and any(top.glob("fold_*/config.json")):
+        raise UsageError(f"{top}: is a group of runs, not a run. Give another --name.")
 
 
 def _check(**choices: tuple[str, Sequence[str]]) -> None:
@@ -331,7 +364,8 @@ def parser() -> argparse.ArgumentParser:
     g = p.add_argument_group("what to learn from")
     g.add_argument("--corpus", help="demo (default), ravdess, crema_d, fer2013 or folder")
     g.add_argument("--root", metavar="DIR", help="folder of the corpus")
-    g.add_argument("--records", metavar="DIR", help="prepared records instead of a corpus")
+    g.add_argument("--records", metavar="DIR",
+                   help="prepared records instead of a corpus: a folder, s3://… or gs://…")  # fmt: skip
     g.add_argument("--channel", help="ravdess: speech (default), song or all")
     g.add_argument("--labels", help="crema_d: acted (default) or perceived")
     g.add_argument("--parts", help="fer2013: some of train,test,private (default: all)")
@@ -382,7 +416,8 @@ def parser() -> argparse.ArgumentParser:
     g = p.add_argument_group("where")
     g.add_argument("--name", help="name of the run folder")
     g.add_argument("--out", default="saved_models", metavar="DIR", help="default: %(default)s")
-    g.add_argument("--resume", action="store_true", help="go on with the run after a kill")
+    g.add_argument("--resume", nargs="?", const=True, default=False, metavar="auto",
+                   help="go on with the run after a kill; auto: or start it where there is none")  # fmt: skip
     return p
 
 
