@@ -54,7 +54,7 @@ def backbones(
     """Trains networks and counts what they cost; writes a table and a picture into ``out``.
 
     Args:
-        names: networks, see `emotionnet.systems.faces.BACKBONES`; by default the paper's 16, and
+        names: networks, see `emotionnet.systems.backbones.BACKBONES`; by default the paper's 16, and
             our GhostNets, which have no ImageNet weights and start from random ones.
         corpus, root, records: what to learn from, as for `emotionnet.fit`; not needed without
             training.
@@ -74,9 +74,9 @@ def backbones(
         UsageError: an unknown network or setting, or nothing to learn from.
         EmotionNetError: the corpus or the weights cannot be used.
     """
-    from emotionnet.systems.faces import known_backbone
+    from emotionnet.systems.backbones import backbone_name
 
-    names = [known_backbone(name) for name in names] or [*PAPER, *OURS]
+    names = [backbone_name(name) for name in names] or [*PAPER, *OURS]
     names = list(dict.fromkeys(names))
     out = Path(out)
     if training:
@@ -107,7 +107,7 @@ def interval_98(accuracy: float, clips: int) -> tuple[float, float]:
 def _train(name, records, out: Path, image_size: int, head: str, weights, how: Mapping) -> None:
     """One run of `emotionnet.fit`; goes on where it was stopped."""
     from emotionnet.fit import fit
-    from emotionnet.systems.faces import GHOSTNETS, smallest_picture
+    from emotionnet.systems.backbones import GHOSTNETS, smallest_picture
 
     config = {
         "backbone": name,
@@ -122,7 +122,7 @@ def _train(name, records, out: Path, image_size: int, head: str, weights, how: M
 
 
 def _row(name: str, out: Path, image_size: int, head: str, latency: bool) -> dict[str, Any]:
-    from emotionnet.systems.faces import smallest_picture
+    from emotionnet.systems.backbones import smallest_picture
 
     run = _run_results(out / name)
     row = dict.fromkeys(COLUMNS)

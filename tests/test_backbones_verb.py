@@ -29,7 +29,7 @@ def test_the_papers_interval():
 
 
 def test_all_sixteen_and_ours_are_known():
-    from emotionnet.systems.faces import BACKBONES
+    from emotionnet.systems.backbones import BACKBONES
 
     assert len(PAPER) == 16
     assert set(PAPER) | set(OURS) <= set(BACKBONES)

@@ -43,7 +43,7 @@ def backbone_cost(
     """Counts system ``faces`` with a backbone of random weights.
 
     Args:
-        backbone: name of the network, see `emotionnet.systems.faces.BACKBONES`.
+        backbone: name of the network, see `emotionnet.systems.backbones.BACKBONES`.
         image_size: of the pictures; one that is too small for the network is made large enough.
         head: "dense" or "pool".
         num_classes: of the head.
@@ -53,7 +53,7 @@ def backbone_cost(
         UsageError: an unknown network or head.
         EmotionNetError: the file could not be made or run.
     """
-    from emotionnet.systems.faces import smallest_picture
+    from emotionnet.systems.backbones import smallest_picture
 
     image_size = max(image_size, smallest_picture(backbone))
     model = _model(backbone, image_size, head, num_classes)

@@ -1,19 +1,23 @@
-"""Picture networks of ``keras.applications`` as backbones, and where their weights come from.
+"""Picture networks as backbones: those of ``keras.applications`` and our own, and their weights.
 
-`application` gives one without its ImageNet head, from RGB pixels 0...255 to a feature map, whatever
-the network wants of its pixels. Nothing falls back to random weights: they are asked for by name.
+`backbone_of` gives the one that a system's config names, from RGB pixels 0...255 to a feature map,
+without its head and whatever the network wants of its pixels. Nothing falls back to random
+weights: they are asked for by name.
 """
 
 import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 from keras import layers
 
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.layers import ReverseChannels
+from emotionnet.systems import ghost_fan
+from emotionnet.systems.base import check_fields
 
 _URL = "https://storage.googleapis.com/tensorflow/keras-applications/"
 _KERNELS = "weights_tf_dim_ordering_tf_kernels"
@@ -106,11 +110,15 @@ WEIGHTS = {
         "convnext", "de3f8a54174130e0cecdc71583354753d557fcf1f4487331558e2a16ba0cfe05",
     ),
 }  # fmt: skip
+#: Our own networks by name: which of system 1's face encoders they are.
+GHOSTNETS = {"GhostNet": {"variant": "F1"}, "GhostNetTAM": {"variant": "F2"}}
+#: All that a config may name.
+BACKBONES = (*WEIGHTS, *GHOSTNETS)
 _SHORT = {"T": "Tiny", "S": "Small", "B": "Base", "L": "Large", "XL": "XLarge"}
 
 
 def backbone_name(name: str) -> str:
-    """The name in ``keras.applications`` of a network, also as papers write it (``ConvNeXt-T``).
+    """The name in `BACKBONES` of a network, also as papers write it (``ConvNeXt-T``).
 
     Raises:
         UsageError: no such network.
@@ -119,10 +127,57 @@ def backbone_name(name: str) -> str:
     if family.lower() == "convnext":
         name = family + _SHORT.get(size.upper(), size)
     plain = name.lower().replace("-", "").replace("_", "")
-    for known in WEIGHTS:
+    for known in BACKBONES:
         if known.lower() == plain:
             return known
-    raise UsageError(f"unknown backbone {name!r}. Known: {', '.join(WEIGHTS)}.")
+    raise UsageError(f"unknown backbone {name!r}. Known: {', '.join(BACKBONES)}.")
+
+
+def smallest_picture(name: str) -> int:
+    """Height and width in pixels below which a network of `BACKBONES` cannot be built."""
+    name = backbone_name(name)
+    return WEIGHTS[name].least if name in WEIGHTS else 32
+
+
+def check_backbone(system: str, config: Any) -> None:
+    """Checks the fields ``backbone``, ``backbone_weights`` and ``image_size`` of a system's config.
+
+    ``backbone`` becomes the name in `BACKBONES`.
+
+    Raises:
+        UsageError: an unknown network, weights that there are none of, or pictures too small for it.
+    """
+    name = backbone_name(config.backbone)
+    object.__setattr__(config, "backbone", name)
+    if name in GHOSTNETS and config.backbone_weights not in RANDOM:
+        raise UsageError(
+            f"{system}: there are no {config.backbone_weights} weights of {name}: "
+            "--backbone-weights none."
+        )
+    check_fields(f"{system}, {name}", config, least={"image_size": smallest_picture(name)})
+
+
+def backbone_of(config: Any) -> keras.Model:
+    """The network that a config names: a face (image_size, image_size, 3; 0...255) to a feature map.
+
+    Args:
+        config: fields ``backbone``, ``backbone_weights``, ``image_size``, ``batch_norm_momentum``.
+
+    Returns:
+        keras.Model named ``backbone``.
+
+    Raises:
+        EmotionNetError: see `application`.
+    """
+    size, momentum = config.image_size, config.batch_norm_momentum
+    if config.backbone in GHOSTNETS:
+        encoder = ghost_fan.face_encoder(
+            ghost_fan.Config(
+                image_size=size, batch_norm_momentum=momentum, **GHOSTNETS[config.backbone]
+            )
+        )
+        return keras.Model(encoder.input, encoder.get_layer("head_relu").output, name="backbone")
+    return application(config.backbone, config.backbone_weights, size, momentum)
 
 
 def application(
@@ -149,6 +204,8 @@ def application(
         EmotionNetError: the weights are missing, damaged or of another network; never random instead.
     """
     name = backbone_name(name)
+    if name not in WEIGHTS:
+        raise UsageError(f"{name} is no network of keras.applications, see `backbone_of`.")
     about = WEIGHTS[name]
     if image_size < about.least:
         raise UsageError(f"{name} needs pictures of at least {about.least} px, not {image_size}.")

@@ -20,8 +20,7 @@ from keras import layers
 
 from emotionnet.errors import UsageError
 from emotionnet.layers import FoldFrames, LateFusion, MaskedMean, UnfoldFrames
-from emotionnet.systems import ghost_fan
-from emotionnet.systems.backbones import RANDOM, WEIGHTS, application, backbone_name
+from emotionnet.systems.backbones import backbone_of, check_backbone
 from emotionnet.systems.base import STREAM_INPUTS, Stream, check_fields, clip_inputs
 
 NAME = "faces"
@@ -46,10 +45,6 @@ _PAPER = {
 }  # fmt: skip
 AUGMENTATION = {"paper": _PAPER, "strong": _PAPER}
 
-#: Our own networks by name: which of system 1's face encoders they are.
-GHOSTNETS = {"GhostNet": {"variant": "F1"}, "GhostNetTAM": {"variant": "F2"}}
-BACKBONES = (*WEIGHTS, *GHOSTNETS)
-
 #: Width of the two layers before the classes.
 HEAD = (5120, 768)
 
@@ -62,9 +57,9 @@ class Config:
         frames: faces of a clip.
         image_size: height and width of a face in pixels; what the paper takes is not printed.
         samples: of the sound, which is not looked at.
-        backbone: a name of `BACKBONES`, also as papers write it.
+        backbone: a name of `emotionnet.systems.backbones.BACKBONES`, also as papers write it.
         backbone_weights: ``imagenet``, ``none``, or a file or folder of weights; see
-            `emotionnet.systems.backbones.application`. GhostNets have none.
+            `emotionnet.systems.backbones.backbone_of`. GhostNets have none.
         head: "dense", the paper's; or "pool", mean over the map and classes (ours).
         dropout: rate before the classes (ours; 0 is the paper's).
         batch_norm_momentum: of every BatchNorm, also of the backbone.
@@ -82,7 +77,6 @@ class Config:
     streams: tuple[str, ...] = ("faces",)
 
     def __post_init__(self):
-        object.__setattr__(self, "backbone", known_backbone(self.backbone))
         # JSON has lists only.
         object.__setattr__(self, "streams", tuple(self.streams))
         if self.streams != ("faces",):
@@ -91,38 +85,10 @@ class Config:
             NAME,
             self,
             known={"head": ("dense", "pool")},
+            least={"frames": 1, "samples": 1},
             shares=("dropout", "batch_norm_momentum"),
         )
-        if self.backbone in GHOSTNETS and self.backbone_weights not in RANDOM:
-            raise UsageError(
-                f"{NAME}: there are no {self.backbone_weights} weights of {self.backbone}: "
-                "--backbone-weights none."
-            )
-        smallest = smallest_picture(self.backbone)
-        least = {"frames": 1, "image_size": smallest, "samples": 1}
-        check_fields(f"{NAME}, {self.backbone}", self, least=least)
-
-
-def known_backbone(name: str) -> str:
-    """The name in `BACKBONES` of a network, also as papers write it.
-
-    Raises:
-        UsageError: no such network.
-    """
-    plain = name.lower().replace("-", "").replace("_", "")
-    for own in GHOSTNETS:
-        if own.lower() == plain:
-            return own
-    try:
-        return backbone_name(name)
-    except UsageError as error:
-        raise UsageError(f"unknown backbone {name!r}. Known: {', '.join(BACKBONES)}.") from error
-
-
-def smallest_picture(name: str) -> int:
-    """Height and width in pixels below which a network of `BACKBONES` cannot be built."""
-    name = known_backbone(name)
-    return WEIGHTS[name].least if name in WEIGHTS else 32
+        check_backbone(NAME, self)
 
 
 def build(config: Config, num_classes: int) -> keras.Model:
@@ -146,7 +112,7 @@ def face_stream(config: Config, num_classes: int) -> keras.Model:
     inputs = clip_inputs(config.frames, config.image_size, config.samples)
     inputs = {name: inputs[name] for name in STREAM_INPUTS["faces"]}
     x = FoldFrames(name="fold")(inputs["faces"])
-    x = backbone(config)(x)
+    x = backbone_of(config)(x)
     if config.head == "dense":
         x = layers.Flatten(name="flatten")(x)
         for number, width in enumerate(HEAD, start=1):
@@ -158,19 +124,3 @@ def face_stream(config: Config, num_classes: int) -> keras.Model:
     x = UnfoldFrames(config.frames, name="unfold")(x)
     x = MaskedMean(name="frame_pool")(x, inputs["frame_mask"])
     return keras.Model(inputs, x, name="face_stream")
-
-
-def backbone(config: Config) -> keras.Model:
-    """A face (image_size, image_size, 3; 0...255) to a feature map; named ``backbone``."""
-    if config.backbone in GHOSTNETS:
-        encoder = ghost_fan.face_encoder(
-            ghost_fan.Config(
-                image_size=config.image_size,
-                batch_norm_momentum=config.batch_norm_momentum,
-                **GHOSTNETS[config.backbone],
-            )
-        )
-        return keras.Model(encoder.input, encoder.get_layer("head_relu").output, name="backbone")
-    return application(
-        config.backbone, config.backbone_weights, config.image_size, config.batch_norm_momentum
-    )

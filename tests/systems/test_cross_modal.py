@@ -236,6 +236,9 @@ def test_weights_come_from_a_local_file_only_when_they_fit(tmp_path):
         {"sample_rate": 44100},
         {"dropout": 1.0},
         {"colour": True},
+        {"backbone": "AlexNet"},
+        {"backbone": "GhostNet", "backbone_weights": "imagenet"},
+        {"backbone": "Xception", "backbone_weights": "none", "image_size": 64},
     ],
 )
 def test_bad_settings_are_refused(wrong):
