@@ -1,0 +1,150 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # EmotionNet: from clips to an answer
+#
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/emotionnet/emotionnet/blob/main/colab/quickstart.ipynb)
+#
+# You get a trained audio-visual emotion recogniser, its report, its answer to a clip, and a file for a
+# phone. It takes about ten minutes on a free CPU runtime. *Runtime → Run all* will do.
+#
+# The faces are **drawn** and the voices are made up: this shows that everything works, and knows nothing
+# of people. The second half, which you switch on, learns from real voices.
+#
+# What such models must not be used for, and what the EU AI Act prohibits:
+# [model card](https://github.com/emotionnet/emotionnet/blob/main/docs/model_card.md).
+
+# %% cellView="form"
+# @title Setup { display-mode: "form" }
+# @markdown Colab forgets its files. On Google Drive results stay, and a training that was cut off goes on.
+USE_DRIVE = False  # @param {type:"boolean"}
+
+import sys
+from pathlib import Path
+
+HOME = Path()
+if "google.colab" in sys.modules:
+    REPOSITORY = "https://github.com/emotionnet/emotionnet"
+    # The runtime's own TensorFlow stays as it is.
+    # %pip install -q "emotionnet[tflite] @ git+{REPOSITORY}"
+    if USE_DRIVE:
+        from google.colab import drive
+
+        drive.mount("/content/drive")
+        HOME = Path("/content/drive/MyDrive/emotionnet")
+
+# %% [markdown]
+# ## Train
+#
+# `fit` draws the corpus, finds the faces once, trains a network for faces and one for speech, fuses them,
+# and tests on "actors" that neither has seen. Were you cut off? Run the cell again: it goes on.
+
+# %%
+FACE_EPOCHS = 12  # @param {type:"integer"}
+VOICE_EPOCHS = 30  # @param {type:"integer"}
+
+import emotionnet
+
+run = emotionnet.fit(
+    corpus="demo",
+    train={"faces.epochs": FACE_EPOCHS, "speech.epochs": VOICE_EPOCHS},
+    name="quickstart",
+    out=HOME / "saved_models",
+    resume="auto",
+)
+
+# %% [markdown]
+# What it learnt from: a row of faces for each emotion. Two pairs of emotions look the same, and two others
+# sound the same, so that neither faces nor voices alone can tell more than 75 %.
+
+# %%
+from emotionnet.notebook import show_answer, show_records, show_run
+
+show_records("data/demo/records")
+
+# %% [markdown]
+# ## What is it worth?
+#
+# *UAR* is the share of clips named rightly within each emotion, averaged: guessing among eight gives
+# 12.5 %. The interval says how far chance alone may have moved the accuracy. The dotted line marks the epoch that was
+# kept; it was chosen on other actors than those of the test.
+
+# %%
+show_run(run)
+
+# %% [markdown]
+# ## Ask it about a clip
+#
+# One of an actor that it never saw. Instead of the name below, any video or sound file will do.
+
+# %%
+CLIP = "data/demo/clips/actor_12/demo-12-happy-1.mp4"  # @param {type:"string"}
+
+answer = emotionnet.predict(run, CLIP)[0]
+show_answer(answer)
+
+# %% [markdown]
+# ## To a phone
+#
+# The same network as TFLite files, with all there is to know to call them. `verify` proves every promise of
+# the folder; it needs no TensorFlow.
+
+# %%
+bundle = emotionnet.export(
+    run, HOME / "quickstart_bundle", precisions=("float32", "int8"), clips=16, calibration_clips=16
+)
+emotionnet.verify.main([str(bundle)])
+
+# %% [markdown]
+# ## Real voices
+#
+# The speech recordings of RAVDESS: 24 actors, eight emotions, 1,440 recordings
+# ([Zenodo 1188976](https://zenodo.org/records/1188976), Livingstone & Russo 2018). They are under
+# **CC BY-NC-SA 4.0**: name the authors, no commercial use, pass adaptations on under the same licence. They
+# voice identifiable people. The archive has 208 MB, unpacked about 0.6 GB.
+#
+# Tick the box to agree; then this and the next cells train a small network on 16 actors, choose the epoch on
+# 4, and test on 4 whom it never heard.
+
+# %%
+I_AGREE_TO_THE_LICENCE = False  # @param {type:"boolean"}
+
+recordings = Path("data/ravdess/clips")
+if I_AGREE_TO_THE_LICENCE:
+    emotionnet.download("ravdess", recordings, part="speech-audio", yes=True)
+else:
+    print("Nothing is downloaded. Tick the box above and run from here on.")
+
+# %%
+REAL_EPOCHS = 20  # @param {type:"integer"}
+
+if I_AGREE_TO_THE_LICENCE:
+    voices = emotionnet.fit(
+        corpus="ravdess",
+        root=recordings,
+        streams="speech",
+        system_config={"speech": "logmel"},
+        epochs=REAL_EPOCHS,
+        name="quickstart-voices",
+        out=HOME / "saved_models",
+        resume="auto",
+    )
+
+# %%
+show_run(voices) if I_AGREE_TO_THE_LICENCE else None
+
+# %% [markdown]
+# On another division of the actors the number may be several points higher or lower: four people are few.
+# `folds="all"` tests on each of them once; [what that gave](https://github.com/emotionnet/emotionnet/blob/main/docs/results/speech.md).
+#
+# ## Where to go on
+#
+# - [ravdess.ipynb](ravdess.ipynb): faces and voices of RAVDESS, on a GPU.
+# - [your_own_clips.ipynb](your_own_clips.ipynb): your recordings, your classes.
+# - [tpu.ipynb](tpu.ipynb): the same training with JAX on a TPU.

@@ -1,0 +1,178 @@
+# ---
+# jupyter:
+#   accelerator: GPU
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # EmotionNet on RAVDESS
+#
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/emotionnet/emotionnet/blob/main/colab/ravdess.ipynb)
+#
+# You get a model of how 24 actors show eight emotions, tested on actors that it has never seen; what it is
+# worth without picture or sound; a comparison with another speech network; and a file for a phone.
+#
+# With the sound alone it is a matter of minutes. With picture and sound, 13 GB are downloaded, every face of
+# 1,440 clips is found, and the training wants a GPU (*Runtime → Change runtime type*): plan some hours,
+# and switch Drive on, so that nothing is lost when Colab cuts off.
+#
+# What such models must not be used for, and what the EU AI Act prohibits:
+# [model card](https://github.com/emotionnet/emotionnet/blob/main/docs/model_card.md).
+
+# %% cellView="form"
+# @title Setup { display-mode: "form" }
+# @markdown Colab forgets its files. On Google Drive results stay, and a training that was cut off goes on.
+USE_DRIVE = False  # @param {type:"boolean"}
+
+import sys
+from pathlib import Path
+
+HOME = Path()
+if "google.colab" in sys.modules:
+    REPOSITORY = "https://github.com/emotionnet/emotionnet"
+    # The runtime's own TensorFlow stays as it is.
+    # %pip install -q "emotionnet[tflite] @ git+{REPOSITORY}"
+    if USE_DRIVE:
+        from google.colab import drive
+
+        drive.mount("/content/drive")
+        HOME = Path("/content/drive/MyDrive/emotionnet")
+
+# %% [markdown]
+# ## Download
+#
+# RAVDESS is at [Zenodo, record 1188976](https://zenodo.org/records/1188976) (Livingstone & Russo 2018), under
+# **CC BY-NC-SA 4.0**: name the authors, no commercial use, pass adaptations on under the same licence. The
+# recordings show and voice identifiable people.
+#
+# | part | what | download | on disk |
+# |---|---|---|---|
+# | `speech-audio` | sound, 24 actors | 208 MB | about 0.6 GB |
+# | `speech-video` | picture and sound, 24 actors | 13.4 GB | about 14 GB |
+#
+# Checksums are compared with those of the record. A download that broke off goes on where it stopped.
+
+# %%
+PART = "speech-audio"  # @param ["speech-audio", "speech-video"]
+I_AGREE_TO_THE_LICENCE = False  # @param {type:"boolean"}
+
+import emotionnet
+
+clips = Path("data/ravdess") / PART
+kept = HOME / "records" / PART
+if (kept / "summary.txt").is_file():
+    print(f"The records of an earlier time are there, nothing is downloaded: {kept}")
+elif I_AGREE_TO_THE_LICENCE:
+    emotionnet.download("ravdess", clips, part=PART, yes=True)
+else:
+    raise SystemExit("Tick the box to agree to the licence, and run this cell again.")
+
+# %% [markdown]
+# ## Prepare
+#
+# Each clip is decoded once, its faces are found, its sound is kept. What was finished stays: after a break the
+# same cell goes on. The records (not the clips) are what a training reads, so they are what is worth keeping.
+
+# %%
+from emotionnet.notebook import show_answer, show_page, show_records, show_run
+
+if not (kept / "summary.txt").is_file():
+    emotionnet.prepare("ravdess", clips, kept)
+show_records(kept)
+
+# %% [markdown]
+# Reading from Drive is slow, so the training reads a copy on this machine.
+
+# %%
+import shutil
+
+records = Path("data/ravdess/records") / PART
+shutil.copytree(kept, records, dirs_exist_ok=True)
+
+# %% [markdown]
+# ## Train
+#
+# Sixteen actors are learnt from, four choose the epoch, four are tested: nobody is in two parts. `FOLDS` says
+# which four; `all` trains six times and tests on everybody once, which is the number to quote. `EPOCHS` 0
+# means what the system's own recipe says.
+#
+# The first lines say which device is used. Cut off? Run all cells again: with Drive it goes on where it was.
+
+# %%
+FOLDS = "1"  # @param ["1", "2", "3", "4", "5", "6", "all"]
+EPOCHS = 0  # @param {type:"integer"}
+
+streams = "speech" if PART == "speech-audio" else "both"
+common = {
+    "records": records,
+    "streams": streams,
+    "folds": "all" if FOLDS == "all" else [int(FOLDS)],
+    "epochs": EPOCHS or None,
+    "out": HOME / "saved_models",
+    "resume": "auto",
+}
+run = emotionnet.fit(
+    system_config={"speech": "logmel"}, name=f"ravdess-{streams}-{FOLDS}", **common
+)
+
+# %%
+show_run(run)
+
+# %% [markdown]
+# ## Without picture, without sound
+#
+# What is left when the camera is covered or the microphone is muted. It needs a model of both.
+
+# %%
+if streams == "both":
+    for gone in ("audio", "faces"):
+        print(emotionnet.evaluate.summary(emotionnet.evaluate(run, mask=gone)))
+
+# %% [markdown]
+# ## Is it better than another?
+#
+# The same training with the speech network of an earlier paper (mean MFCCs, `S2`). Both answer the same clips,
+# so that a paired test can say whether the difference is more than chance. Switch it off to save the time of a
+# second training.
+
+# %%
+COMPARE = True  # @param {type:"boolean"}
+
+if COMPARE:
+    other = emotionnet.fit(
+        system_config={"speech": "S2"}, name=f"ravdess-{streams}-{FOLDS}-s2", **common
+    )
+    emotionnet.compare([run, other], out=HOME / "compare")
+show_page(HOME / "compare" / "compare.html") if COMPARE else None
+
+# %% [markdown]
+# ## Ask it about a clip
+#
+# Without a name, a recording of one of the actors of the test. Any video or sound file will do.
+
+# %%
+CLIP = ""  # @param {type:"string"}
+
+from emotionnet.clips.records import Records
+from emotionnet.training.run import Run
+
+trained = run if (run / "model.keras").is_file() else sorted(run.glob("fold_*"))[0]
+row = Run.open(trained).split_rows(Records.open(records))["test"][0]
+print(f"{row.clip}: actor {row.actor} was asked to be {row.emotion}")
+answer = emotionnet.predict(trained, CLIP or clips / (row.picture or row.sound))[0]
+show_answer(answer)
+
+# %% [markdown]
+# ## To a phone
+#
+# TFLite files with a contract, golden vectors and checksums; `verify` proves them. With Drive the folder is there,
+# else download it from the files on the left.
+
+# %%
+bundle = emotionnet.export(
+    trained, HOME / "ravdess_bundle", precisions=("float32", "int8"), clips=32
+)
+emotionnet.verify.main([str(bundle)])

@@ -1,0 +1,187 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # EmotionNet on your own clips
+#
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/emotionnet/emotionnet/blob/main/colab/your_own_clips.ipynb)
+#
+# You get from a folder of recordings (video, sound or both) with your own classes to a model, an honest
+# number, and answers to new clips. For a hundred clips of a few seconds it takes some ten minutes on a CPU
+# runtime; for thousands switch a GPU on (*Runtime → Change runtime type*).
+#
+# Record and use people only with their consent. What such models must not be used for, and what the EU AI Act
+# prohibits: [model card](https://github.com/emotionnet/emotionnet/blob/main/docs/model_card.md).
+
+# %% cellView="form"
+# @title Setup { display-mode: "form" }
+# @markdown Colab forgets its files. On Google Drive results stay, and a training that was cut off goes on.
+USE_DRIVE = False  # @param {type:"boolean"}
+
+import sys
+from pathlib import Path
+
+HOME = Path()
+if "google.colab" in sys.modules:
+    REPOSITORY = "https://github.com/emotionnet/emotionnet"
+    # The runtime's own TensorFlow stays as it is.
+    # %pip install -q "emotionnet[tflite] @ git+{REPOSITORY}"
+    if USE_DRIVE:
+        from google.colab import drive
+
+        drive.mount("/content/drive")
+        HOME = Path("/content/drive/MyDrive/emotionnet")
+
+# %% [markdown]
+# ## Where your clips are
+#
+# One folder a class, with a folder a person inside if you know who it is (upload them on the left, or name a
+# folder on Drive, `/content/drive/MyDrive/clips`):
+#
+# ```
+# clips/
+#   happy/anna/1.mp4
+#   happy/ben/1.mp4
+#   bored/anna/1.wav
+# ```
+#
+# Or a CSV in the folder with the columns `file` and `emotion` and, as far as known, `actor`:
+#
+# ```
+# file,emotion,actor
+# recordings/0001.mp4,happy,anna
+# recordings/0002.mp4,bored,ben
+# ```
+#
+# **Who is in a clip matters more than anything else here.** Without it, the same people are in training and test, and the
+# number says how well people are recognised whom the model knows.
+#
+# Have you none at hand? Tick the second box: a few are drawn.
+
+# %%
+CLIPS = "clips"  # @param {type:"string"}
+DRAW_AN_EXAMPLE = False  # @param {type:"boolean"}
+
+import shutil
+
+from emotionnet.corpora import demo
+
+if DRAW_AN_EXAMPLE:
+    drawn = demo.make("data/drawn", actors=6, takes=1)
+    for row in demo.scan(drawn):
+        folder = Path(CLIPS, row.emotion, f"person_{row.actor}")
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(drawn / row.picture, folder)
+
+# %% [markdown]
+# ## What is found
+#
+# A clip a line, as the training will take it. Leave `TABLE` empty where folders say the class. Files that were
+# passed over are listed with the reason.
+
+# %%
+TABLE = ""  # @param {type:"string"}
+
+from collections import Counter
+
+from emotionnet.corpora import scan
+
+ignored = []
+rows = scan("folder", CLIPS, ignored, table=TABLE)
+people = {row.actor for row in rows if row.actor}
+print(f"{len(rows)} clips of {len(people) or 'unknown'} people")
+for emotion, count in Counter(row.emotion for row in rows).most_common():
+    print(f"  {emotion:<12} {count}")
+for file, reason in ignored:
+    print(f"  left out: {file}: {reason}")
+
+# %% [markdown]
+# ## Find the faces
+#
+# Every clip is decoded once and its faces are cut out. **Look at them.** A wall in place of a face, the wrong
+# person, or the wrong row is cheaper to mend now than after a training.
+
+# %%
+import emotionnet
+from emotionnet.notebook import show_answer, show_records, show_run
+
+records = emotionnet.prepare("folder", CLIPS, "data/folder/records", table=TABLE)
+show_records(records)
+
+# %% [markdown]
+# ## Train
+#
+# `actor_folds` tests on people whom the training has not seen. If you do not know who is who, `stratified` works,
+# and every number then says that it leaks. `EPOCHS` 0 means what the system's own recipe says.
+
+# %%
+PROTOCOL = "actor_folds"  # @param ["actor_folds", "stratified"]
+STREAMS = "both"  # @param ["both", "faces", "speech"]
+EPOCHS = 0  # @param {type:"integer"}
+
+run = emotionnet.fit(
+    records=records,
+    protocol=PROTOCOL,
+    streams=STREAMS,
+    system_config={"speech": "logmel"} if STREAMS != "faces" else None,
+    epochs=EPOCHS or None,
+    name="your_own_clips",
+    out=HOME / "saved_models",
+    resume="auto",
+)
+
+# %%
+show_run(run)
+
+# %% [markdown]
+# With few clips the interval is wide: that is no fault of the model, it says that nobody can know yet. More
+# *people* help more than more clips of the same ones.
+#
+# To train once more after a change of clips or settings, give another `name` in the cell above.
+#
+# ## Which clips to label next
+#
+# Recordings without a label: the model is asked about each of them, and those that it is least sure of teach it most.
+
+# %%
+POOL = ""  # @param {type:"string"}
+MOST = 5  # @param {type:"integer"}
+
+from IPython.display import display
+
+from emotionnet.labelling.queue import most_uncertain, score_pool
+
+if POOL:
+    scored = score_pool(run, POOL, Path(POOL) / "labels.scores.csv")
+    for clip in most_uncertain(scored, MOST):
+        print(f"{clip.file}: {clip.entropy_bits:.2f} bits of doubt")
+        display(show_answer(emotionnet.predict(run, Path(POOL) / clip.file)[0]))
+
+# %% [markdown]
+# On a computer with a browser, one key a clip, everything saved at once (the page does not open inside Colab):
+#
+# ```
+# python -m emotionnet.label saved_models/your_own_clips --pool recordings
+# ```
+#
+# It writes `labels.csv`; name that as `TABLE` above, with the folder of the recordings as `CLIPS`.
+#
+# ## Ask it about a clip
+#
+# Without a name, a clip of the test, which the model has not learnt from. A whole folder at once:
+# `emotionnet.predict(run, "folder")`.
+
+# %%
+CLIP = ""  # @param {type:"string"}
+
+from emotionnet.clips.records import Records
+from emotionnet.training.run import Run
+
+row = Run.open(run).split_rows(Records.open(records))["test"][0]
+answer = emotionnet.predict(run, CLIP or Path(CLIPS) / (row.picture or row.sound))[0]
+show_answer(answer)
