@@ -11,6 +11,13 @@ from typing import Any
 
 from emotionnet.errors import EmotionNetError, UsageError
 
+#: What can be done, and what cannot, where there is no TensorFlow.
+NO_TENSORFLOW = (
+    "this needs TensorFlow, which is not installed. Install it (pip install 'emotionnet[cpu]'). With JAX "
+    "alone, set KERAS_BACKEND=jax, and train and evaluate from a cache (fit --records-cache DIR) that "
+    "was written where there is TensorFlow."
+)
+
 
 class Verb(types.ModuleType):
     """A module that can be called: ``emotionnet.fit(...)`` calls ``emotionnet.fit.fit(...)``.
@@ -62,6 +69,11 @@ def run_command(main: Callable[[Sequence[str] | None], int | None]) -> None:
         kind = "usage" if isinstance(error, UsageError) else "error"
         print(f"{kind}: {error}", file=sys.stderr)
         code = error.exit_code
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "tensorflow":
+            raise
+        print(f"error: {NO_TENSORFLOW}", file=sys.stderr)
+        code = 1
     except BrokenPipeError:
         sys.stderr.close()
         code = 1

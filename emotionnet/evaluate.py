@@ -35,7 +35,8 @@ def evaluate(
 
     Args:
         run: a run folder, or a folder of run folders.
-        records: the records the run was trained on, where they have moved.
+        records: the records the run was trained on, where they have moved; or a cache of its view of
+            them, see `emotionnet.inputs.cache`.
         part: ``test``, ``validation`` or ``train``; or ``unseen``, all clips of ``records`` that the
             run has neither learnt nor chosen its epoch from, which is also meant by ``test`` where
             ``records`` hold none of its test clips. Other parts than ``test`` are written to files
@@ -87,18 +88,18 @@ def group_members(folder: str | os.PathLike) -> list[Path]:
 def open_part(
     run: "Run", records: str | os.PathLike | None, part: str
 ) -> tuple["Records", "list[RecordRow]"]:
-    """The records of a run, and the rows of one part of its split.
+    """The records of a run (or a cache of its view of them), and the rows of one part of its split.
 
     Args:
         run: an opened run.
-        records: the records it was trained on, where they have moved.
+        records: the records or the cache it was trained on, where they have moved.
         part: one of `PARTS`.
 
     Raises:
         UsageError: the records are not there.
         EmotionNetError: they are not those of the run, or the part has no clips.
     """
-    from emotionnet.clips.records import Records
+    from emotionnet.inputs.source import open_clips
 
     place = Path(records or run.config["records"])
     if not place.is_dir():
@@ -106,7 +107,7 @@ def open_part(
             f"{place}: the records of this run are not there. Give their folder with --records, "
             "or make them again with `python -m emotionnet.prepare`."
         )
-    opened = Records.open(place)
+    opened = open_clips(place)
     rows = run.unseen_rows(opened) if part == "unseen" else run.split_rows(opened)[part]
     if not rows:
         raise EmotionNetError(f"{run.folder}: the {part} part of this run has no clips.")

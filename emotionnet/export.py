@@ -126,11 +126,11 @@ class _Export:
         write_sums(self.bundle)
 
     def _open_records(self, records):
-        from emotionnet.clips.records import Records
+        from emotionnet.inputs.source import open_clips
 
         place = Path(records or self.run.config["records"])
         if place.is_dir():
-            return Records.open(place)
+            return open_clips(place)
         if records or "int8" in self.precisions:
             raise UsageError(
                 f"{place}: the records of this run are not there, and int8 takes its ranges from "

@@ -27,6 +27,7 @@ def fit(
     root: str | os.PathLike | None = None,
     records: str | os.PathLike | None = None,
     *,
+    records_cache: str | os.PathLike | None = None,
     system: str = "ghost_fan",
     system_config: dict | None = None,
     backbone_weights: str | os.PathLike | None = None,
@@ -63,6 +64,9 @@ def fit(
         root: folder of the corpus.
         records: folder of prepared records, instead of a corpus; or their address in a bucket
             (``s3://bucket/records``, ``gs://…``), see `emotionnet.clips.remote`.
+        records_cache: folder of a cache of the system's view of the records, see
+            `emotionnet.inputs.cache`. It is written where it is not there yet, and then trained from;
+            by itself, without ``records`` or ``corpus``, it needs no TensorFlow.
         system: name of the system, see `emotionnet.systems`.
         system_config: fields of the system's ``Config`` to change.
         backbone_weights: what the system's backbone starts from: ``imagenet`` (the default, but for
@@ -102,12 +106,12 @@ def fit(
         UsageError: an unknown name, a missing folder, a contradiction.
         EmotionNetError: the corpus or the checkpoint cannot be used.
     """
-    from emotionnet.clips.records import Records
     from emotionnet.clips.remote import is_url
     from emotionnet.corpora import CORPORA, get_corpus
     from emotionnet.emotions import label_order
     from emotionnet.evaluate import evaluate
     from emotionnet.inputs.protocols import number_of_folds, split_rows
+    from emotionnet.inputs.source import open_clips
     from emotionnet.training import plan
     from emotionnet.training.actors import with_actors
     from emotionnet.training.uncertainty import Learning
@@ -126,11 +130,13 @@ def fit(
             f"--out {out}: a run is written to a folder of this machine, or one that is mounted "
             "(Drive, a bucket by gcsfuse or s3fs). Copy it to the bucket when it is finished."
         )
-    if records is None:
+    if records_cache is not None and records is corpus is root is None:
+        records = records_cache
+    elif records is None:
         records = prepare_corpus(corpus or "demo", root, workers, corpus_options or {})
     elif corpus or root:
         raise UsageError("give either --records, or --corpus with --root, not both")
-    records = Records.open(records)
+    records = open_clips(records)
     rows, corpus = records.rows, records.rows[0].corpus
     demo = corpus == "demo"
     own = get_corpus(corpus) if corpus in CORPORA else None
@@ -174,6 +180,9 @@ def fit(
         common["init_faces"] = init_source(init_faces)
     if train_actors is not None:
         common["train_actors"] = train_actors
+    if records_cache is not None:
+        records = _cached(records, records_cache, common)
+        common["records"] = records.address
     splits = [split_rows(rows, protocol, fold, seed) for seed in seeds for fold in folds]
     if train_actors is not None:
         splits = [with_actors(split, train_actors, split.seed) for split in splits]
@@ -210,6 +219,26 @@ def prepare_corpus(
     out = home / "records"
     prepare(corpus, Path(root) if root else home / "clips", out, workers=workers, **options)
     return out
+
+
+def _cached(records, folder: str | os.PathLike, config: dict):
+    """The cache in ``folder``; written now, where ``records`` are not one already."""
+    from emotionnet.inputs.cache import ViewCache, check_augmentation, write_cache
+    from emotionnet.training.run import view_of
+    from emotionnet.training.stream_data import augmentation
+    from emotionnet.training.train import trained_streams
+
+    strength, streams, view = augmentation(config), config["streams"], view_of(config)
+    if "faces" in streams:
+        check_augmentation(folder, strength)
+    if isinstance(records, ViewCache):
+        records.check_view(view)
+        records.check_streams(streams)
+        return records
+    # As in training: only what learns from sound alone learns from copies of it.
+    alone = streams == ["speech"] or "speech" in trained_streams(config)
+    copies = strength.copies if strength and alone else ()
+    return write_cache(records, view, folder, streams, copies)
 
 
 def _about(split) -> dict:
@@ -366,6 +395,8 @@ def parser() -> argparse.ArgumentParser:
     g.add_argument("--root", metavar="DIR", help="folder of the corpus")
     g.add_argument("--records", metavar="DIR",
                    help="prepared records instead of a corpus: a folder, s3://… or gs://…")  # fmt: skip
+    g.add_argument("--records-cache", metavar="DIR",
+                   help="arrays to train from, without TensorFlow; written if they are not there")  # fmt: skip
     g.add_argument("--channel", help="ravdess: speech (default), song or all")
     g.add_argument("--labels", help="crema_d: acted (default) or perceived")
     g.add_argument("--parts", help="fer2013: some of train,test,private (default: all)")

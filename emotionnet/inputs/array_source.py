@@ -10,9 +10,9 @@ from itertools import islice
 import keras
 import numpy as np
 
-from emotionnet.errors import UsageError
 from emotionnet.inputs.array_augment import augment, clip_generator
 from emotionnet.inputs.augmentation import Augmentation
+from emotionnet.inputs.cache import check_augmentation
 from emotionnet.inputs.source import Source, epoch_rows
 
 #: Batches that are made ready before they are asked for.
@@ -51,12 +51,8 @@ class ArraySource(Source):
 
     def check(self, strength: Augmentation | None) -> None:
         """See `Source.check`."""
-        if strength and strength.frame_jitter > 0 and "faces" in self.inputs:
-            raise UsageError(
-                f"{self.records.folder}: frame_jitter takes other frames in each epoch, and a cache "
-                "holds one a segment. Do without (--augmentation frame_jitter=0, or --augment none), "
-                "or train from the records."
-            )
+        if "faces" in self.inputs:
+            check_augmentation(self.records.folder, strength)
 
 
 class ArrayBatches(keras.utils.PyDataset):

@@ -35,6 +35,7 @@ from emotionnet.clips.records import (
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import write_json
 from emotionnet.inputs.arrays import read_arrays, write_arrays
+from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.views import View
 
 FORMAT = 2
@@ -198,6 +199,19 @@ class ViewCache:
             "waveform": ((view.samples,), np.float32),
             "waveform_samples": ((), np.int32),
         }[name]
+
+
+def check_augmentation(folder: str | os.PathLike, strength: Augmentation | None) -> None:
+    """Refuses what faces of a cache cannot be augmented with.
+
+    Raises:
+        UsageError: ``strength`` asks for it.
+    """
+    if strength and strength.frame_jitter > 0:
+        raise UsageError(
+            f"{folder}: frame_jitter takes other frames in each epoch, and a cache holds one a segment. "
+            "Do without (--augmentation frame_jitter=0, or --augment none), or train from the records."
+        )
 
 
 def write_cache(

@@ -27,6 +27,7 @@ _PACKAGES = (
     "tensorflow",
     "tensorflow-cpu",
     "keras",
+    "jax",
     "numpy",
     "mtcnn",
     "librosa",
@@ -164,11 +165,7 @@ class Run:
 
     def view(self):
         """The `emotionnet.inputs.views.View` of the run's system."""
-        from emotionnet.inputs.views import View
-        from emotionnet.systems import get_system
-
-        config = get_system(self.config["system"]).Config(**self.config["system_config"])
-        return View(frames=config.frames, image_size=config.image_size, samples=config.samples)
+        return view_of(self.config)
 
     def split_rows(self, records) -> dict[str, list]:
         """The rows of ``records`` in each part of the run's own split (``split.csv``).
@@ -201,15 +198,24 @@ class Run:
 
     def has_other_test_clips(self, folder: str | os.PathLike) -> bool:
         """Whether a folder of records holds clips, but none of the run's test part."""
-        from emotionnet.clips.records import Records
+        from emotionnet.inputs.source import open_clips
 
         if not Path(folder).is_dir():
             return False
         split = read_csv(self.folder / "split.csv")
         tested = {line["clip"] for line in split if line["part"] == "test"}
-        rows = Records.open(folder).rows
+        rows = open_clips(folder).rows
         # Records that were lost in part are another matter: those have some of them.
         return bool(tested) and tested.isdisjoint(row.clip for row in rows)
+
+
+def view_of(config: dict[str, Any]):
+    """The `emotionnet.inputs.views.View` of the system in a run's ``config``."""
+    from emotionnet.inputs.views import View
+    from emotionnet.systems import get_system
+
+    own = get_system(config["system"]).Config(**config["system_config"])
+    return View(frames=own.frames, image_size=own.image_size, samples=own.samples)
 
 
 def versions() -> dict[str, Any]:

@@ -100,7 +100,7 @@ def _settings(config: dict, name: str) -> Settings:
 
 def _log_epoch(run: Run, state: TrainingState, row: dict) -> None:
     """Writes history.csv and labelled.csv anew (they are small) and one point for TensorBoard."""
-    import tensorflow as tf
+    from tensorboard.summary import Writer  # its own: it writes without TensorFlow too
 
     write_csv(run.folder / "history.csv", state.history, list(state.history[0]))
     if any(state.labelled.values()):
@@ -110,9 +110,8 @@ def _log_epoch(run: Run, state: TrainingState, row: dict) -> None:
             for each in clips
         ]
         write_csv(run.folder / "labelled.csv", moved, list(moved[0]))
-    writer = tf.summary.create_file_writer(str(run.folder / "logs" / row["stream"]))
-    with writer.as_default(step=row["epoch"]):
-        for key, value in row.items():
-            if isinstance(value, float):
-                tf.summary.scalar(key, value)
+    writer = Writer(str(run.folder / "logs" / row["stream"]))
+    for key, value in row.items():
+        if isinstance(value, float):
+            writer.add_scalar(key, value, row["epoch"])
     writer.close()
