@@ -4,7 +4,8 @@ Training reads every clip in every epoch, by byte offset and in another order: o
 would be a request a clip and epoch. Features and copies stand beside the records as well, and the
 checksums are known. So the folder is brought here whole, shard by shard, and what is here already is
 not fetched again. What reads the bucket is fsspec where it has the driver (extra ``cloud``), else
-TensorFlow's own file systems: ``gs://``, and ``s3://`` where tensorflow-io loads (TensorFlow 2.17).
+TensorFlow's own file system for ``gs://``. Not tensorflow-io's for ``s3://``: version 0.37.1 reads, but
+then the process ends by an abort.
 """
 
 import contextlib
@@ -204,11 +205,7 @@ def _by_tensorflow(url: str) -> _Bucket | None:
         import tensorflow as tf
     except ImportError:
         return None
-    scheme = url.partition(":")[0]
-    if scheme not in tf.io.gfile.get_registered_schemes():
-        with contextlib.suppress(Exception):  # it fails in several ways beside a newer TensorFlow
-            import tensorflow_io  # noqa: F401 (registers file systems)
-    if scheme not in tf.io.gfile.get_registered_schemes():
+    if url.partition(":")[0] not in tf.io.gfile.get_registered_schemes():
         return None
 
     def fetch(address: str, path: str) -> None:

@@ -137,6 +137,52 @@ def test_what_cannot_be_read_is_explained(records, monkeypatch):
         Records.open(url)
 
 
+@pytest.fixture
+def s3(monkeypatch):
+    """A client of an S3 server on this machine."""
+    server = pytest.importorskip("moto.server", reason="moto[server] is not installed: no S3 here")
+    pytest.importorskip("s3fs", reason="s3fs is not installed (extra cloud)")
+    import boto3
+    import fsspec
+
+    server = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "nobody",
+        "AWS_SECRET_ACCESS_KEY": "nothing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    fsspec.filesystem("s3").clear_instance_cache()
+    yield boto3.client("s3")
+    fsspec.filesystem("s3").clear_instance_cache()
+    server.stop()
+
+
+def test_records_come_from_s3(records, s3, monkeypatch):
+    s3.create_bucket(Bucket="clips")
+    for path in records.folder.iterdir():
+        s3.upload_file(str(path), "clips", f"some/records/{path.name}")
+    names = counted(monkeypatch)
+    assert examples(Records.open("s3://clips/some/records")) == examples(records)
+    assert "shard-00000.tfrecord" in names
+    names.clear()
+    Records.open("s3://clips/some/records").verify()
+    assert "shard-00000.tfrecord" not in names
+    for wrong in ("s3://clips/other", "s3://no-such-bucket/records"):
+        with pytest.raises(UsageError, match=r"there is no records\.json"):
+            Records.open(wrong)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    import fsspec
+
+    fsspec.filesystem("s3").clear_instance_cache()
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(EmotionNetError, match="cannot be read"):
+        Records.open("s3://clips/some/records")
+
+
 @pytest.mark.parametrize(
     ("place", "answer"),
     [
