@@ -6,13 +6,17 @@ Also ``emotionnet.prepare(corpus, root, out)``. What is in the folder is told in
 
 import argparse
 import os
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from emotionnet.errors import EmotionNetError, UsageError
+
+RUNNERS = ("local", "beam")
 
 
 def prepare(
@@ -21,6 +25,8 @@ def prepare(
     out: str | os.PathLike | None = None,
     *,
     workers: int | None = None,
+    runner: str = "local",
+    beam_options: Sequence[str] = (),
     rows: Sequence | None = None,
     **options: object,
 ) -> Path:
@@ -36,6 +42,10 @@ def prepare(
             missing; needed for the others.
         out: folder of the records; by default ``data/<corpus>/records``.
         workers: processes; by default one a core. 0 works in this process alone.
+        runner: ``local``, processes of this machine; or ``beam``, an Apache Beam pipeline (extra
+            ``beam``), which gives the same bytes.
+        beam_options: of the pipeline, such as ``--runner=FlinkRunner``; by default it runs in ``workers``
+            processes of this machine.
         rows: manifest rows, instead of scanning ``root``.
         options: of the corpus' ``scan``, for example ``channel="all"``.
 
@@ -52,6 +62,10 @@ def prepare(
     corpus = corpora.get_corpus(corpus).NAME
     if workers is not None and workers < 0:
         raise UsageError(f"workers={workers}: must be 0 (this process alone) or more")
+    if runner not in RUNNERS:
+        raise UsageError(f"--runner {runner}: not known. Choose one of {', '.join(RUNNERS)}.")
+    if beam_options and runner != "beam":
+        raise UsageError("--beam-options are for --runner beam")
     root, out = _folders(corpus, root, out)
     config = _config(corpus, root, options)
     _claim(out, config)
@@ -65,7 +79,8 @@ def prepare(
     shards = plan_shards(rows, root, out, content, _shard_clips(corpus))
     todo = [shard for shard in shards if shard.read_index() is None]
     if todo:
-        _make_shards(corpus, root, out, shards, todo, config, workers)
+        make = partial(_beam, options=beam_options) if runner == "beam" else _write
+        _make_shards(corpus, root, out, shards, todo, config, workers, make)
     _finish(out, shards, config, ignored, changed=bool(todo))
     return out
 
@@ -146,8 +161,8 @@ def _make_shards(
     todo: Sequence,
     config: dict[str, Any],
     workers: int | None,
+    make: Callable[..., None],
 ) -> None:
-    from emotionnet.clips.shards import write_shard
     from emotionnet.files import write_json
     from emotionnet.progress import progress
 
@@ -160,15 +175,47 @@ def _make_shards(
     bar = progress(total=total, what=f"preparing {corpus}", unit="clips")
     bar.initial = bar.n = total - len(wanted)  # finished before: counts for the share, not the rate
 
+    with bar:
+        make(corpus, root, todo, workers, bar.update)
+
+
+def _write(
+    corpus: str, root: Path, todo: Sequence, workers: int | None, done: Callable[[], Any]
+) -> None:
+    """Makes shards by processes of this machine; calls ``done()`` after each clip."""
+    from emotionnet.clips.shards import write_shard
+
     def counted(results):
         for result in results:
-            bar.update()
+            done()
             yield result
 
-    with bar, closing(_read(corpus, wanted, root, workers)) as results:
+    wanted = [row for shard in todo for row in shard.rows]
+    with closing(_read(corpus, wanted, root, workers)) as results:
         results = counted(results)
         for shard in todo:
             write_shard(shard, results)
+
+
+def _beam(
+    corpus: str,
+    root: Path,
+    todo: Sequence,
+    workers: int | None,
+    done: Callable[[int], Any],
+    options: Sequence[str],
+) -> None:
+    """Makes shards by a Beam pipeline; calls ``done(clips)`` after each shard."""
+    try:
+        from emotionnet.clips.beam import make_shards
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "apache_beam":
+            raise
+        raise UsageError(
+            "--runner beam needs Apache Beam: pip install 'emotionnet[beam]'. Without it, --workers "
+            "uses the processes of this machine."
+        ) from None
+    make_shards(todo, root, _of_pictures(corpus), workers, done, options)
 
 
 def _shard_clips(corpus: str) -> int:
@@ -265,6 +312,9 @@ def _versions() -> dict[str, str]:
     return versions
 
 
+_COMMON = ("corpus", "root", "out", "workers", "runner", "beam_options")
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.prepare``."""
     p = argparse.ArgumentParser(
@@ -287,6 +337,16 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="processes (default: one a core; 0: this one alone)",
     )
+    p.add_argument(
+        "--runner", default="local", help="local (default), or beam: an Apache Beam pipeline"
+    )
+    p.add_argument(
+        "--beam-options",
+        metavar="WORDS",
+        type=shlex.split,
+        default=[],
+        help='of the pipeline: "--runner=… --…" (default: --workers processes of this machine)',
+    )
     g = p.add_argument_group("options of one corpus")
     g.add_argument("--channel", help="ravdess: speech (default), song or all")
     g.add_argument(
@@ -306,7 +366,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command."""
     arguments = vars(parser().parse_args(argv))
-    common = {name: arguments.pop(name) for name in ("corpus", "root", "out", "workers")}
+    common = {name: arguments.pop(name) for name in _COMMON}
     options = {name: value for name, value in arguments.items() if value is not None}
     out = prepare(**common, **options)
     print((out / "summary.txt").read_text(encoding="utf-8"), end="")

@@ -59,11 +59,11 @@ def read_clips(
     if workers == 0:
         finder = FaceFinder()
         for row in rows:
-            yield row, _checked(_try_read(row, root, finder))
+            yield row, checked(_try_read(row, root, finder))
         return
     workers = min(workers or default_workers(), len(rows))
-    idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-    crew = [_Worker(workers) for _ in range(workers)]
+    idle: queue.SimpleQueue[ClipReader] = queue.SimpleQueue()
+    crew = [ClipReader(workers) for _ in range(workers)]
     for worker in crew:
         idle.put(worker)
 
@@ -81,10 +81,10 @@ def read_clips(
             waiting.append((row, pool.submit(read, row)))
             if len(waiting) > AHEAD * workers:
                 first, result = waiting.popleft()
-                yield first, _checked(result.result())
+                yield first, checked(result.result())
         while waiting:
             first, result = waiting.popleft()
-            yield first, _checked(result.result())
+            yield first, checked(result.result())
     finally:
         for worker in crew:
             worker.close()
@@ -107,14 +107,23 @@ def _try_read(row: ManifestRow, root: str, finder: FaceFinder) -> ClipData | Exc
         return BadClip(f"unexpected {type(error).__name__}: {error}".splitlines()[0])
 
 
-def _checked(result: ClipData | Exception) -> ClipData | BadClip:
+def checked(result: ClipData | Exception) -> ClipData | BadClip:
+    """What came of a clip.
+
+    Raises:
+        EmotionNetError: it is not the clip's fault.
+    """
     if isinstance(result, Exception) and not isinstance(result, BadClip):
         raise result
     return result
 
 
-class _Worker:
-    """One process, started when first needed, and again after it died."""
+class ClipReader:
+    """One process that reads clips, started when first needed, and again after it died.
+
+    Args:
+        siblings: such processes on this machine, which share its cores.
+    """
 
     def __init__(self, siblings: int):
         self._siblings = siblings
@@ -122,6 +131,7 @@ class _Worker:
         self._closed = False
 
     def read(self, row: ManifestRow, root: str) -> ClipData | Exception:
+        """The clip, or the reason why there is none; give it to `checked`."""
         if self._closed:
             return BadClip("was not read, since reading was stopped")
         try:
