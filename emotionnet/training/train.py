@@ -75,6 +75,7 @@ def train_run(run: Run, records) -> None:
                 saved_values=values if state.stream == name else None,
                 on_epoch=lambda row: _log_epoch(run, state, row),
             )
+    _write_tables(run, state)  # a kill may have come between the last state and these
     run.save_model(model)
     shutil.rmtree(run.checkpoint.parent, ignore_errors=True)
 
@@ -98,10 +99,8 @@ def _settings(config: dict, name: str) -> Settings:
     return Settings(seed=config["seed"], **per_stream.get(name, per_stream["faces"]))
 
 
-def _log_epoch(run: Run, state: TrainingState, row: dict) -> None:
-    """Writes history.csv and labelled.csv anew (they are small) and one point for TensorBoard."""
-    from tensorboard.summary import Writer  # its own: it writes without TensorFlow too
-
+def _write_tables(run: Run, state: TrainingState) -> None:
+    """Writes history.csv and labelled.csv anew; they are small."""
     write_csv(run.folder / "history.csv", state.history, list(state.history[0]))
     if any(state.labelled.values()):
         moved = [
@@ -110,6 +109,13 @@ def _log_epoch(run: Run, state: TrainingState, row: dict) -> None:
             for each in clips
         ]
         write_csv(run.folder / "labelled.csv", moved, list(moved[0]))
+
+
+def _log_epoch(run: Run, state: TrainingState, row: dict) -> None:
+    """Writes the tables, and one point for TensorBoard."""
+    from tensorboard.summary import Writer  # its own: it writes without TensorFlow too
+
+    _write_tables(run, state)
     writer = Writer(str(run.folder / "logs" / row["stream"]))
     for key, value in row.items():
         if isinstance(value, float):
