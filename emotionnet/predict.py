@@ -13,7 +13,7 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,12 +139,12 @@ class Predictor:
             EmotionNetError: the model answers NaN.
         """
         from emotionnet.evaluation.answers import check_answers
-        from emotionnet.inputs.views import SAMPLE_RATE, clip_seconds
+        from emotionnet.inputs.views import SAMPLE_RATE
 
-        clip, parsed = self._read(Path(path))
-        duration_s = float(clip_seconds(parsed))
+        clip = self._read(Path(path))
+        duration_s, windows = self._windows_of(clip)
         starts_s = window_starts(duration_s, self.view.window_s)
-        probabilities, has = self._answer_windows(parsed, starts_s)
+        probabilities, has = self._answer_windows(windows, starts_s)
         if not has.any():
             raise BadClip(self._nothing())
         check_answers(probabilities)
@@ -169,10 +169,7 @@ class Predictor:
         }
 
     def _read(self, path: Path):
-        import tensorflow as tf
-
         from emotionnet.clips.clip import read_clip
-        from emotionnet.clips.records import parse, serialize
         from emotionnet.corpora.listing import SOUND_SUFFIXES
         from emotionnet.corpora.manifest import ManifestRow
 
@@ -185,13 +182,26 @@ class Predictor:
         clip = read_clip(row, path.parent, self._finder if looks else None)
         if not looks and kind == "picture":
             clip.notes.append("this run was trained on speech alone: no face was looked for")
-        return clip, parse(tf.constant(serialize(clip)))
+        return clip
 
-    def _answer_windows(self, parsed: dict, starts_s: Sequence[float]):
+    def _windows_of(self, clip) -> tuple[float, Callable[[Sequence[float]], dict]]:
+        """Length of a clip in seconds, and what gives the inputs of windows of it."""
+        from emotionnet.inputs.views import clip_seconds, view_sound
+
+        if self.streams == ("speech",):  # TensorFlow is not needed, and may not be there
+            return clip.seconds, lambda starts_s: view_sound(clip.waveform, self.view, starts_s)
+        import tensorflow as tf
+
+        from emotionnet.clips.records import parse, serialize
+
+        parsed = parse(tf.constant(serialize(clip)))
+        return float(clip_seconds(parsed)), lambda starts_s: self._view_windows(parsed, starts_s)
+
+    def _answer_windows(self, windows: Callable, starts_s: Sequence[float]):
         """Probabilities (windows, C) and whether each of the run's streams was there (windows, S)."""
         probabilities, has = [], []
         for first in range(0, len(starts_s), WINDOWS_AT_ONCE):
-            inputs = self._view_windows(parsed, starts_s[first : first + WINDOWS_AT_ONCE])
+            inputs = windows(starts_s[first : first + WINDOWS_AT_ONCE])
             outputs = self.model.predict_on_batch(inputs)
             probabilities.append(np.asarray(outputs["probabilities"], np.float64))
             there = {

@@ -6,8 +6,11 @@ evaluation and prediction cannot pick other frames. What a view is, is known wit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -175,3 +178,31 @@ def view_example(serialized: tf.Tensor, view: View, jitter: tf.Tensor | None = N
     from emotionnet.clips.records import parse
 
     return view(parse(serialized), jitter=jitter)
+
+
+def view_sound(
+    waveform: np.ndarray, view: View, starts_s: Sequence[float]
+) -> dict[str, np.ndarray]:
+    """Windows of sound alone as `View` gives them, without TensorFlow.
+
+    Args:
+        waveform: (samples,) int16, 16 kHz.
+        view: of the system.
+        starts_s: where the windows begin.
+
+    Returns:
+        The inputs of as many windows, without a face in any.
+    """
+    windows, size = len(starts_s), view.image_size
+    inputs = {
+        "faces": np.zeros((windows, view.frames, size, size, 3), np.uint8),
+        "frame_mask": np.zeros((windows, view.frames), np.float32),
+        "waveform": np.zeros((windows, view.samples), np.float32),
+        "waveform_samples": np.zeros(windows, np.int32),
+    }
+    for i, start_s in enumerate(starts_s):
+        start = round(start_s * SAMPLE_RATE)
+        sound = waveform[start : start + view.samples] / np.float32(32768.0)
+        inputs["waveform"][i, : len(sound)] = sound
+        inputs["waveform_samples"][i] = len(sound)
+    return inputs

@@ -8,13 +8,14 @@ import pytest
 import tensorflow as tf
 from tiny_run import LABELS, make_clip, write_records
 
+from emotionnet.clips.records import parse, serialize
 from emotionnet.errors import UsageError
 from emotionnet.inputs import array_augment, augment
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.cache import write_cache
 from emotionnet.inputs.pictures import DRAWS, vary
 from emotionnet.inputs.source import open_clips, open_source
-from emotionnet.inputs.views import View
+from emotionnet.inputs.views import View, view_sound
 
 VIEW = View(frames=2, image_size=32, samples=16000)
 ORDER = {"batch_size": 4, "seed": 5, "epoch": 1}
@@ -164,3 +165,14 @@ def test_what_a_cache_cannot_give_is_said(records, cache, tmp_path, monkeypatch)
     with pytest.raises(Exception, match="GB are free"):
         write_cache(records, VIEW, tmp_path / "full")
     assert not (tmp_path / "full").exists()
+
+
+def test_windows_of_sound_need_no_tensorflow():
+    clip = make_clip("a", faces=False, seed=1)
+    clip = dataclasses.replace(clip, times_s=np.zeros(0, np.float32), faces=[])
+    short = dataclasses.replace(VIEW, samples=4000)
+    for view, starts_s in ((VIEW, [0.0]), (short, [0.0, 0.21234, 0.55, 0.7])):
+        found = view_sound(clip.waveform, view, starts_s)
+        for i, start_s in enumerate(starts_s):
+            wanted = view(parse(tf.constant(serialize(clip))), start_s)
+            same({name: values[i] for name, values in found.items()}, wanted)
