@@ -33,8 +33,9 @@ from pathlib import Path
 HOME = Path()
 if "google.colab" in sys.modules:
     REPOSITORY = "https://github.com/emotionnet/emotionnet"
-    # The runtime's own TensorFlow stays as it is.
-    # %pip install -q "emotionnet[tflite] @ git+{REPOSITORY}"
+    # What the runtime has stays as it is, its TensorFlow first of all.
+    # %pip list --format=freeze > runtime.txt
+    # %pip install -q "emotionnet[tflite] @ git+{REPOSITORY}" -c runtime.txt
     if USE_DRIVE:
         from google.colab import drive
 

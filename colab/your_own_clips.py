@@ -29,8 +29,9 @@ from pathlib import Path
 HOME = Path()
 if "google.colab" in sys.modules:
     REPOSITORY = "https://github.com/emotionnet/emotionnet"
-    # The runtime's own TensorFlow stays as it is.
-    # %pip install -q "emotionnet[tflite] @ git+{REPOSITORY}"
+    # What the runtime has stays as it is, its TensorFlow first of all.
+    # %pip list --format=freeze > runtime.txt
+    # %pip install -q "emotionnet[tflite] @ git+{REPOSITORY}" -c runtime.txt
     if USE_DRIVE:
         from google.colab import drive
 
@@ -72,7 +73,7 @@ import shutil
 from emotionnet.corpora import demo
 
 if DRAW_AN_EXAMPLE:
-    drawn = demo.make("data/drawn", actors=6, takes=1)
+    drawn = demo.make("data/drawn", actors=4, takes=1)
     for row in demo.scan(drawn):
         folder = Path(CLIPS, row.emotion, f"person_{row.actor}")
         folder.mkdir(parents=True, exist_ok=True)
@@ -158,9 +159,11 @@ from emotionnet.labelling.queue import most_uncertain, score_pool
 
 if POOL:
     scored = score_pool(run, POOL, Path(POOL) / "labels.scores.csv")
-    for clip in most_uncertain(scored, MOST):
+    unsure = most_uncertain(scored, MOST)
+    answers = emotionnet.predict(run, [Path(POOL) / clip.file for clip in unsure])
+    for clip, answer in zip(unsure, answers):
         print(f"{clip.file}: {clip.entropy_bits:.2f} bits of doubt")
-        display(show_answer(emotionnet.predict(run, Path(POOL) / clip.file)[0]))
+        display(show_answer(answer))
 
 # %% [markdown]
 # On a computer with a browser, one key a clip, everything saved at once (the page does not open inside Colab):

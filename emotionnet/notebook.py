@@ -15,7 +15,7 @@ from typing import Any
 from emotionnet.errors import UsageError
 
 #: Pictures of a clip, side by side, and the longer side of each in pixels.
-STRIP, STRIP_PIXELS = 6, 180
+STRIP, STRIP_PIXELS = 6, 150
 #: A recording up to this many bytes can be played in the page.
 PLAYABLE_BYTES = 8_000_000
 #: What browsers play, and as what.
@@ -65,10 +65,12 @@ def show_run(run: str | os.PathLike) -> Page:
         raise UsageError(f"{run}: no metrics.json. `python -m emotionnet.evaluate {run}` makes it.")
     metrics = json.loads(place.read_text(encoding="utf-8"))
     text = f"{summary(metrics)}\n\nthe whole report: {Path(run) / 'report.html'}"
+    scored = [name for name in STREAMS if metrics.get(name)]
+    if len(scored) == 2:  # fused from one stream: the same once more
+        scored.remove("fused")
     confusions = [
-        (plots.plot_confusion(metrics["labels"], metrics[name]["confusion"]), title)
-        for name, title in STREAMS.items()
-        if metrics.get(name)
+        (plots.plot_confusion(metrics["labels"], metrics[name]["confusion"]), STREAMS[name])
+        for name in scored
     ]
     curves = [
         (plots.plot_history(name, each["curves"], each["best_epoch"]), "")
@@ -95,7 +97,7 @@ def show_answer(answer: Mapping[str, Any]) -> Page:
 
 
 def show_records(records: str | os.PathLike) -> Page:
-    """What became of a corpus: faces of each emotion, a summary, and the clips that were left out.
+    """What became of a corpus: a summary, faces of each emotion, and all clips that were left out.
 
     Args:
         records: a folder that `emotionnet.prepare` has made.
@@ -103,6 +105,7 @@ def show_records(records: str | os.PathLike) -> Page:
     Raises:
         UsageError: there are no prepared records.
     """
+    from emotionnet.clips.summary import SHOWN
     from emotionnet.evaluation import html
     from emotionnet.files import read_csv
 
@@ -117,7 +120,7 @@ def show_records(records: str | os.PathLike) -> Page:
     if sheet.is_file():
         parts.append(_image(sheet.read_bytes(), "image/png", "max-width: 100%"))
     skipped = read_csv(folder / "skipped.csv")
-    if skipped:
+    if len(skipped) > SHOWN:  # fewer are in the summary
         rows = [(row["file"] or row["clip"], row["reason"]) for row in skipped]
         parts.append(html.table(["left out", "why"], rows))
     return Page(parts, text)
@@ -136,7 +139,7 @@ def show_page(path: str | os.PathLike, height: int = 700) -> Page:
 
 
 def _pre(text: str) -> str:
-    return f'<pre style="white-space: pre-wrap">{escape(text)}</pre>'
+    return f'<pre style="white-space: pre-wrap; font-family: monospace">{escape(text)}</pre>'
 
 
 def _image(data: bytes, kind: str, style: str = "", alternative: str = "") -> str:

@@ -31,6 +31,7 @@ def run(tmp_path):
         "leaky": False,
         "labels": ["happy", "<sad>"],
         "fused": score([[3, 1], [1, 3]]),
+        "faces": score([[2, 2], [2, 2]]),
         "speech": score([[4, 0], [2, 2]]),
         "notes": [],
     }
@@ -44,9 +45,8 @@ def run(tmp_path):
 def test_a_run_is_shown_with_its_numbers_and_figures(run):
     shown = show_run(run)
     html = shown._repr_html_()
-    assert (
-        html.count("data:image/svg+xml;base64,") == 3
-    )  # two confusion matrices, one stream's curves
+    # Three confusion matrices, and the curves of one stream.
+    assert html.count("data:image/svg+xml;base64,") == 4
     assert "accuracy 75.0 %" in html
     assert "accuracy 75.0 %" in repr(shown)
     assert "http" not in html  # it needs nothing from elsewhere
@@ -54,7 +54,15 @@ def test_a_run_is_shown_with_its_numbers_and_figures(run):
 
 def test_a_group_has_no_curves_of_its_own(run):
     (run / "history.csv").unlink()
-    assert show_run(run)._repr_html_().count("data:image/svg+xml") == 2
+    assert show_run(run)._repr_html_().count("data:image/svg+xml") == 3
+
+
+def test_one_stream_is_not_shown_twice(run):
+    metrics = json.loads((run / "metrics.json").read_text())
+    write_json(run / "metrics.json", {k: v for k, v in metrics.items() if k != "faces"})
+    html = show_run(run)._repr_html_()
+    assert "<figcaption>speech only" in html
+    assert "<figcaption>fused" not in html
 
 
 def test_what_is_not_there_is_said(tmp_path):
@@ -123,11 +131,14 @@ def test_an_answer_that_failed_says_why():
 
 def test_records_show_what_was_left_out(tmp_path):
     write_text(tmp_path / "summary.txt", "folder: 3 clips\n")
-    lines = [{"clip": "", "file": "sad/a&b.mp4", "reason": "the file is empty", "shard": ""}]
+    lines = [
+        {"clip": "", "file": f"sad/a&b{i}.mp4", "reason": "the file is empty", "shard": ""}
+        for i in range(11)
+    ]
     write_csv(tmp_path / "skipped.csv", lines, ("clip", "file", "reason", "shard"))
     html = show_records(tmp_path)._repr_html_()
     assert "folder: 3 clips" in html
-    assert re.search(r"sad/a&amp;b\.mp4.*the file is empty", html)
+    assert re.search(r"sad/a&amp;b10\.mp4.*the file is empty", html)
     assert "<img" not in html
     (tmp_path / "contact_sheet.png").write_bytes(b"png")
     assert "data:image/png;base64," in show_records(tmp_path)._repr_html_()

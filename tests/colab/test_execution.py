@@ -1,0 +1,129 @@
+"""Each notebook, executed from a copy outside the checkout, on a setting that is tiny.
+
+Only the choices in its forms are changed, and the clips of a corpus are there already, so that
+nothing is downloaded. ``EMOTIONNET_NOTEBOOKS`` keeps what came of it, to be looked at.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from colab_notebooks import COLAB, patched
+
+pytestmark = pytest.mark.slow
+
+
+def execute(name: str, folder: Path, choices: dict) -> str:
+    """Runs a notebook in ``folder``; gives all that its cells showed, as text."""
+    pytest.importorskip("ipykernel", reason="ipykernel is in the extra [test]")
+    nbclient = pytest.importorskip("nbclient", reason="nbclient is in the extra [test]")
+    import nbformat
+
+    text = (COLAB / f"{name}.ipynb").read_text(encoding="utf-8")
+    notebook = nbformat.reads(text, as_version=4)
+    left = dict(choices)
+    for cell in notebook.cells:
+        here = {key: value for key, value in left.items() if f"\n{key} = " in f"\n{cell.source}"}
+        if cell.cell_type == "code" and here:
+            cell.source = patched(cell.source, here)
+            left = {key: value for key, value in left.items() if key not in here}
+    assert not left, f"{name} has no choice {sorted(left)}"
+    client = nbclient.NotebookClient(
+        notebook,
+        timeout=580,
+        kernel_name="python3",
+        coalesce_streams=True,  # as Jupyter and Colab do
+        resources={"metadata": {"path": str(folder)}},
+    )
+    try:
+        client.execute()
+    finally:
+        if os.environ.get("EMOTIONNET_NOTEBOOKS"):
+            kept = Path(os.environ["EMOTIONNET_NOTEBOOKS"])
+            kept.mkdir(parents=True, exist_ok=True)
+            nbformat.write(notebook, kept / f"{name}.ipynb")
+    assert notebook.cells[-1].cell_type in ("code", "markdown")
+    return "\n".join(
+        output.get("text", "") + str(output.get("data", ""))
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+    )
+
+
+def metrics(run: Path) -> dict:
+    return json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """Eight actors of RAVDESS, five recordings each, as `download` leaves them."""
+    data = os.environ.get("EMOTIONNET_DATA")
+    if not data:
+        pytest.skip("EMOTIONNET_DATA is not set: no real recordings")
+    found = {}
+
+    def put(folder: Path) -> None:
+        for actor in range(1, 9):
+            files = sorted(Path(data, "ravdess", f"Actor_{actor:02d}").glob("03-01-*.flac"))[::12]
+            for file in files:
+                target = folder / file.parent.name / file.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, target)
+                found[str(target.relative_to(folder))] = target.stat().st_size
+        state = {"Audio_Speech_Actors_01-24.zip": found}
+        (folder / ".downloaded.json").write_text(json.dumps(state))
+
+    return put
+
+
+@pytest.mark.real_data
+def test_quickstart(tmp_path, recordings):
+    from emotionnet.corpora import demo
+
+    demo.make(tmp_path / "data" / "demo" / "clips", actors=4, takes=1, workers=2)
+    recordings(tmp_path / "data" / "ravdess" / "clips")
+    shown = execute(
+        "quickstart",
+        tmp_path,
+        {
+            "FACE_EPOCHS": 1,
+            "VOICE_EPOCHS": 1,
+            "REAL_EPOCHS": 1,
+            "CLIP": "data/demo/clips/actor_03/demo-03-happy-1.mp4",
+            "I_AGREE_TO_THE_LICENCE": True,
+        },
+    )
+    assert metrics(tmp_path / "saved_models" / "quickstart")["fused"]["n"] == 8
+    assert "demo-03-happy-1.mp4" in shown
+    assert (tmp_path / "quickstart_bundle" / "contract.json").is_file()
+    assert "quickstart_bundle: all true" in shown
+    assert "all of it is there already" in shown
+    assert metrics(tmp_path / "saved_models" / "quickstart-voices")["label_kind"] == "acted"
+
+
+@pytest.mark.real_data
+def test_ravdess(tmp_path, recordings):
+    recordings(tmp_path / "data" / "ravdess" / "speech-audio")
+    shown = execute("ravdess", tmp_path, {"EPOCHS": 1, "I_AGREE_TO_THE_LICENCE": True})
+    runs = tmp_path / "saved_models"
+    assert metrics(runs / "ravdess-speech-1")["speech"]["n"]
+    assert (tmp_path / "compare" / "compare.csv").is_file()
+    assert "ravdess-speech-1-s2" in shown
+    assert "was asked to be" in shown
+    assert "ravdess_bundle: all true" in shown
+
+
+def test_your_own_clips(tmp_path):
+    (tmp_path / "clips" / "happy").mkdir(parents=True)
+    (tmp_path / "clips" / "happy" / "empty.mp4").write_bytes(b"")
+    shown = execute(
+        "your_own_clips",
+        tmp_path,
+        {"DRAW_AN_EXAMPLE": True, "EPOCHS": 1, "STREAMS": "speech", "POOL": "clips/sad", "MOST": 1},
+    )
+    assert "33 clips of 4 people" in shown
+    assert "empty.mp4" in shown
+    assert metrics(tmp_path / "saved_models" / "your_own_clips")["label_kind"] == "given"
+    assert "bits of doubt" in shown
