@@ -32,6 +32,8 @@ _WEIGHTED = (
 )
 #: Networks on pictures: quantised as a whole.
 _ENCODERS = ("face_encoder", "visual_net")
+#: In them: not a layer, a model that is looked into, and what scales pixels.
+_SCALING = (keras.layers.InputLayer, keras.Model, keras.layers.Rescaling)
 _ENCODERS_OF_SOUND = ("speech_stream", "audio_net")
 #: Width of an int8 range over what calibration clips filled (ours; measured on clips of other people).
 HEADROOM = 1.15
@@ -40,8 +42,8 @@ HEADROOM = 1.15
 def quantised_layers(model: keras.Model) -> dict[str, list[str]]:
     """The layers that int8 may compute in integers, by the nested model that holds them.
 
-    All of a face encoder, whose pixels are integers already (`emotionnet.deploy.pixels`). Of another
-    stream those between its first and its last layer with weights: the first sees audio features,
+    All of a face encoder but the scaling of its pixels, which are integers already
+    (`emotionnet.deploy.pixels`). Of another stream those between its first and its last layer with weights: the first sees audio features,
     which one scale would have to serve although they differ in size, and is tiny; the last gives
     logits.
 
@@ -49,20 +51,32 @@ def quantised_layers(model: keras.Model) -> dict[str, list[str]]:
         model: a deploy form.
     """
     found = {}
+    inside_encoders = set()
     for network in _networks(model):
         if network.name in _ENCODERS:
-            kept_out = (keras.layers.InputLayer, keras.layers.Rescaling)
-            found[network.name] = [
-                layer.name for layer in network.layers if not isinstance(layer, kept_out)
-            ]
-            continue
+            for path, part in _paths(network):
+                found[path] = [
+                    layer.name for layer in part.layers if not isinstance(layer, _SCALING)
+                ]
+                inside_encoders.add(part.name)
+    for network in _networks(model):
         weighted = [i for i, layer in enumerate(network.layers) if isinstance(layer, _WEIGHTED)]
-        if len(weighted) > 2 and not any(part in found for part in _parts(network)):
+        taken = any(name in found for name in (network.name, *_parts(network)))
+        if len(weighted) > 2 and not taken and network.name not in inside_encoders:
             between = network.layers[weighted[0] + 1 : weighted[-1]]
             found[network.name] = [
                 layer.name for layer in between if not isinstance(layer, LogMelSpectrogram)
             ]
     return found
+
+
+def _paths(network: keras.Model, above: str = "") -> Iterable[tuple[str, keras.Model]]:
+    """A model and those nested in it, each with the names that lead to it, joined by "/"."""
+    path = above + network.name
+    yield path, network
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            yield from _paths(layer, f"{path}/")
 
 
 def _networks(model: keras.Model) -> Iterable[keras.Model]:
@@ -81,11 +95,13 @@ def scope(layers: Mapping[str, Iterable[str]]) -> str:
     """A regular expression for the names of the tensors that `quantised_layers` give."""
     number = r"(_\d+)?"
     scopes = []
-    for model, names in layers.items():
+    for path, names in layers.items():
+        models = path.split("/")
         # Operations between layers have no scope of their own, only their model's.
-        bare = r"|[^/]+$" if model in _ENCODERS else ""
+        bare = r"|[^/]+$" if models[0] in _ENCODERS else ""
+        where = "/".join(rf"{re.escape(name)}{number}" for name in models)
         names = "|".join(re.escape(name) for name in names)
-        scopes.append(rf"(^|/|;){re.escape(model)}{number}/((({names}){number}/){bare})")
+        scopes.append(rf"(^|/|;){where}/((({names}){number}/){bare})")
     return "|".join(scopes) or "(?!)"
 
 

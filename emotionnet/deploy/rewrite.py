@@ -159,12 +159,14 @@ def norm_values(norm) -> list[np.ndarray]:
 
 def _normalization(rewriter: Rewriter, layer: layers.Normalization, x):
     """Fixed mean and variance as numbers of the graph: the layer's own are tensors outside of it,
-    which tf2onnx takes for inputs."""
-    mean, variance = (ops.convert_to_numpy(v) for v in (layer.mean, layer.variance))
+    which tf2onnx takes for inputs. A layer, so that its tensors bear a name (see `quantize.scope`)."""
+    mean, variance = (
+        ops.convert_to_numpy(v).astype(np.float64).reshape(-1) for v in (layer.mean, layer.variance)
+    )
     spread = np.maximum(np.sqrt(variance), keras.config.epsilon())
-    if layer.invert:
-        return ops.add(mean, ops.multiply(x, spread))
-    return ops.multiply(ops.subtract(x, mean), 1.0 / spread)
+    scale, offset = (spread, mean) if layer.invert else (1 / spread, -mean / spread)
+    name = rewriter.name(layer.name)
+    return layers.Rescaling(scale.tolist(), offset.tolist(), dtype="float32", name=name)(x)
 
 
 def _drop(rewriter: Rewriter, layer, x):
