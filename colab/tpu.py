@@ -119,7 +119,6 @@ run = emotionnet.fit(
     records_cache=cache,
     streams=streams,
     system_config={"speech": "logmel"} if CORPUS == "ravdess" else None,
-    augment="light",
     epochs=EPOCHS or None,
     device=DEVICE,
     name=f"{CORPUS}-jax",

@@ -47,7 +47,8 @@ def read_clips(
     Args:
         rows: which clips.
         root: folder that their files are relative to.
-        workers: processes; by default one a core. 0 reads in this process.
+        workers: processes; by default one a core. Any number gives the same bytes. 0 reads in this
+            process, with the threads that it has: boxes may differ in their last digit.
 
     Yields:
         Each row, in the order given, with its clip or the reason why it cannot be used.
@@ -63,7 +64,7 @@ def read_clips(
         return
     workers = min(workers or default_workers(), len(rows))
     idle: queue.SimpleQueue[ClipReader] = queue.SimpleQueue()
-    crew = [ClipReader(workers) for _ in range(workers)]
+    crew = [ClipReader() for _ in range(workers)]
     for worker in crew:
         idle.put(worker)
 
@@ -119,14 +120,9 @@ def checked(result: ClipData | Exception) -> ClipData | BadClip:
 
 
 class ClipReader:
-    """One process that reads clips, started when first needed, and again after it died.
+    """One process that reads clips, started when first needed, and again after it died."""
 
-    Args:
-        siblings: such processes on this machine, which share its cores.
-    """
-
-    def __init__(self, siblings: int):
-        self._siblings = siblings
+    def __init__(self):
         self._process: subprocess.Popen | None = None
         self._closed = False
 
@@ -169,13 +165,16 @@ class ClipReader:
         return process.wait()
 
     def _start(self) -> subprocess.Popen:
-        threads = str(max(1, default_workers() // self._siblings))
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
             "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
-            "TF_NUM_INTRAOP_THREADS": threads,
+            # One, however few the processes are: with more the sums of the networks that find faces
+            # round otherwise, and the boxes would differ in their last digit.
+            "TF_NUM_INTRAOP_THREADS": "1",
             "TF_NUM_INTEROP_THREADS": "1",
+            # The face finder's networks are TensorFlow's, whatever the caller trains with.
+            "KERAS_BACKEND": "tensorflow",
             # Small networks on small pictures: a GPU would only be crowded by many processes.
             "CUDA_VISIBLE_DEVICES": "-1",
         }

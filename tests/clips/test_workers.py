@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 import pytest
-from scenes import tone
+from scenes import tone, woman
 
 from emotionnet.clips import workers
 from emotionnet.clips.clip import ClipData
@@ -107,3 +107,13 @@ def test_sound_alone_loads_no_tensorflow(sounds):
     )
     out = subprocess.check_output([sys.executable, "-c", code, os.fspath(sounds)], text=True)
     assert out.split() == ["1600", "False", "False"]
+
+
+@pytest.mark.slow
+def test_faces_are_found_whatever_the_caller_trains_with(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    write_clip(tmp_path / "face.mp4", [woman(i) for i in range(3)], 12)
+    clip = ManifestRow("face", "folder", "sad", picture="face.mp4")
+    ((_, result),) = read_clips([clip], tmp_path, 1)
+    assert isinstance(result, ClipData)
+    assert result.faces_found == 3

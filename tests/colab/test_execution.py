@@ -4,13 +4,15 @@ Only the choices in its forms are changed, and the clips of a corpus are there a
 nothing is downloaded. ``EMOTIONNET_NOTEBOOKS`` keeps what came of it, to be looked at.
 """
 
+import dataclasses
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
-from colab_notebooks import COLAB, patched
+from colab_notebooks import CHECKOUT, COLAB, patched
 
 pytestmark = pytest.mark.slow
 
@@ -127,3 +129,46 @@ def test_your_own_clips(tmp_path):
     assert "empty.mp4" in shown
     assert metrics(tmp_path / "saved_models" / "your_own_clips")["label_kind"] == "given"
     assert "bits of doubt" in shown
+
+
+def test_tpu_without_tensorflow(tmp_path):
+    """Its source as a script, where there are JAX and Keras: from a cache that was made elsewhere."""
+    python = os.environ.get("EMOTIONNET_JAX_PYTHON")
+    if not python:
+        pytest.skip("EMOTIONNET_JAX_PYTHON is not set: no Python with jax and keras")
+    from tiny_run import make_clip, write_records
+
+    from emotionnet.inputs.cache import write_cache
+    from emotionnet.training import plan
+    from emotionnet.training.run import view_of
+
+    clips = [
+        make_clip(f"{actor}-{emotion}", emotion, actor, faces=False, seed=10 * i + k)
+        for i, actor in enumerate(("01", "02", "03", "04"))
+        for k, emotion in enumerate(("neutral", "happy", "sad"))
+    ]
+    for clip in clips:
+        clip.row = dataclasses.replace(clip.row, corpus="ravdess", label_kind="acted")
+    records = write_records(tmp_path / "records", clips)
+    wanted = plan.system_config(
+        "ghost_fan", "ravdess", records.rows, ["speech"], {"speech": "logmel"}
+    )
+    view = view_of({"system": "ghost_fan", "system_config": wanted})
+    write_cache(records, view, tmp_path / "cache" / "ravdess", ["speech"])
+
+    choices = {"CORPUS": "ravdess", "I_AGREE_TO_THE_LICENCE": True, "EPOCHS": 1, "DEVICE": "cpu"}
+    script = tmp_path / "tpu.py"
+    script.write_text(patched((COLAB / "tpu.py").read_text(encoding="utf-8"), choices))
+    done = subprocess.run(
+        [python, str(script)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT), "JAX_PLATFORMS": "cpu"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "on jax" in done.stdout
+    run = tmp_path / "saved_models" / "ravdess-jax"
+    assert metrics(run)["speech"]["n"] == 3
+    assert (run / "model.keras").is_file()
