@@ -39,14 +39,13 @@ class MakeShard(beam.DoFn):
     Args:
         root: folder of the clips.
         pictures: whether the clips are single pictures.
-        siblings: workers that share a machine.
     """
 
-    def __init__(self, root: str, pictures: bool, siblings: int):
-        self._root, self._pictures, self._siblings = root, pictures, siblings
+    def __init__(self, root: str, pictures: bool):
+        self._root, self._pictures = root, pictures
 
     def setup(self) -> None:
-        self._reader = ClipReader(self._siblings)
+        self._reader = ClipReader()
 
     def process(self, shard: Shard) -> Iterator[str]:
         if shard.read_index() is None:  # else an earlier try of this bundle has made it
@@ -101,7 +100,7 @@ def make_shards(
                     pipeline
                     | beam.Create(shards)
                     | beam.Reshuffle()  # else one worker would get them all
-                    | beam.ParDo(MakeShard(os.path.abspath(root), pictures, workers))
+                    | beam.ParDo(MakeShard(os.path.abspath(root), pictures))
                 )
         except EmotionNetError:
             raise

@@ -3,9 +3,11 @@
 Training reads every clip in every epoch, by byte offset and in another order: over a network that
 would be a request a clip and epoch. Features and copies stand beside the records as well, and the
 checksums are known. So the folder is brought here whole, shard by shard, and what is here already is
-not fetched again. What reads the bucket is fsspec where it has the driver (extra ``cloud``), else
-TensorFlow's own file system for ``gs://``. Not tensorflow-io's for ``s3://``: version 0.37.1 reads, but
-then the process ends by an abort.
+not fetched again.
+
+What reads the bucket is fsspec where it has the driver (s3fs, extra ``cloud``; gcsfs), else TensorFlow's
+own file system for ``gs://``. tensorflow-io 0.37.1 would read ``s3://`` beside TensorFlow 2.17, but the
+process then ends by an abort, so it is left out.
 """
 
 import contextlib
@@ -180,8 +182,8 @@ def _open(url: str) -> _Bucket:
     if bucket is None:
         scheme = url.partition(":")[0]
         raise UsageError(
-            f"{url}: nothing here reads {scheme}:// addresses. Install what does, pip install "
-            "'emotionnet[cloud]' (s3fs, gcsfs), or copy the records to a folder."
+            f"{url}: nothing here reads {scheme}:// addresses. s3:// needs pip install "
+            "'emotionnet[cloud]', gs:// TensorFlow or pip install gcsfs. Or copy the records to a folder."
         )
     return bucket
 

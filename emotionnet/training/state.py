@@ -153,7 +153,8 @@ def recover(path: Path) -> str:
             os.replace(candidate, path)
             if not state["stream"]:
                 return f"{' and '.join(state['done'])} done"
-            return f"{state['stream']}: {state['epoch']} epochs and {state['step']} steps done"
+            epochs, steps = (f"{state[n]} {n}{'s' * (state[n] != 1)}" for n in ("epoch", "step"))
+            return f"{state['stream']}: {epochs} and {steps} done"
     return ""
 
 

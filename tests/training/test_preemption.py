@@ -55,8 +55,8 @@ def test_a_group_killed_again_and_again_ends_with_the_same_bits(records, tmp_pat
         return result.stdout, json.loads(result.stdout.splitlines()[-1])
 
     train(0, "whole")
-    said, attempts = train(6, "killed")
-    assert sum(attempt["states"] is not None for attempt in attempts) >= 4, attempts
+    said, attempts = train(5, "killed")
+    assert sum(attempt["states"] is not None for attempt in attempts) >= 3, attempts
     assert "it starts" in said
     assert "it goes on, speech: " in said
     assert "it is finished" in said
@@ -91,20 +91,24 @@ def test_auto_starts_goes_on_and_leaves_alone(records, tmp_path, capsys, monkeyp
     def save_and_die(self, path, variables=()):
         save(self, path, variables)
         saved.append(path)
-        if len(saved) == 3:
+        if len(saved) in (3, 6):  # within the only epoch, and at its end
             raise Killed
 
     words = options(records, epochs=1, out=tmp_path, resume="auto")
     with monkeypatch.context() as context:
         context.setattr(state.TrainingState, "save", save_and_die)
-        with pytest.raises(Killed):
-            fit(**words)
+        for _ in range(2):
+            with pytest.raises(Killed):
+                fit(**words)
     name = "ghost_fan-demo-actor_folds-speech"
-    assert f"{tmp_path / name}: there is none, it starts" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{tmp_path / name}: there is none, it starts" in said
+    assert "it goes on, speech: 0 epochs and 3 steps done" in said
 
     folder = fit(**words)
     assert folder == tmp_path / name
-    assert "it goes on, speech: 0 epochs and 3 steps done" in capsys.readouterr().out
+    assert "it goes on, speech: 1 epoch and 0 steps done" in capsys.readouterr().out
+    assert [row["epoch"] for row in read_csv(folder / "history.csv")] == ["1"]
 
     model = (folder / "model.keras").stat().st_mtime_ns
     assert fit(**words) == folder
