@@ -18,6 +18,8 @@ from emotionnet.errors import UsageError
 STREAMS = ("faces", "speech")
 AUGMENT = ("none", "light", "paper", "strong")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+#: Share of a training's time in which a device waits for clips that is worth a word.
+MUCH_WAITING = 0.2
 
 DATA = Path("data")
 
@@ -46,6 +48,8 @@ def fit(
     init_faces: str | os.PathLike | None = None,
     train_actors: int | None = None,
     precision: str = "float32",
+    device: str = "auto",
+    replicas: int | None = None,
     learning: str = "all",
     start_fraction: float | str = "1/3",
     per_epoch: int = 20,
@@ -85,6 +89,9 @@ def fit(
         init_faces: run folder, with whose face encoder the faces begin.
         train_actors: learn from so many of the training actors only, drawn by the seed.
         precision: ``float32``, ``mixed_bfloat16`` or ``mixed_float16``.
+        device: ``auto``, ``cpu``, ``gpu`` or ``tpu``, see `emotionnet.training.devices.choose`. No part of
+            what a run is: it may be resumed on others.
+        replicas: devices that share a batch; by default all GPUs or TPUs there are.
         learning: ``all`` labels from the start; or those of some actors, and after each epoch those
             of the pool's clips that the model is least sure of (``uncertainty``) or of random ones
             (``random``), see `emotionnet.training.uncertainty`.
@@ -114,6 +121,8 @@ def fit(
     from emotionnet.inputs.source import open_clips
     from emotionnet.training import plan
     from emotionnet.training.actors import with_actors
+    from emotionnet.training.devices import choose
+    from emotionnet.training.train import settings_of, trained_streams
     from emotionnet.training.uncertainty import Learning
 
     _check(streams=(streams, (*STREAMS, "both")), precision=(precision, PRECISIONS))
@@ -129,6 +138,11 @@ def fit(
         raise UsageError(
             f"--out {out}: a run is written to a folder of this machine, or one that is mounted "
             "(Drive, a bucket by gcsfuse or s3fs). Copy it to the bucket when it is finished."
+        )
+    devices = choose(device, replicas)  # before anything else makes TensorFlow start
+    if devices.workers > 1 and (records is None or name is None):
+        raise UsageError(
+            "several workers (TF_CONFIG) train from prepared --records, under a --name."
         )
     if records_cache is not None and records is corpus is root is None:
         records = records_cache
@@ -171,6 +185,8 @@ def fit(
         "precision": precision,
         "learning": dataclasses.asdict(labels_when),
     }
+    for each in trained_streams(common):
+        devices.check(settings_of({**common, "seed": 0}, each).batch_size, precision)
     # Only where asked for, so that runs from before can still be resumed.
     if augmentation:
         common["augmentation"] = _augmentation(augmentation, common["augment"])
@@ -181,7 +197,8 @@ def fit(
     if train_actors is not None:
         common["train_actors"] = train_actors
     if records_cache is not None:
-        records = _cached(records, records_cache, common)
+        with devices.chief_first():
+            records = _cached(records, records_cache, common)
         common["records"] = records.address
     splits = [split_rows(rows, protocol, fold, seed) for seed in seeds for fold in folds]
     if train_actors is not None:
@@ -194,9 +211,10 @@ def fit(
     _check_kind(top, several=len(splits) > 1)
     for split in splits:
         folder = top if len(splits) == 1 else top / f"fold_{split.fold}_seed_{split.seed}"
-        _train_one(folder, {**common, **_about(split)}, split, records, resume)
-    if len(splits) > 1:
-        evaluate(top)
+        _train_one(folder, {**common, **_about(split)}, split, records, resume, devices)
+    with devices.chief_first():
+        if len(splits) > 1 and devices.chief:
+            evaluate(top)
     return top
 
 
@@ -257,12 +275,39 @@ def _about(split) -> dict:
 _OPTIONAL = ("augmentation", "init_faces", "train_actors")
 
 
-def _train_one(folder: Path, config: dict, split, records, resume: bool | str) -> None:
+def _train_one(folder: Path, config: dict, split, records, resume: bool | str, devices) -> None:
     from emotionnet.evaluate import evaluate
+    from emotionnet.training.train import train_run
+
+    with devices.chief_first():
+        # The other workers find what the chief has made.
+        run = _opened(folder, config, split, resume if devices.chief else True)
+        if devices.chief and not run.finished:
+            run.note_devices(devices.facts())
+    if not run.finished:
+        _announce(run, split, devices)
+        try:
+            history = train_run(run, records, devices)
+        except UsageError:
+            # Nothing was learnt yet: the next try may have the name.
+            begun = run.checkpoint.exists() or (folder / "history.csv").exists()
+            if devices.chief and not begun:
+                shutil.rmtree(folder)
+            raise
+        print(f"input      {_waiting(history)}")
+    with devices.chief_first():
+        if devices.chief:
+            # A kill may have come between the model and the end of its checkpoint.
+            shutil.rmtree(run.checkpoint.parent, ignore_errors=True)
+            if not (folder / "metrics.json").exists():
+                evaluate(folder, records=records.address)
+
+
+def _opened(folder: Path, config: dict, split, resume: bool | str):
+    """The run in ``folder``: a new one, or to be gone on with."""
     from emotionnet.training import plan
     from emotionnet.training.run import Run
     from emotionnet.training.state import recover
-    from emotionnet.training.train import train_run
 
     stands = "there is none, it starts"
     if resume and (folder / "config.json").exists():
@@ -282,22 +327,21 @@ def _train_one(folder: Path, config: dict, split, records, resume: bool | str) -
         run = Run.create(folder, config, split)
     if resume == "auto":
         print(f"resume     {folder}: {'it is finished' if run.finished else stands}")
-    if not run.finished:
-        _announce(run, split)
-        try:
-            train_run(run, records)
-        except UsageError:
-            # Nothing was learnt yet: the next try may have the name.
-            if not run.checkpoint.exists() and not (folder / "history.csv").exists():
-                shutil.rmtree(folder)
-            raise
-    # A kill may have come between the model and the end of its checkpoint.
-    shutil.rmtree(run.checkpoint.parent, ignore_errors=True)
-    if not (folder / "metrics.json").exists():
-        evaluate(folder, records=records.address)
+    return run
 
 
-def _announce(run, split) -> None:
+def _waiting(history: Sequence[dict]) -> str:
+    """How much of the training's time went by without a batch to learn from, and what helps."""
+    rows = [row for row in history if "input_share" in row]
+    seconds = sum(row["seconds"] for row in rows)
+    share = sum(row["input_share"] * row["seconds"] for row in rows) / max(seconds, 1e-9)
+    text = f"{share:.0%} of the time in training steps was spent waiting for clips"
+    if share > MUCH_WAITING:
+        text += ": more CPU cores, a local disk or a weaker --augment would make it faster"
+    return text
+
+
+def _announce(run, split, devices) -> None:
     config = run.config
     print(f"run        {run.folder}")
     faces = f", faces at {config['system_config']['image_size']} px"
@@ -314,6 +358,7 @@ def _announce(run, split) -> None:
         f"clips      {len(split.train)} to learn from, {len(split.validation)} to choose the epoch, "
         f"{len(split.test)} to test"
     )
+    print(f"device     {devices.why}")
     if split.warning:
         print(f"warning    {split.warning}")
 
@@ -434,6 +479,9 @@ def parser() -> argparse.ArgumentParser:
                    metavar="FIELD=VALUE", help="change a strength: noise_share=0, copies=speed0.9,speed1.1")  # fmt: skip
     g.add_argument("--init-faces", metavar="RUN", help="begin with the face encoder of another run")
     g.add_argument("--precision", default="float32", help=", ".join(PRECISIONS))
+    g.add_argument("--device", default="auto", help="auto (default), cpu, gpu or tpu")
+    g.add_argument("--replicas", type=int, metavar="N",
+                   help="devices that share a batch (default: all GPUs or TPUs, one CPU)")  # fmt: skip
     g = p.add_argument_group("learning from few labels")
     g.add_argument("--learning", default="all",
                    help="which labels are used: all (default) from the start; or uncertainty, or "

@@ -13,7 +13,7 @@ import numpy as np
 from emotionnet.inputs.array_augment import augment, clip_generator
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.cache import check_augmentation
-from emotionnet.inputs.source import Source, epoch_rows
+from emotionnet.inputs.source import WHOLE, Source, epoch_rows
 
 #: Batches that are made ready before they are asked for.
 AHEAD = 4
@@ -34,9 +34,10 @@ class ArraySource(Source):
         epoch: int,
         start_step: int = 0,
         strength: Augmentation | None = None,
+        share: tuple[int, int] = WHOLE,
     ) -> "ArrayBatches":
         """See `Source.training_batches`."""
-        rows = epoch_rows(rows, batch_size, seed, epoch, start_step)
+        rows, batch_size = epoch_rows(rows, batch_size, seed, epoch, start_step, share)
         return ArrayBatches(self, rows, batch_size, True, strength, (seed, epoch))
 
     def inference_batches(

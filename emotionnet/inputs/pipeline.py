@@ -17,7 +17,7 @@ from emotionnet.inputs.augment import augment, clip_seed, draw_jitter
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.copies import speech_copies
 from emotionnet.inputs.pictures import Pictures, picture_batches
-from emotionnet.inputs.source import Source, epoch_rows
+from emotionnet.inputs.source import WHOLE, Source, epoch_rows
 from emotionnet.inputs.views import view_example
 
 if keras.backend.backend() != "tensorflow":
@@ -47,9 +47,10 @@ class RecordSource(Source):
         epoch: int,
         start_step: int = 0,
         strength: Augmentation | None = None,
+        share: tuple[int, int] = WHOLE,
     ) -> Iterable:
         """See `Source.training_batches`."""
-        rows = epoch_rows(rows, batch_size, seed, epoch, start_step)
+        rows, batch_size = epoch_rows(rows, batch_size, seed, epoch, start_step, share)
         if self.pictures:
             return _batches(self._picture_batches(rows, seed, epoch, batch_size, strength))
         if strength is None:

@@ -16,6 +16,8 @@ import numpy as np
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.views import View
 
+#: The share of a worker that is alone.
+WHOLE = (0, 1)
 #: The inputs of every system.
 INPUTS = ("faces", "frame_mask", "waveform", "waveform_samples")
 
@@ -54,6 +56,7 @@ class Source(ABC):
         epoch: int,
         start_step: int = 0,
         strength: Augmentation | None = None,
+        share: tuple[int, int] = WHOLE,
     ) -> Iterable:
         """Batches of one epoch, from ``start_step`` on.
 
@@ -64,6 +67,7 @@ class Source(ABC):
             epoch: counted from 0.
             start_step: steps of this epoch that are done already.
             strength: augmentation; None for none.
+            share: number of a worker and of how many: it reads its part of each batch only.
 
         Returns:
             Batches of ``(inputs, one-hot targets (batch, classes))``.
@@ -134,8 +138,26 @@ def training_steps(rows: int, batch_size: int) -> int:
     return max(1, steps + (2 * rest >= batch_size and rest > 0))
 
 
-def epoch_rows(rows: Sequence, batch_size: int, seed: int, epoch: int, start_step: int = 0) -> list:
-    """The rows that an epoch learns from, in its order, from ``start_step`` on."""
+def epoch_rows(
+    rows: Sequence,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    start_step: int = 0,
+    share: tuple[int, int] = WHOLE,
+) -> tuple[list, int]:
+    """The rows that an epoch learns from, in its order, from ``start_step`` on.
+
+    Returns:
+        Those of all batches, or of a worker's share of each; and how many of them make a batch.
+    """
     steps = training_steps(len(rows), batch_size)
     order = epoch_order(len(rows), seed, epoch)[start_step * batch_size : steps * batch_size]
-    return [rows[i] for i in order]
+    batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    own = [i for batch in batches for i in batch[own_slice(len(batch), *share)]]
+    return [rows[i] for i in own], batch_size // share[1]
+
+
+def own_slice(clips: int, worker: int, workers: int) -> slice:
+    """Which of the ``clips`` of a batch one of several workers takes: in order, as even as can be."""
+    return slice(*(clips * i // workers for i in (worker, worker + 1)))

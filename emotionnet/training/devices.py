@@ -1,12 +1,12 @@
-"""Which devices a training uses, and how one step is spread over them.
+"""Which devices a training uses.
 
 One device: Keras's own ``train_on_batch``. Several GPUs of a machine, or several machines under
-TensorFlow: ``tf.distribute``, by a step of our own, since ``Model.fit`` fails under
-MultiWorkerMirroredStrategy with Keras 3 (keras issue 20585) and ``train_on_batch`` gives every replica
-the whole batch. Several devices under JAX, TPUs among them: ``keras.distribution.DataParallel``.
+TensorFlow: ``tf.distribute``, by a step of our own (`emotionnet.training.replicas`). Several devices
+under JAX, TPUs among them: ``keras.distribution.DataParallel``.
 
-A step over several replicas is the same step as on one: every replica takes its share of the batch,
-gradients are summed, then clipped and applied once; BatchNorm looks at the whole batch.
+A step over several devices is the same step as on one: each takes its share of the batch, gradients
+are summed, then clipped and applied once; BatchNorm looks at the whole batch. So the devices are no
+part of what a run is, and it may be resumed on others.
 """
 
 import importlib.util
@@ -21,6 +21,8 @@ import keras
 import numpy as np
 
 from emotionnet.errors import UsageError
+from emotionnet.inputs.source import own_slice
+from emotionnet.training import replicas as spread
 
 KINDS = ("auto", "cpu", "gpu", "tpu")
 
@@ -50,45 +52,95 @@ class Devices:
         """Whether this process writes the run's files."""
         return self.worker == 0
 
+    def facts(self) -> dict[str, Any]:
+        """What a run's ``versions.json`` says of them."""
+        backend = keras.backend.backend()
+        numbers = {"kind": self.kind, "replicas": self.replicas, "workers": self.workers}
+        return {"backend": backend, **numbers, "why": self.why.partition(" (")[0]}
+
     def scope(self):
         """Where the model and its optimizer must be made."""
         return self.strategy.scope() if self.strategy else nullcontext()
 
-    def check_batch(self, batch_size: int) -> None:
-        """Makes sure that a batch can be shared evenly.
+    def check(self, batch_size: int, precision: str = "float32") -> None:
+        """Makes sure that they can train so.
 
         Raises:
-            UsageError: it cannot.
+            UsageError: a batch cannot be shared evenly; or the precision needs one device.
         """
-        if batch_size % self.replicas:
-            fitting = self.replicas * max(1, round(batch_size / self.replicas))
+        if self.replicas > 1 and precision == "mixed_float16":
+            raise UsageError(
+                "--precision mixed_float16 trains on one device. On several use mixed_bfloat16."
+            )
+        # Two clips each, so that of a last batch, which is half a batch at least, all get one.
+        least = 2 * self.replicas if self.strategy else self.replicas
+        if batch_size % self.replicas or batch_size < least:
+            fitting = max(least, self.replicas * round(batch_size / self.replicas))
             raise UsageError(
                 f"--batch-size {batch_size} cannot be shared evenly by {self.replicas} devices; "
                 f"{fitting} can."
             )
 
     def training_step(self, model: keras.Model) -> Callable[[dict, Any], dict[str, float]]:
-        """How a compiled model learns from one batch.
+        """How a compiled model learns from one batch; make it anew when other layers learn.
 
         Args:
             model: made and compiled in `scope`, with categorical cross-entropy.
 
         Returns:
-            ``step(inputs, targets)``, which gives ``loss`` and ``accuracy``, the batch's means. Over
-            several workers each gives its own part of the batch, all get the same answer.
+            ``step(inputs, targets)``, which gives ``clips`` of the batch and its means ``loss`` and
+            ``accuracy``. Over several workers each gives its `own_part`, all get the same answer.
         """
         if self.strategy is None:
-            return lambda inputs, targets: _on_batch(model, inputs, targets)
-        return _ReplicatedStep(model, self)
+            return lambda inputs, targets: spread.on_batch(model, inputs, targets)
+        return spread.ReplicatedStep(model, self.strategy, self.replicas // self.workers)
 
-    def predictor(self, model: keras.Model) -> Callable[[dict], np.ndarray]:
-        """How a model answers a batch on one device; weights are the same on all."""
+    def predictor(self, model: keras.Model) -> Callable[[Any], np.ndarray]:
+        """How a model answers a batch; weights are the same on all devices, so one is enough."""
         if self.strategy is None:
-            return lambda inputs: np.asarray(model.predict_on_batch(inputs))
-        import tensorflow as tf
+            return lambda inputs: np.asarray(model.predict_on_batch(spread.plain(inputs)))
+        # Keras's own would give the whole batch to every replica, and put the answers in a row.
+        return spread.answering(model)
 
-        answer = tf.function(lambda inputs: model(inputs, training=False), autograph=False)
-        return lambda inputs: np.asarray(answer(inputs))
+    def whole_batch_norm(self, model: keras.Model):
+        """Inside, every BatchNorm of ``model`` looks at the whole batch, not at a device's share.
+
+        The layers are given back as they were, so that a saved model loads everywhere.
+        """
+        # Under JAX it does so by itself.
+        return spread.synchronized(model) if self.strategy else nullcontext()
+
+    def own_part(self, batch: Any) -> Any:
+        """This worker's clips of a whole batch of arrays, each (clips, ...)."""
+
+        def own(each):
+            return each[own_slice(len(each), self.worker, self.workers)]
+
+        return keras.tree.map_structure(own, batch)
+
+    def agreed(self, values: Any) -> np.ndarray:
+        """The chief's ``values``, float64 of any shape, on every worker.
+
+        What decides (the best epoch, which clips move) must be the same to the bit, or workers would
+        wait for each other for ever.
+        """
+        values = np.asarray(values, np.float64)
+        if self.workers == 1:
+            return values
+        return spread.summed(self.strategy, values if self.chief else np.zeros_like(values))
+
+    @contextmanager
+    def chief_first(self) -> Iterator[None]:
+        """What is inside is done by the chief, and then by the others: for files that all share."""
+        if not self.chief:
+            self.agreed(0.0)
+        yield
+        if self.chief:
+            self.agreed(0.0)
+
+
+#: One device, as Keras finds it.
+ONE = Devices("cpu", 1)
 
 
 def choose(kind: str = "auto", replicas: int | None = None) -> Devices:
@@ -124,8 +176,10 @@ def _choose_jax(kind: str, replicas: int | None) -> Devices:
     count = _count(replicas or several, len(names), there)
     if count > 1:
         keras.distribution.set_distribution(
-            keras.distribution.DataParallel(devices=names[:count], auto_shard_dataset=False)
+            spread.Shares(devices=names[:count], auto_shard_dataset=False)
         )
+    elif keras.distribution.distribution() is not None:
+        keras.distribution.set_distribution(None)  # of a training before, in the same process
     how = f", keras.distribution.DataParallel over {count}" if count > 1 else ""
     return Devices(there, count, why=f"{there}: {len(names)} seen by JAX{how}")
 
@@ -248,89 +302,3 @@ def _absent(kind: str, found: str) -> str:
         "cpu": "Set JAX_PLATFORMS=cpu.",
     }
     return f"--device {kind}: {found}. {help_[kind]}"
-
-
-def _on_batch(model: keras.Model, inputs: dict, targets: Any) -> dict[str, float]:
-    model.reset_metrics()  # the epoch's sums are the caller's: they must survive a kill
-    logs = model.train_on_batch(inputs, targets, return_dict=True)
-    return {key: float(logs[key]) for key in ("loss", "accuracy")}
-
-
-class _ReplicatedStep:
-    """One step under ``tf.distribute``."""
-
-    def __init__(self, model: keras.Model, devices: Devices):
-        import tensorflow as tf
-
-        self._model, self._strategy = model, devices.strategy
-        self._pieces = devices.replicas // devices.workers
-        self._first = devices.worker * self._pieces
-        self._losses = keras.losses.CategoricalCrossentropy.from_config(
-            {**model.loss.get_config(), "reduction": "none"}
-        )
-        self._step = tf.function(self._graph, autograph=False)
-
-    def __call__(self, inputs: dict, targets: Any) -> dict[str, float]:
-        clips, loss, right = self._step(self._share((inputs, targets)))
-        return {"loss": float(loss) / float(clips), "accuracy": float(right) / float(clips)}
-
-    def _share(self, batch):
-        """Cuts this worker's part of the batch into one piece for each of its replicas."""
-        import tensorflow as tf
-
-        def piece(context):
-            number = context.replica_id_in_sync_group - self._first
-
-            def cut(values):
-                begin, end = (round(i * len(values) / self._pieces) for i in (number, number + 1))
-                return tf.convert_to_tensor(values[begin:end])
-
-            return tf.nest.map_structure(cut, batch)
-
-        return self._strategy.experimental_distribute_values_from_function(piece)
-
-    def _graph(self, batch):
-        import tensorflow as tf
-
-        strategy, model = self._strategy, self._model
-        total = tf.distribute.ReduceOp.SUM
-        clips = strategy.reduce(
-            total,
-            strategy.run(lambda _, targets: tf.cast(tf.shape(targets)[0], tf.float32), batch),
-            None,
-        )
-
-        def replica(inputs, targets):
-            with tf.GradientTape() as tape:
-                answers = model(inputs, training=True)
-                losses = self._losses(targets, answers)
-                loss = tf.reduce_sum(losses) / tf.cast(clips, losses.dtype)
-                scaled = model.optimizer.scale_loss(loss)
-            gradients = tape.gradient(scaled, model.trainable_weights)
-            hits = tf.argmax(answers, -1) == tf.argmax(targets, -1)
-            return gradients, tf.reduce_sum(losses), tf.reduce_sum(tf.cast(hits, tf.float32))
-
-        gradients, losses, right = strategy.run(replica, batch)
-        # Summed first and applied by all at once: what clips or accumulates them sees the whole.
-        gradients = [strategy.reduce(total, each, None) for each in gradients]
-        model.optimizer.apply(gradients, model.trainable_weights)
-        return clips, strategy.reduce(total, losses, None), strategy.reduce(total, right, None)
-
-
-@contextmanager
-def whole_batch_norm(model: keras.Model, devices: Devices) -> Iterator[None]:
-    """Inside, every BatchNorm of ``model`` looks at the whole batch, not at a replica's share.
-
-    Under JAX it does so by itself. The layers are given back as they were, so that the saved model
-    loads everywhere.
-    """
-    layers = model._flatten_layers() if devices.strategy is not None else ()
-    norms = [x for x in layers if isinstance(x, keras.layers.BatchNormalization)]
-    before = [norm.synchronized for norm in norms]
-    for norm in norms:
-        norm.synchronized = True
-    try:
-        yield
-    finally:
-        for norm, value in zip(norms, before):
-            norm.synchronized = value

@@ -7,12 +7,12 @@ never changes, is scored from it after every epoch. What augments features stand
 """
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
 
-from emotionnet.inputs.source import Source, epoch_rows
+from emotionnet.inputs.source import WHOLE, Source, epoch_rows
 from emotionnet.systems.base import without_xla
 from emotionnet.training.features import computed
 from emotionnet.training.uncertainty import entropy_bits
@@ -109,10 +109,16 @@ class Front:
         return found
 
     def training_batches(
-        self, rows: Sequence, batch_size: int, seed: int, epoch: int, start_step: int = 0
+        self,
+        rows: Sequence,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        start_step: int = 0,
+        share: tuple[int, int] = WHOLE,
     ) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
         """Like `emotionnet.inputs.source.Source.training_batches`, but of what the front gives."""
-        rows = epoch_rows(rows, batch_size, seed, epoch, start_step)
+        rows, batch_size = epoch_rows(rows, batch_size, seed, epoch, start_step, share)
         for first in range(0, len(rows), batch_size):
             batch = rows[first : first + batch_size]
             yield self(batch), self._source.one_hot(batch)
@@ -129,9 +135,9 @@ class Front:
         return self._known[name]
 
 
-def uncertainty(model: keras.Model, batches, logits: bool) -> np.ndarray:
-    """Entropy in bits (n,) of a model's answers to all clips of ``batches``."""
-    answers = [np.asarray(model.predict_on_batch(batch), np.float64) for batch in batches]
+def uncertainty(answer: Callable, batches, logits: bool) -> np.ndarray:
+    """Entropy in bits (n,) of the answers to all clips of ``batches``, which ``answer`` gives."""
+    answers = [np.asarray(answer(batch), np.float64) for batch in batches]
     answers = np.concatenate(answers)
     if logits:
         answers = np.exp(answers - answers.max(axis=1, keepdims=True))

@@ -1,14 +1,16 @@
 """The training loop: one stream of a system at a time, resumable at any step.
 
-An own loop around ``train_on_batch`` rather than ``Model.fit``: the loop's whole state is visible,
-so it can be written down and taken up again; and it is the same under every Keras backend.
+An own loop around one step (`emotionnet.training.devices`) rather than ``Model.fit``: the loop's whole
+state is visible, so it can be written down and taken up again; and it is the same under every Keras
+backend and on any number of devices.
 """
 
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -16,6 +18,7 @@ import numpy as np
 from sklearn.metrics import balanced_accuracy_score
 
 from emotionnet.progress import progress
+from emotionnet.training.devices import ONE, Devices
 from emotionnet.training.mixup import mix
 from emotionnet.training.optimizer import Freezing, averaged, compile_stream, reset
 from emotionnet.training.settings import Settings
@@ -28,7 +31,8 @@ class StreamData:
 
     Args:
         steps: ``steps(epoch)`` is the number of training steps of an epoch, counted from 0.
-        training: ``training(epoch, start_step)`` gives batches ``(inputs, one-hot targets)``.
+        training: ``training(epoch, start_step)`` gives batches ``(inputs, one-hot targets)``: of several
+            workers each its own part of a batch, but with mixup the whole.
         validation: ``validation()`` gives batches of inputs, all clips once.
         validation_targets: label numbers of those clips (n,).
         after_epoch: ``after_epoch(epoch)`` is called when an epoch is done; what it gives
@@ -53,6 +57,7 @@ def train_stream(
     from_logits: bool = True,
     saved_values: list[np.ndarray] | None = None,
     on_epoch: Callable[[dict], None] = lambda row: None,
+    devices: Devices = ONE,
 ) -> None:
     """Trains one stream and leaves ``model`` with the weights of its best validation epoch.
 
@@ -66,8 +71,11 @@ def train_stream(
         from_logits: whether ``model`` gives logits.
         saved_values: variables of a state that was loaded for this stream; None to start anew.
         on_epoch: called with each history row.
+        devices: what to train on; ``model`` was made in their scope. Only the chief of several workers
+            writes the checkpoint and calls ``on_epoch``.
     """
-    compile_stream(model, settings, from_logits)
+    with devices.scope():
+        compile_stream(model, settings, from_logits)
     freezing = Freezing(model, settings.frozen)
     freezing.freeze()
     if saved_values is None:
@@ -78,69 +86,103 @@ def train_stream(
     all_steps = [data.steps(epoch) for epoch in range(settings.epochs)]
     bar = progress(total=sum(all_steps), what=f"train {name}", unit="steps")
     bar.update(sum(all_steps[: state.epoch]) + state.step)
+    learn, answer = devices.training_step(model), devices.predictor(model)
 
-    for epoch in range(state.epoch, settings.epochs):
-        if settings.patience and state.wait >= settings.patience:
-            break
-        if state.step == 0:
-            state.sums = dict.fromkeys(("clips", "loss", "accuracy"), 0.0)
-        if settings.frozen_epochs and epoch >= settings.frozen_epochs:
-            freezing.end()
-            if epoch == settings.frozen_epochs and state.step == 0:
-                reset(model.optimizer)  # its moments know nothing of what has not learnt
-        reductions = settings.plateaus(_losses(state, name))
-        started, first_step, steps = time.monotonic(), state.step, all_steps[epoch]
-        for inputs, targets in data.training(epoch, state.step):
-            # By the share of epochs, not by steps: epochs may grow.
-            model.optimizer.learning_rate = settings.learning_rate_at(
-                (epoch + state.step / steps) / settings.epochs, reductions
-            )
-            if settings.mixup:
-                key = (settings.seed, epoch, state.step)
-                inputs, targets = mix(inputs, targets, settings.mixup, key)
-            logs = _train_step(model, inputs, targets, state)
-            state.step += 1
-            bar.update()
-            bar.set_postfix_str(
-                _postfix(epoch, settings, logs, state.best.get(name)), refresh=False
-            )
-            if time.monotonic() - last_save > settings.save_every_s and state.step < steps:
-                state.save(checkpoint, training_variables(model))
-                last_save = time.monotonic()
-        train_s = time.monotonic() - started
-        learning_rate = float(np.asarray(model.optimizer.learning_rate))
-        with averaged(model):
-            row = {
-                "stream": name,
-                "epoch": epoch + 1,
-                **_running_means(state),
-                **_validate(model, data, from_logits),
-                "learning_rate": learning_rate,
-                "steps": steps,
-                "seconds": round(train_s, 2),
-                "clips_per_s": round((steps - first_step) * settings.batch_size / train_s, 2),
-                **data.after_epoch(epoch),
-            }
-            score = [row["val_uar"], -row["val_loss"]]
-            # Without validation clips the last epoch counts as the best.
-            if name not in state.best or score > state.best[name]["score"] or math.isnan(score[0]):
-                state.best[name] = {"epoch": epoch + 1, "score": score}
-                state.best_weights[name] = [np.array(w) for w in model.weights]
-                state.wait = 0
-            else:
-                state.wait += 1
-        state.history.append(row)
-        state.epoch, state.step = epoch + 1, 0
-        state.save(checkpoint, training_variables(model))
-        last_save = time.monotonic()
-        on_epoch(row)
+    def save(variables=()) -> None:
+        if devices.chief:
+            state.save(checkpoint, variables)
+
+    with devices.whole_batch_norm(model):
+        for epoch in range(state.epoch, settings.epochs):
+            if settings.patience and state.wait >= settings.patience:
+                break
+            if state.step == 0:
+                state.sums = dict.fromkeys(("clips", "loss", "accuracy"), 0.0)
+            if settings.frozen_epochs and epoch >= settings.frozen_epochs:
+                if freezing.end():
+                    learn = devices.training_step(model)
+                if epoch == settings.frozen_epochs and state.step == 0:
+                    reset(model.optimizer)  # its moments know nothing of what has not learnt
+            reductions = settings.plateaus(_losses(state, name))
+            started, first_step, steps = time.monotonic(), state.step, all_steps[epoch]
+            batches = _Timed(partial(data.training, epoch, first_step))
+            for inputs, targets in batches:
+                # By the share of epochs, not by steps: epochs may grow.
+                model.optimizer.learning_rate = settings.learning_rate_at(
+                    (epoch + state.step / steps) / settings.epochs, reductions
+                )
+                if settings.mixup:
+                    key = (settings.seed, epoch, state.step)
+                    mixed = mix(inputs, targets, settings.mixup, key)
+                    inputs, targets = devices.own_part(mixed)
+                logs = _add(state, learn(inputs, targets))
+                state.step += 1
+                bar.update()
+                bar.set_postfix_str(
+                    _postfix(epoch, settings, logs, state.best.get(name)), refresh=False
+                )
+                if time.monotonic() - last_save > settings.save_every_s and state.step < steps:
+                    save(training_variables(model))
+                    last_save = time.monotonic()
+            train_s = time.monotonic() - started
+            learning_rate = float(np.asarray(model.optimizer.learning_rate))
+            with averaged(model):
+                row = {
+                    "stream": name,
+                    "epoch": epoch + 1,
+                    **_running_means(state),
+                    **_validate(answer, data, from_logits, devices),
+                    "learning_rate": learning_rate,
+                    "steps": steps,
+                    "seconds": round(train_s, 2),
+                    "clips_per_s": round((steps - first_step) * settings.batch_size / train_s, 2),
+                    "input_share": round(batches.waited_s / train_s, 4),
+                    **data.after_epoch(epoch),
+                }
+                score = [row["val_uar"], -row["val_loss"]]
+                # Without validation clips the last epoch counts as the best.
+                if (
+                    name not in state.best
+                    or score > state.best[name]["score"]
+                    or math.isnan(score[0])
+                ):
+                    state.best[name] = {"epoch": epoch + 1, "score": score}
+                    state.best_weights[name] = [np.array(w) for w in model.weights]
+                    state.wait = 0
+                else:
+                    state.wait += 1
+            state.history.append(row)
+            state.epoch, state.step = epoch + 1, 0
+            save(training_variables(model))
+            last_save = time.monotonic()
+            if devices.chief:
+                on_epoch(row)
     bar.close()
 
     freezing.end()
     assign(model.weights, state.best_weights[name], checkpoint)
     state.done.append(name)
     state.stream = ""
-    state.save(checkpoint)
+    save()
+
+
+class _Timed:
+    """Batches, and how long the training waited for them.
+
+    Args:
+        batches: gives them; that counts too.
+    """
+
+    def __init__(self, batches: Callable[[], Iterable]):
+        self._batches, self.waited_s = batches, 0.0
+
+    def __iter__(self) -> Iterator:
+        started = time.monotonic()
+        for batch in self._batches():
+            self.waited_s += time.monotonic() - started
+            yield batch
+            started = time.monotonic()
+        self.waited_s += time.monotonic() - started
 
 
 def _losses(state: TrainingState, name: str) -> list[float]:
@@ -158,13 +200,11 @@ def _postfix(epoch: int, settings: Settings, logs: dict, best: dict | None) -> s
     return text
 
 
-def _train_step(model: keras.Model, inputs: dict, targets, state: TrainingState) -> dict:
-    model.reset_metrics()  # the sums below are the epoch's: they must survive a kill
-    logs = model.train_on_batch(inputs, targets, return_dict=True)
-    clips = float(targets.shape[0])
-    state.sums["clips"] += clips
+def _add(state: TrainingState, logs: dict[str, float]) -> dict[str, float]:
+    """Adds a step to the epoch's sums and gives the means so far."""
+    state.sums["clips"] += logs["clips"]
     for key in ("loss", "accuracy"):
-        state.sums[key] += clips * float(logs[key])
+        state.sums[key] += logs["clips"] * logs[key]
     return _running_means(state)
 
 
@@ -172,11 +212,12 @@ def _running_means(state: TrainingState) -> dict[str, float]:
     return {k: round(state.sums[k] / state.sums["clips"], 6) for k in ("loss", "accuracy")}
 
 
-def _validate(model: keras.Model, data: StreamData, from_logits: bool) -> dict[str, float]:
+def _validate(
+    answer: Callable, data: StreamData, from_logits: bool, devices: Devices
+) -> dict[str, float]:
     if not len(data.validation_targets):
         return dict.fromkeys(("val_loss", "val_accuracy", "val_uar"), float("nan"))
-    outputs = np.concatenate([np.asarray(model.predict_on_batch(x)) for x in data.validation()])
-    outputs = outputs.astype(np.float64)
+    outputs = devices.agreed(np.concatenate([answer(x) for x in data.validation()]))
     if from_logits:
         outputs -= outputs.max(1, keepdims=True)
         log_p = outputs - np.log(np.exp(outputs).sum(1, keepdims=True))

@@ -30,7 +30,8 @@ def compile_stream(model: keras.Model, settings: Settings, from_logits: bool = T
             from_logits=from_logits, label_smoothing=settings.label_smoothing
         ),
         metrics=["accuracy"],
-        jit_compile=False,  # XLA is about 9 times slower than the plain graph on a CPU
+        # XLA is about 9 times slower than the plain graph on a CPU; JAX has no other way.
+        jit_compile=keras.backend.backend() == "jax",
     )
     # With all variables, also those that are frozen for now.
     model.optimizer.build(model.trainable_variables)
@@ -175,10 +176,12 @@ class Freezing:
             self.end()
             raise UsageError("all layers are frozen: nothing is left to learn. Freeze fewer.")
 
-    def end(self) -> None:
-        """The layers learn again, as far as they did before."""
+    def end(self) -> bool:
+        """The layers learn again, as far as they did before; says whether that is new."""
+        was = self._frozen and bool(self._before)
         if self._frozen:
             self._set(False)
+        return was
 
     def _set(self, frozen: bool) -> None:
         self._frozen = frozen

@@ -100,6 +100,14 @@ class Run:
             )
         return cls(folder, config)
 
+    def note_devices(self, facts: dict[str, Any]) -> None:
+        """Adds what the run is trained on to ``versions.json``, unless it is what it was before."""
+        path = self.folder / "versions.json"
+        known = json.loads(path.read_text(encoding="utf-8"))
+        used = known.setdefault("devices", [])
+        if not used or used[-1] != facts:
+            write_json(path, {**known, "devices": [*used, facts]})
+
     @property
     def name(self) -> str:
         """The folder's name."""
@@ -198,9 +206,10 @@ class Run:
 
     def has_other_test_clips(self, folder: str | os.PathLike) -> bool:
         """Whether a folder of records holds clips, but none of the run's test part."""
+        from emotionnet.clips.remote import is_url
         from emotionnet.inputs.source import open_clips
 
-        if not Path(folder).is_dir():
+        if not is_url(folder) and not Path(folder).is_dir():
             return False
         split = read_csv(self.folder / "split.csv")
         tested = {line["clip"] for line in split if line["part"] == "test"}

@@ -16,6 +16,7 @@ from emotionnet.inputs.protocols import PROTOCOLS
 from emotionnet.inputs.source import Source, open_source, training_steps
 from emotionnet.systems import get_system, recipe
 from emotionnet.systems.base import STREAM_INPUTS
+from emotionnet.training.devices import ONE, Devices
 from emotionnet.training.front import Cut, Front, uncertainty
 from emotionnet.training.loop import Settings, StreamData
 from emotionnet.training.optimizer import find_layers
@@ -127,8 +128,9 @@ def trained_part(
 
 
 def stream_data(
-    run: Run, records, parts: dict, unit: Unit, settings: Settings, moved: list[list]
-) -> tuple[keras.Model, StreamData]:
+    run: Run, records, parts: dict, unit: Unit, settings: Settings, moved: list[list],
+    devices: Devices = ONE,
+) -> tuple[keras.Model, StreamData]:  # fmt: skip
     """The model to train and its batches.
 
     Args:
@@ -138,6 +140,7 @@ def stream_data(
         unit: what is trained.
         settings: how.
         moved: clips that have moved out of the pool, see `LabelPool`; appended to.
+        devices: what the model is trained on.
 
     Returns:
         The unit's model, or the part of it that has the weights; and what it learns from.
@@ -174,6 +177,8 @@ def stream_data(
     cut = cut_of(unit, settings)
     front = cut and Front(cut, source, {"clips": everything, **sets})
     order = {"batch_size": settings.batch_size, "seed": config["seed"]}
+    if not settings.mixup:  # which looks at the whole batch
+        order["share"] = (devices.worker, devices.workers)
 
     def rows_now() -> list:
         return [r for row in pool.labelled for r in (row, *copies[row.clip])] + leaked
@@ -195,11 +200,14 @@ def stream_data(
                 rows_now(), epoch=epoch, start_step=start_step, strength=strength, **order
             )
 
+    answer = devices.predictor(front.rest if front else unit.model)
+
     def entropies(rows: Sequence) -> np.ndarray:
         if front:
-            return uncertainty(front.rest, front.inference_batches(rows), unit.logits)
-        batches = source.inference_batches(rows, settings.batch_size)
-        return uncertainty(unit.model, batches, unit.logits)
+            batches = front.inference_batches(rows)
+        else:
+            batches = source.inference_batches(rows, settings.batch_size)
+        return devices.agreed(uncertainty(answer, batches, unit.logits))
 
     def after_epoch(epoch: int) -> dict:
         used, started = len(pool.labelled), time.monotonic()

@@ -7,6 +7,7 @@ import keras
 from emotionnet.errors import UsageError
 from emotionnet.files import write_csv
 from emotionnet.systems import get_system
+from emotionnet.training.devices import ONE, Devices
 from emotionnet.training.init import init_faces
 from emotionnet.training.loop import Settings, train_stream
 from emotionnet.training.run import Run
@@ -28,7 +29,7 @@ AUGMENTATIONS = {
 }
 
 
-def train_run(run: Run, records) -> None:
+def train_run(run: Run, records, devices: Devices = ONE) -> list[dict]:
     """Trains every stream of ``run`` that is not trained yet and writes ``model.keras``.
 
     Goes on from the run's checkpoint where there is one, and ends with the same bits as a training
@@ -37,6 +38,11 @@ def train_run(run: Run, records) -> None:
     Args:
         run: from `Run.create` or `Run.open`.
         records: opened `emotionnet.clips.records.Records` of the run.
+        devices: what to train on; another number of them than before may go on with a run. Of
+            several workers only the chief writes.
+
+    Returns:
+        The run's history, a row a stream and epoch.
 
     Raises:
         EmotionNetError: a stream has no clips to learn from, or the checkpoint does not fit.
@@ -44,7 +50,8 @@ def train_run(run: Run, records) -> None:
     config = run.config
     keras.config.set_dtype_policy(config["precision"])
     keras.utils.set_random_seed(config["seed"])
-    model = run.build()
+    with devices.scope():
+        model = run.build()
     parts = run.split_rows(records)
 
     fingerprint = run.fingerprint()
@@ -56,14 +63,15 @@ def train_run(run: Run, records) -> None:
 
     for name in trained_streams(config):
         unit = unit_of(model, config, name)
-        settings = _settings(config, name)
+        settings = settings_of(config, name)
         trained, its_settings = trained_part(unit, settings, augmentation(config))
         if name in state.done:
             assign(trained.weights, state.best_weights[name], run.checkpoint)
             continue
         with records.guard():
             moved = state.labelled.setdefault(name, [])
-            trained, data = stream_data(run, records, parts, unit, settings, moved)
+            with devices.chief_first():  # copies of the sound may be made, once for all
+                trained, data = stream_data(run, records, parts, unit, settings, moved, devices)
             train_stream(
                 trained,
                 name,
@@ -74,10 +82,13 @@ def train_run(run: Run, records) -> None:
                 from_logits=unit.logits,
                 saved_values=values if state.stream == name else None,
                 on_epoch=lambda row: _log_epoch(run, state, row),
+                devices=devices,
             )
-    _write_tables(run, state)  # a kill may have come between the last state and these
-    run.save_model(model)
-    shutil.rmtree(run.checkpoint.parent, ignore_errors=True)
+    if devices.chief:
+        _write_tables(run, state)  # a kill may have come between the last state and these
+        run.save_model(model)
+        shutil.rmtree(run.checkpoint.parent, ignore_errors=True)
+    return state.history
 
 
 def _begin_with_faces(model: keras.Model, config: dict) -> None:
@@ -94,14 +105,16 @@ def trained_streams(config: dict) -> list[str]:
     return list(config["streams"])
 
 
-def _settings(config: dict, name: str) -> Settings:
+def settings_of(config: dict, name: str) -> Settings:
+    """How a run of this ``config`` trains what it calls ``name``."""
     per_stream = config["settings"]
     return Settings(seed=config["seed"], **per_stream.get(name, per_stream["faces"]))
 
 
 def _write_tables(run: Run, state: TrainingState) -> None:
     """Writes history.csv and labelled.csv anew; they are small."""
-    write_csv(run.folder / "history.csv", state.history, list(state.history[0]))
+    columns = dict.fromkeys(key for each in state.history for key in each)
+    write_csv(run.folder / "history.csv", state.history, list(columns))
     if any(state.labelled.values()):
         moved = [
             dict(zip(("stream", "clip", "epoch", "bits"), (stream, *each)))

@@ -147,5 +147,12 @@ def test_a_batch_that_cannot_be_shared_is_refused():
     from emotionnet.training.devices import Devices
 
     with pytest.raises(UsageError, match=r"--batch-size 7 cannot be shared evenly by 2.*; 8 can"):
-        Devices("gpu", 2).check_batch(7)
-    Devices("gpu", 2).check_batch(8)
+        Devices("gpu", 2).check(7)
+    Devices("gpu", 2).check(8)
+    # Of a last batch, half as large, every replica must get a clip.
+    several = Devices("gpu", 4, strategy=object())
+    with pytest.raises(UsageError, match=r"--batch-size 4 .* by 4 devices; 8 can"):
+        several.check(4)
+    with pytest.raises(UsageError, match="mixed_bfloat16"):
+        several.check(8, "mixed_float16")
+    several.check(8, "mixed_bfloat16")
