@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from emotionnet.clips.clip import ClipData
-from emotionnet.clips.remote import is_url, stage
+from emotionnet.clips.remote import is_url, plain_url, stage
 from emotionnet.corpora.manifest import COLUMNS, ManifestRow, manifest_hash
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv, write_csv
@@ -167,7 +167,7 @@ class Records:
             EmotionNetError: of another schema version, or damaged.
         """
         if is_url(folder):
-            return dataclasses.replace(cls.open(stage(folder)), url=os.fspath(folder))
+            return dataclasses.replace(cls.open(stage(folder)), url=plain_url(folder))
         folder = Path(folder)
         meta = read_meta(folder)
         if not meta.get("finished") or not (folder / MANIFEST_FILE).is_file():

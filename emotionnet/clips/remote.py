@@ -32,6 +32,11 @@ def is_url(place: str | os.PathLike) -> bool:
     return _URL.fullmatch(os.fspath(place)) is not None
 
 
+def plain_url(url: str | os.PathLike) -> str:
+    """An address as it is always written: a slash more at its end, or one less in it, is the same."""
+    return "{}://{}".format(*_URL.fullmatch(os.fspath(url)).groups()).rstrip("/")
+
+
 def local_folder(url: str) -> Path:
     """Where records of an address are kept: below ``$EMOTIONNET_CACHE`` or ``~/.cache/emotionnet``."""
     home = os.environ.get("EMOTIONNET_CACHE") or Path.home() / ".cache" / "emotionnet"
@@ -55,7 +60,7 @@ def stage(url: str | os.PathLike) -> Path:
     """
     from emotionnet.clips.records import MANIFEST_FILE, META_FILE, read_record_manifest
 
-    url = "{}://{}".format(*_URL.fullmatch(os.fspath(url)).groups()).rstrip("/")
+    url = plain_url(url)
     bucket, folder = _open(url), local_folder(url)
     meta, manifest = bucket.read(META_FILE), bucket.read(MANIFEST_FILE)
     same = [

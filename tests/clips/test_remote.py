@@ -1,11 +1,12 @@
 """Records in a bucket. TensorFlow's own ``ram://`` stands for one; S3 is tried where moto is there."""
 
+import json
 import os
 import shutil
 import uuid
 
 import pytest
-from tiny_run import make_clip, write_records
+from tiny_run import SYSTEM_CONFIG, make_clip, write_records
 
 from emotionnet.clips import remote
 from emotionnet.clips.records import Records
@@ -65,8 +66,28 @@ def test_records_of_a_bucket_are_those_of_the_folder_and_come_once(records, monk
     first.verify()
 
     names.clear()
-    assert examples(Records.open(f"{url}/")) == examples(records)
+    again = Records.open(f"{url}/")
+    assert again.address == url
+    assert examples(again) == examples(records)
     assert sorted(names) == ["manifest.csv", "records.json"]
+
+
+def test_a_run_keeps_the_address(records, tmp_path):
+    from emotionnet.evaluate import evaluate
+    from emotionnet.fit import fit
+
+    clips = [
+        make_clip(f"{actor}-{emotion}", emotion, actor, seed=i)
+        for i, actor in enumerate(("01", "02", "03"))
+        for emotion in ("happy", "sad")
+    ]
+    url = put(write_records(tmp_path / "people", clips).folder, free_url())
+    how = {"streams": "speech", "epochs": 1, "batch_size": 4, "augment": "none"}
+    run = fit(records=url, out=tmp_path / "runs", system_config=SYSTEM_CONFIG, **how)
+    assert json.loads((run / "config.json").read_text())["records"] == url
+    # On a machine that has not seen them.
+    shutil.rmtree(remote.local_folder(url))
+    assert evaluate(run)["speech"]["n"] == 2
 
 
 def test_what_changed_in_the_bucket_is_fetched_again(records, tmp_path, monkeypatch):
