@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.files import is_full
 
 #: What can be done, and what cannot, where there is no TensorFlow.
 NO_TENSORFLOW = (
@@ -48,7 +49,7 @@ def field_value(text: str) -> tuple[str, Any]:
 def explain_os_error(error: OSError) -> str:
     """One line for a person: the file, what was found, what to do."""
     name = error.filename or "a file"
-    if error.errno == errno.ENOSPC:
+    if is_full(error):
         return (
             f"{name}: the disk is full. Free some space and run the same command again: it resumes."
         )
