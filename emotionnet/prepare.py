@@ -88,11 +88,19 @@ def prepare(
 def _folders(
     corpus: str, root: str | os.PathLike | None, out: str | os.PathLike | None
 ) -> tuple[Path, Path]:
+    from emotionnet.clips.remote import is_url
+
     home = Path("data") / corpus
     if root is None:
         if corpus != "demo":
             raise UsageError(f"--corpus {corpus} needs --root: the folder that holds its files")
         root = home / "clips"
+    for place in (root, out):
+        if place is not None and is_url(place):
+            raise UsageError(
+                f"{place}: clips are read from a folder and records are written to one. Copy the "
+                "records to the bucket when they are finished; fit reads them from there."
+            )
     root, out = Path(root), Path(out) if out is not None else home / "records"
     if out.resolve() == root.resolve():
         raise UsageError(f"{out}: is the folder of the clips; choose another --out")
