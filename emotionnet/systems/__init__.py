@@ -72,8 +72,11 @@ def build_model(name: str, num_classes: int, **config: Any):
     Raises:
         UsageError: an unknown system or field, or a value that the system refuses.
     """
+    from emotionnet.precision import full_float32
+
     if num_classes < 2:
         raise UsageError(f"a model needs at least two classes; num_classes is {num_classes}.")
+    full_float32()
     return get_system(name).build(make_config(name, **config), num_classes)
 
 
@@ -94,8 +97,10 @@ def load_model(path: str | os.PathLike):
     import keras
 
     from emotionnet import layers
+    from emotionnet.precision import full_float32
 
     layers.register()
+    full_float32()
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
