@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emotionnet.command import field_value, make_callable, run_command
-from emotionnet.errors import UsageError
+from emotionnet.errors import EmotionNetError, UsageError
 
 STREAMS = ("faces", "speech")
 AUGMENT = ("none", "light", "paper", "strong")
@@ -288,7 +288,7 @@ def _train_one(folder: Path, config: dict, split, records, resume: bool | str, d
         _announce(run, split, devices)
         try:
             history = train_run(run, records, devices)
-        except UsageError:
+        except EmotionNetError:
             # Nothing was learnt yet: the next try may have the name.
             begun = run.checkpoint.exists() or (folder / "history.csv").exists()
             if devices.chief and not begun:
