@@ -2,6 +2,7 @@
 
     python benchmarks/training_step.py --system cross_modal
     python benchmarks/training_step.py --system cross_modal --frozen face_encoder
+    KERAS_BACKEND=jax python benchmarks/training_step.py --system ghost_fan --stream speech --set speech=logmel
 
 The system's own settings and full-size inputs of random numbers; reading and augmentation are not
 counted (`benchmarks/pipeline.py`). Processor time is of all threads, so that it says what a step costs
@@ -15,6 +16,8 @@ import os
 import resource
 import time
 
+from emotionnet.command import field_value
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 #: RAVDESS speech of the 16 actors that train in `actors_16_4_4`.
 CLIPS = 960
@@ -25,6 +28,8 @@ def main() -> int:
     p.add_argument("--system", default="cross_modal")
     p.add_argument("--stream", default="joint")
     p.add_argument("--frozen", default="", metavar="LAYER")
+    p.add_argument("--set", dest="fields", type=field_value, action="append", default=[],
+                   metavar="FIELD=VALUE", help="a field of the system's config")  # fmt: skip
     p.add_argument("--batch-size", type=int, help="default: the system's own")
     p.add_argument("--steps", type=int, default=3)
     p.add_argument("--precision", default="float32")
@@ -40,9 +45,9 @@ def main() -> int:
     from emotionnet.training.stream_data import cut_of, unit_of
 
     keras.config.set_dtype_policy(args.precision)
-    fields = without_weights(args.system)
+    fields = without_weights(args.system) | dict(args.fields)
     config = dataclasses.asdict(make_config(args.system, **fields))
-    settings = Settings(**plan.stream_settings(args.system, "ravdess")[args.stream])
+    settings = Settings(**plan.stream_settings(args.system, "ravdess", config=config)[args.stream])
     settings = dataclasses.replace(
         settings,
         frozen=(args.frozen,) if args.frozen else (),
@@ -53,7 +58,9 @@ def main() -> int:
     unit = unit_of(model, streams, args.stream)
     inputs = random_batch(unit.model, settings.batch_size)
     targets = np.eye(8, dtype=np.float32)[np.arange(settings.batch_size) % 8]
-    print(f"{args.system}, batch {settings.batch_size}, {model.count_params():,} parameters")
+    print(
+        f"{args.system}, batch {settings.batch_size}, {model.count_params():,} parameters, {keras.backend.backend()}"
+    )
     learns = unit.model
     if args.frozen:
         cut = cut_of(unit, settings)
@@ -74,7 +81,7 @@ def random_batch(model, clips: int) -> dict:
     import numpy as np
 
     rng = np.random.default_rng(0)
-    samples = model.input["waveform"].shape[1]
+    samples = model.input["waveform"].shape[1] if "waveform" in model.input else 0
     make = {
         "faces": lambda shape: rng.integers(0, 256, shape).astype(np.float32),
         "frame_mask": lambda shape: np.ones(shape, np.float32),

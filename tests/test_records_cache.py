@@ -77,41 +77,61 @@ def test_a_cache_is_written_and_trained_from(records, tmp_path):
 
 
 class Jax:
-    """Commands under JAX in an environment without TensorFlow."""
+    """Commands under JAX in an environment without TensorFlow.
+
+    Args:
+        compiled: folder where what is compiled is kept, for the other commands.
+    """
+
+    def __init__(self, compiled: Path):
+        self._environment = {
+            **os.environ,
+            "KERAS_BACKEND": "jax",
+            "JAX_PLATFORMS": "cpu",
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+            # Compiling is nearly all of the work here.
+            "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+            "JAX_COMPILATION_CACHE_DIR": str(compiled),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        }
 
     def start(self, verb: str, *words) -> subprocess.Popen:
-        root = Path(__file__).parents[1]
         words = [JAX_PYTHON, "-m", f"emotionnet.{verb}", *map(str, words)]
-        environment = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(root)}
         return subprocess.Popen(
-            words, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            words,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-        )  # fmt: skip
+        )
 
     def __call__(self, verb: str, *words) -> str:
         process = self.start(verb, *words)
-        said, _ = process.communicate(timeout=400)
+        said, _ = process.communicate(timeout=1200)
         assert process.returncode == 0, said[-3000:]
         return said
 
 
 @pytest.fixture(scope="module")
 def cache(records, tmp_path_factory):
-    """Written where there is TensorFlow, by a training of one step."""
-    folder = tmp_path_factory.mktemp("written")
-    few = options(train={"epochs": 1}, streams="both", out=folder, name="tf", train_actors=1)
-    fit(records=records.folder, records_cache=folder / "cache", **few)
-    return folder / "cache"
+    """Written here, where there is TensorFlow."""
+    from emotionnet.inputs.cache import write_cache
+    from emotionnet.inputs.views import View
+
+    return write_cache(
+        records, View(**SYSTEM_CONFIG), tmp_path_factory.mktemp("c") / "cache"
+    ).folder
 
 
 @pytest.fixture(scope="module")
-def jax():
+def jax(tmp_path_factory):
     found = subprocess.run(
         [JAX_PYTHON, "-c", "import jax, keras, tensorflow"], capture_output=True, text=True
     )
     if "No module named 'tensorflow'" not in found.stderr:
         pytest.skip(f"{JAX_PYTHON} has TensorFlow, or lacks JAX or Keras")
-    return Jax()
+    return Jax(tmp_path_factory.mktemp("compiled"))
 
 
 def words_for(cache, out, name):
@@ -130,6 +150,7 @@ def jax_run(jax, cache, tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @needs_jax
 def test_jax_alone_trains_and_evaluates(jax, jax_run):
     folder, said = jax_run
@@ -147,10 +168,11 @@ def test_jax_alone_trains_and_evaluates(jax, jax_run):
     assert any((folder / "logs" / "speech").iterdir())
     # What needs TensorFlow says so, in a line.
     process = jax.start("predict", folder, Path(__file__))
-    assert "Traceback" not in process.communicate(timeout=200)[0]
+    assert "Traceback" not in process.communicate(timeout=600)[0]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @needs_jax
 def test_what_jax_has_trained_answers_the_same_under_tensorflow_and_exports(
     jax_run, records, tmp_path
@@ -171,6 +193,7 @@ def test_what_jax_has_trained_answers_the_same_under_tensorflow_and_exports(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @needs_jax
 def test_a_kill_under_jax_changes_no_bit(jax, jax_run, cache, tmp_path):
     words = words_for(cache, tmp_path, "killed")

@@ -95,7 +95,10 @@ class ViewCache:
         """
         folder = Path(folder)
         if not (folder / META_FILE).is_file():
-            raise UsageError(f"{folder}: holds no cache (no {META_FILE} in it).")
+            raise UsageError(
+                f"{folder}: holds no cache (no {META_FILE} in it). With --records or --corpus beside it, "
+                "and TensorFlow, it is written."
+            )
         try:
             meta = json.loads((folder / META_FILE).read_text(encoding="utf-8"))
             if meta["format"] != FORMAT:

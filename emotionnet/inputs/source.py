@@ -120,10 +120,10 @@ def open_clips(folder: str | os.PathLike):
         EmotionNetError: it is damaged, or of another version.
     """
     from emotionnet.clips.records import Records
+    from emotionnet.clips.remote import is_url
     from emotionnet.inputs.cache import META_FILE, ViewCache
 
-    # Addresses of buckets are the records' own business.
-    is_cache = "://" not in os.fspath(folder) and (Path(folder) / META_FILE).is_file()
+    is_cache = not is_url(folder) and (Path(folder) / META_FILE).is_file()
     return ViewCache.open(folder) if is_cache else Records.open(folder)
 
 
