@@ -89,7 +89,6 @@ def make_shards(
         f"--runner={LOCAL_RUNNER}",
         "--direct_running_mode=multi_processing",
         f"--direct_num_workers={workers}",
-        "--default_sdk_harness_log_level=ERROR",
     ]
     # Full paths: a worker may stand in another folder.
     shards = [Shard(shard.path.resolve(), shard.rows, shard.fingerprint) for shard in shards]
