@@ -13,12 +13,18 @@ import nbformat
 HERE = Path(__file__).parent
 SOURCES = sorted(path for path in HERE.glob("*.py") if path.name != "make.py")
 
+#: Colab's names of the free kinds of runtime.
+RUNTIMES = {"GPU": "T4", "TPU": "V5E1"}
+
 
 def notebook(source: Path) -> str:
     """The notebook of a source, as JSON: the same text every time."""
     made = jupytext.read(source, fmt="py:percent")
     made.metadata.pop("jupytext", None)
     made.metadata["colab"] = {"provenance": [], "toc_visible": True}
+    kind = RUNTIMES.get(made.metadata.get("accelerator"))
+    if kind:
+        made.metadata["colab"]["gpuType"] = kind
     made.nbformat, made.nbformat_minor = 4, 5
     for number, cell in enumerate(made.cells):
         cell["id"] = f"cell-{number:02d}"  # random ones would change with every making

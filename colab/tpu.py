@@ -84,15 +84,19 @@ cache = HOME / "cache" / CORPUS
 # You may as well write them on another machine, by `python -m emotionnet.fit --records-cache DIR …`, and copy the
 # folder here.
 #
-# The next cell installs `tensorflow-cpu` where it is needed and missing. It takes no TPU and trains nothing.
+# The next cell installs `tensorflow-cpu` where it is needed and missing, and leaves JAX as it is. It takes no TPU
+# and trains nothing.
 
 # %%
 import importlib.util
 
+import numpy
+
 to_prepare = not (cache / "cache.json").is_file()
 if to_prepare and importlib.util.find_spec("tensorflow") is None:
-    print("installing tensorflow-cpu")
-    # %pip install -q "tensorflow-cpu>=2.17,<2.22"
+    stays = f"jax=={jax.__version__} numpy=={numpy.__version__}"
+    print(f"installing tensorflow-cpu beside {stays}")
+    # %pip install -q "tensorflow-cpu>=2.17,<2.22" {stays}
 
 # %%
 import emotionnet
