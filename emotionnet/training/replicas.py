@@ -149,7 +149,7 @@ def summed(strategy: Any, values: np.ndarray) -> np.ndarray:
 
     with _explained(strategy):
         each = strategy.experimental_distribute_values_from_function(value)
-        return np.asarray(_sum(strategy, each))
+        return np.array(_sum(strategy, each))
 
 
 def _sum(strategy: Any, values: Any):
