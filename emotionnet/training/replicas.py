@@ -99,11 +99,16 @@ class ReplicatedStep:
         def replica(inputs, targets):
             with tf.GradientTape() as tape:
                 answers = model(inputs, training=True)
-                losses = self._losses(targets, answers)
-                loss = tf.reduce_sum(losses) / tf.cast(clips, losses.dtype)
+                losses = tf.reduce_sum(self._losses(targets, answers))
+                here = tf.cast(tf.shape(targets)[0], losses.dtype)
+                # What layers add is a mean over these clips. Replicas take turns in one model, so
+                # that those of another one may be among them.
+                added = [each for each in model.losses if each.device == here.device]
+                losses += here * sum(tf.cast(each, losses.dtype) for each in added)
+                loss = losses / tf.cast(clips, losses.dtype)
             gradients = tape.gradient(loss, model.trainable_weights)
             hits = tf.argmax(answers, -1) == tf.argmax(targets, -1)
-            return gradients, tf.reduce_sum(losses), tf.reduce_sum(tf.cast(hits, tf.float32))
+            return gradients, losses, tf.reduce_sum(tf.cast(hits, tf.float32))
 
         gradients, losses, right = strategy.run(replica, batch)
         # Summed first and applied by all at once: what clips or accumulates them sees the whole.

@@ -9,6 +9,7 @@ import json
 import keras
 import numpy as np
 
+from emotionnet.layers import Committee
 from emotionnet.training.devices import choose
 from emotionnet.training.optimizer import averaged, compile_stream
 from emotionnet.training.settings import Settings
@@ -24,7 +25,10 @@ def network() -> keras.Model:
             keras.layers.GlobalAveragePooling2D(),
         ]
     )
-    return keras.Model(inputs, keras.layers.Dense(3)(inner(inputs["x"])))
+    features = inner(inputs["x"])
+    # It adds to the loss, of which every device sees its clips' share.
+    heads = [keras.layers.Dense(3)(features) for _ in range(2)]
+    return keras.Model(inputs, Committee()(heads))
 
 
 def main() -> None:
