@@ -62,9 +62,8 @@ class LateFusion(keras.layers.Layer):
             present = ops.zeros_like(present)
         return ops.where(present, logits, 0.0), ops.cast(present, "float32")
 
-    def compute_output_shape(
-        self, face_logits_shape, speech_logits_shape, frame_mask_shape, waveform_samples_shape
-    ):
+    # Not by name: Keras 3.13 gives no shape for an argument of `call` that is named a mask.
+    def compute_output_shape(self, face_logits_shape, *others):
         return face_logits_shape, face_logits_shape, face_logits_shape
 
     def get_config(self):

@@ -87,3 +87,20 @@ def test_bad_settings_are_refused(settings):
 def test_configuration_is_whole():
     layer = LateFusion("AM", ("speech",))
     assert LateFusion.from_config(layer.get_config()).get_config() == layer.get_config()
+
+
+def test_no_layer_asks_for_the_shape_of_a_mask():
+    """Keras 3.13 hands no shape of an argument named ``…_mask`` to a method that names several."""
+    import inspect
+
+    import keras
+
+    from emotionnet import layers
+
+    for name in set(layers.__all__) - {"register"}:
+        layer = getattr(layers, name)
+        for method in (layer.build, layer.compute_output_shape):
+            if method in (keras.layers.Layer.build, keras.layers.Layer.compute_output_shape):
+                continue
+            named = [p.name for p in inspect.signature(method).parameters.values() if p.kind < 2]
+            assert len(named) == 2 or not [n for n in named if n.endswith("_mask_shape")], name
