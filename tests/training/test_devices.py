@@ -135,6 +135,32 @@ def test_what_is_not_there_is_explained():
             choose("gpu")
 
 
+@pytest.mark.parametrize("kind", ["ValueError", "NotFoundError", "RuntimeError"])
+def test_whatever_tensorflow_says_where_there_is_no_tpu_is_explained(monkeypatch, kind):
+    import tensorflow as tf
+
+    from emotionnet.training.devices import choose
+
+    error = {
+        "ValueError": ValueError("no accelerator\nand more"),
+        "NotFoundError": tf.errors.NotFoundError(None, None, "no accelerator"),
+        "RuntimeError": RuntimeError("no accelerator"),
+    }[kind]
+
+    def absent(tpu):
+        assert tpu == "local"  # what the runtimes of today need
+        raise error
+
+    monkeypatch.setattr(tf.distribute.cluster_resolver, "TPUClusterResolver", absent)
+    with pytest.raises(UsageError, match=r"finds no TPU \(.*no accelerator.*\).*KERAS_BACKEND=jax"):
+        choose("tpu")
+    # By itself it looks no further.
+    monkeypatch.setattr(
+        "emotionnet.training.devices.importlib.util.find_spec", lambda name: name == "libtpu"
+    )
+    assert choose("auto").kind in ("cpu", "gpu")
+
+
 def test_one_device_is_the_default_on_a_cpu():
     from emotionnet.training.devices import choose
 
