@@ -15,9 +15,9 @@
 # You get a model of how 24 actors show eight emotions, tested on actors that it has never seen; what it is
 # worth without picture or sound; a comparison with another speech network; and a file for a phone.
 #
-# With the sound alone it is a matter of minutes. With picture and sound, 13 GB are downloaded, every face of
-# 1,440 clips is found, and the training wants a GPU (*Runtime → Change runtime type*): plan some hours,
-# and switch Drive on, so that nothing is lost when Colab cuts off.
+# With the sound alone a training is a matter of minutes. With picture and sound, 13 GB are downloaded, every face of
+# 1,440 clips is found, and the training wants a GPU (*Runtime → Change runtime type*): that takes long, so switch
+# Drive on, and nothing is lost when Colab cuts off.
 #
 # What such models must not be used for, and what the EU AI Act prohibits:
 # [model card](https://github.com/emotionnet/emotionnet/blob/main/docs/model_card.md).
@@ -32,6 +32,9 @@ from pathlib import Path
 
 HOME = Path()
 if "google.colab" in sys.modules:
+    import logging
+
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it warns of every new model
     REPOSITORY = "https://github.com/emotionnet/emotionnet"
     # What the runtime has stays as it is, its TensorFlow first of all.
     # %pip list --format=freeze > runtime.txt
@@ -176,4 +179,4 @@ show_answer(answer)
 bundle = emotionnet.export(
     trained, HOME / "ravdess_bundle", precisions=("float32", "int8"), clips=32
 )
-emotionnet.verify.main([str(bundle)])
+print(emotionnet.verify.table(emotionnet.verify(bundle)))

@@ -13,8 +13,8 @@
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/emotionnet/emotionnet/blob/main/colab/tpu.ipynb)
 #
 # You get the training of the other notebooks through JAX: on a TPU (*Runtime → Change runtime type → v5e-1
-# TPU*), and as well on a GPU or a CPU. The model file is the same, and TensorFlow reads it. Plan a quarter of an
-# hour with the drawn corpus.
+# TPU*), and as well on a GPU or a CPU. The model file is the same, and TensorFlow reads it.
+# The drawn corpus is a matter of minutes.
 #
 # It has not been run on a TPU by its authors yet; what has been run, and where, is in
 # [distribution.md](https://github.com/emotionnet/emotionnet/blob/main/docs/distribution.md).
@@ -32,6 +32,9 @@ from pathlib import Path
 
 HOME = Path()
 if "google.colab" in sys.modules:
+    import logging
+
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it warns of every new model
     REPOSITORY = "https://github.com/emotionnet/emotionnet"
     # What the runtime has stays as it is, its TensorFlow first of all.
     # %pip list --format=freeze > runtime.txt

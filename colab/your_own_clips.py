@@ -12,8 +12,8 @@
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/emotionnet/emotionnet/blob/main/colab/your_own_clips.ipynb)
 #
 # You get from a folder of recordings (video, sound or both) with your own classes to a model, an honest
-# number, and answers to new clips. For a hundred clips of a few seconds it takes some ten minutes on a CPU
-# runtime; for thousands switch a GPU on (*Runtime → Change runtime type*).
+# number, and answers to new clips. A CPU runtime will do for some hundred short clips: with faces it is a matter of
+# minutes, with speech alone of fewer. For thousands switch a GPU on (*Runtime → Change runtime type*).
 #
 # Record and use people only with their consent. What such models must not be used for, and what the EU AI Act
 # prohibits: [model card](https://github.com/emotionnet/emotionnet/blob/main/docs/model_card.md).
@@ -28,6 +28,9 @@ from pathlib import Path
 
 HOME = Path()
 if "google.colab" in sys.modules:
+    import logging
+
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it warns of every new model
     REPOSITORY = "https://github.com/emotionnet/emotionnet"
     # What the runtime has stays as it is, its TensorFlow first of all.
     # %pip list --format=freeze > runtime.txt

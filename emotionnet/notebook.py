@@ -165,7 +165,7 @@ def _strip(path: Path, duration_s: float) -> str:
     from emotionnet.clips.decode import read_frames
     from emotionnet.errors import BadClip
 
-    wanted = [(i + 0.5) * duration_s / STRIP for i in range(STRIP)]
+    wanted = [i * duration_s / STRIP for i in range(STRIP)]
     images = []
     try:
         start_s = None

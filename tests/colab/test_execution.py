@@ -101,7 +101,7 @@ def test_quickstart(tmp_path, recordings):
     assert metrics(tmp_path / "saved_models" / "quickstart-speech")["speech"]["n"] == 8
     assert "demo-03-happy-1.mp4" in shown
     assert (tmp_path / "quickstart_bundle" / "contract.json").is_file()
-    assert "quickstart_bundle: all true" in shown
+    assert "emotion_int8.tflite" in shown
     assert "all of it is there already" in shown
     assert metrics(tmp_path / "saved_models" / "quickstart-voices")["label_kind"] == "acted"
 
@@ -115,7 +115,7 @@ def test_ravdess(tmp_path, recordings):
     assert (tmp_path / "compare" / "compare.csv").is_file()
     assert "ravdess-speech-1-s2" in shown
     assert "was asked to be" in shown
-    assert "ravdess_bundle: all true" in shown
+    assert "emotion_int8.tflite" in shown
 
 
 def test_your_own_clips(tmp_path):
