@@ -135,7 +135,8 @@ def averaged(model: keras.Model) -> Iterator[None]:
     pairs += zip(own._followed, own._averages)
     before = [np.array(variable) for variable, _ in pairs]
     for variable, average in pairs:
-        variable.assign(average)
+        # A copy: JAX would have both share memory, which a step on one of them gives away.
+        variable.assign(np.array(average))
     try:
         yield
     finally:
