@@ -40,7 +40,9 @@ def main() -> int:
     records = Records.open(args.records)
     rows = [row for row in records.rows if row.faces_found > 0 and row.samples > 0][: args.clips]
     labels = label_order(row.emotion for row in rows)
-    fields = {"image_size": args.image_size, **without_weights(args.system)}
+    # So few steps would leave the statistics that answers are given by behind those of the batch.
+    fields = {"batch_norm_momentum": 0.5, "image_size": args.image_size}
+    fields |= without_weights(args.system)
     config = plan.system_config(args.system, rows[0].corpus, rows, ("faces", "speech"), fields)
     model = build_model(args.system, len(labels), **config)
     run = {"system": args.system, "system_config": config, "streams": config["streams"]}
