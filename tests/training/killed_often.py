@@ -1,7 +1,8 @@
-"""Trains a group of runs that is killed again and again: ``killed_often.py FOLDER KILLS OPTIONS``.
+"""Trains a run that is killed again and again: ``killed_often.py FOLDER KILLS OPTIONS``.
 
 All attempts are forks of one process that has only imported, which saves starting Python each time.
-Prints, as JSON, for every kill how many states had been written, and the models that were finished.
+KILLS are at random moments, and one more comes when the state of the last epoch has just been written.
+Prints, as its last line, how many states each of those killed had written, as JSON.
 """
 
 import json
@@ -16,32 +17,38 @@ from emotionnet.evaluation import answers, report  # noqa: F401 (takes time: onc
 from emotionnet.fit import fit
 from emotionnet.systems import ghost_fan  # noqa: F401
 from emotionnet.training import train  # noqa: F401
+from emotionnet.training.state import TrainingState
 
 
-def begin(options):
-    """A process that trains."""
+def begin(options, last_epoch=None):
+    """A process that trains; it kills itself once ``last_epoch`` is in the state."""
     pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            fit(**options)
-            code = 0
-        finally:
-            os._exit(code)
-    return pid
+    if pid:
+        return pid
+    if last_epoch:
+        save = TrainingState.save
+
+        def save_and_die(self, *arguments):
+            save(self, *arguments)
+            if self.epoch == last_epoch:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        TrainingState.save = save_and_die
+    try:
+        fit(**options)
+        sys.stdout.flush()
+        os._exit(0)
+    finally:
+        os._exit(1)
 
 
-def kill_after(pid, top, states, delay_s):
+def kill_after(pid, state, states, delay_s):
     """Kills a process so long after it has written so many states; how many, None if it ended."""
-    seen, stamp = 0, {path: path.stat().st_mtime_ns for path in top.glob("*/checkpoint/state.npz")}
+    seen, stamp = -1, None
     while os.waitpid(pid, os.WNOHANG) == (0, 0):
-        for path in top.glob("*/checkpoint/state.npz"):
-            try:
-                now = path.stat().st_mtime_ns
-            except FileNotFoundError:
-                continue
-            seen += stamp.get(path) != now
-            stamp[path] = now
+        now = state.stat().st_mtime_ns if state.exists() else None
+        seen += now != stamp or seen < 0
+        stamp = now
         if seen >= states:
             time.sleep(delay_s)
             os.kill(pid, signal.SIGKILL)
@@ -51,18 +58,19 @@ def kill_after(pid, top, states, delay_s):
     return None
 
 
-def main(out, kills, options):
-    chance = random.Random(0)
-    top, attempts = Path(out) / options["name"], []
+def main(kills, options):
+    chance, attempts = random.Random(0), []
+    state = Path(options["out"], options["name"], "checkpoint", "state.npz")
     for _ in range(kills):
-        pid = begin({**options, "out": out, "resume": "auto"})
-        states = kill_after(pid, top, chance.randint(1, 9), chance.uniform(0, 0.05))
-        models = {str(p): p.stat().st_mtime_ns for p in top.glob("*/model.keras")}
-        attempts.append({"states": states, "models": models})
-    code = os.waitpid(begin({**options, "out": out, "resume": "auto"}), 0)[1]
+        pid = begin(options)
+        attempts.append(kill_after(pid, state, chance.randint(2, 7), chance.uniform(0, 0.05)))
+    if kills:
+        code = os.waitpid(begin(options, options["epochs"]), 0)[1]
+        attempts.append(os.WTERMSIG(code) == signal.SIGKILL)
+    code = os.waitpid(begin(options), 0)[1]
     print(json.dumps(attempts))
-    return code
+    return os.waitstatus_to_exitcode(code)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])))
+    sys.exit(main(int(sys.argv[2]), {**json.loads(sys.argv[3]), "out": sys.argv[1]}))
