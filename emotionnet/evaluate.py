@@ -99,10 +99,11 @@ def open_part(
         UsageError: the records are not there.
         EmotionNetError: they are not those of the run, or the part has no clips.
     """
+    from emotionnet.clips.remote import is_url
     from emotionnet.inputs.source import open_clips
 
-    place = Path(records or run.config["records"])
-    if not place.is_dir():
+    place = records or run.config["records"]
+    if not is_url(place) and not Path(place).is_dir():
         raise UsageError(
             f"{place}: the records of this run are not there. Give their folder with --records, "
             "or make them again with `python -m emotionnet.prepare`."

@@ -126,10 +126,11 @@ class _Export:
         write_sums(self.bundle)
 
     def _open_records(self, records):
+        from emotionnet.clips.remote import is_url
         from emotionnet.inputs.source import open_clips
 
-        place = Path(records or self.run.config["records"])
-        if place.is_dir():
+        place = records or self.run.config["records"]
+        if is_url(place) or Path(place).is_dir():
             return open_clips(place)
         if records or "int8" in self.precisions:
             raise UsageError(
