@@ -176,3 +176,14 @@ def test_windows_of_sound_need_no_tensorflow():
         for i, start_s in enumerate(starts_s):
             wanted = view(parse(tf.constant(serialize(clip))), start_s)
             same({name: values[i] for name, values in found.items()}, wanted)
+
+
+def test_another_backend_gets_arrays_from_records(records, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    source = open_source(records, VIEW, LABELS)
+    batches = source.inference_batches(records.rows, 16, keep=True)
+    for _ in range(2):
+        (batch,) = batches
+        assert {type(values) for values in batch.values()} == {np.ndarray}
+    (inputs, targets), *_ = source.training_batches(records.rows, **ORDER)
+    assert {type(values) for values in (*inputs.values(), targets)} == {np.ndarray}
