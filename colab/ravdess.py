@@ -94,7 +94,7 @@ show_records(kept)
 import shutil
 
 records = Path("data/ravdess/records") / PART
-shutil.copytree(kept, records, dirs_exist_ok=True)
+print("read from", shutil.copytree(kept, records, dirs_exist_ok=True))
 
 # %% [markdown]
 # ## Train
@@ -138,7 +138,7 @@ if streams == "both":
 # %% [markdown]
 # ## Is it better than another?
 #
-# The same training with the speech network of an earlier paper (mean MFCCs, `S2`). Both answer the same clips,
+# The same training with the speech network of the paper that `ghost_fan` follows (mean MFCCs, `S2`). Both answer the same clips,
 # so that a paired test can say whether the difference is more than chance. Switch it off to save the time of a
 # second training.
 
