@@ -121,6 +121,7 @@ def fit(
     from emotionnet.inputs.source import open_clips
     from emotionnet.training import plan
     from emotionnet.training.actors import with_actors
+    from emotionnet.training.begin import check_kind, default_name, name_for
     from emotionnet.training.devices import choose
     from emotionnet.training.train import settings_of, trained_streams
     from emotionnet.training.uncertainty import Learning
@@ -205,10 +206,10 @@ def fit(
         splits = [with_actors(split, train_actors, split.seed) for split in splits]
     _check_copies(common)
     if not name:
-        name = _default_name(system, corpus, protocol, streams, learning)
-        name = _name_for(Path(out), name, resume)
+        name = default_name(system, corpus, protocol, streams, learning)
+        name = name_for(Path(out), name, resume)
     top = Path(out) / name
-    _check_kind(top, several=len(splits) > 1)
+    check_kind(top, several=len(splits) > 1)
     for split in splits:
         folder = top if len(splits) == 1 else top / f"fold_{split.fold}_seed_{split.seed}"
         _train_one(folder, {**common, **_about(split)}, split, records, resume, devices)
@@ -271,17 +272,14 @@ def _about(split) -> dict:
     }
 
 
-#: In a run's config only where asked for.
-_OPTIONAL = ("augmentation", "init_faces", "train_actors")
-
-
 def _train_one(folder: Path, config: dict, split, records, resume: bool | str, devices) -> None:
     from emotionnet.evaluate import evaluate
+    from emotionnet.training.begin import open_run
     from emotionnet.training.train import train_run
 
     with devices.chief_first():
         # The other workers find what the chief has made.
-        run = _opened(folder, config, split, resume if devices.chief else True)
+        run = open_run(folder, config, split, resume if devices.chief else True)
         if devices.chief and not run.finished:
             run.note_devices(devices.facts())
     if not run.finished:
@@ -301,33 +299,6 @@ def _train_one(folder: Path, config: dict, split, records, resume: bool | str, d
             shutil.rmtree(run.checkpoint.parent, ignore_errors=True)
             if not (folder / "metrics.json").exists():
                 evaluate(folder, records=records.address)
-
-
-def _opened(folder: Path, config: dict, split, resume: bool | str):
-    """The run in ``folder``: a new one, or to be gone on with."""
-    from emotionnet.training import plan
-    from emotionnet.training.run import Run
-    from emotionnet.training.state import recover
-
-    stands = "there is none, it starts"
-    if resume and (folder / "config.json").exists():
-        run = Run.open(folder)
-        # A run that was started before there were so many settings has the defaults of the others.
-        begun = {**run.config, "settings": plan.completed(run.config["settings"])}
-        wanted = json.loads(json.dumps(config))
-        changed = [key for key in (*wanted, *_OPTIONAL) if begun.get(key) != wanted.get(key)]
-        if changed:
-            raise UsageError(
-                f"{folder}: this run was started with other settings ({', '.join(sorted({*changed}))}). "
-                "Resume it with the same ones, or give a new --name."
-            )
-        done = recover(run.checkpoint)
-        stands = "it was begun, nothing was learnt yet" if not done else f"it goes on, {done}"
-    else:
-        run = Run.create(folder, config, split)
-    if resume == "auto":
-        print(f"resume     {folder}: {'it is finished' if run.finished else stands}")
-    return run
 
 
 def _waiting(history: Sequence[dict]) -> str:
@@ -361,35 +332,6 @@ def _announce(run, split, devices) -> None:
     print(f"device     {devices.why}")
     if split.warning:
         print(f"warning    {split.warning}")
-
-
-def _default_name(*parts: str) -> str:
-    if parts == ("ghost_fan", "demo", "holdout", "both", "all"):
-        return "demo"
-    return "-".join(part for part in parts if part not in ("both", "all"))
-
-
-def _name_for(out: Path, name: str, resume: bool | str) -> str:
-    """A default name that is free; to resume, the plain one, or by itself the last that was given."""
-    if resume is True:
-        return name
-    last, free, number = name, name, 1
-    while (out / free).exists():
-        number += 1
-        last, free = free, f"{name}-{number}"
-    if resume == "auto":
-        return last
-    if free != name:
-        print(f"{out / name} is there already (--resume goes on with an unfinished one)")
-    return free
-
-
-def _check_kind(top: Path, several: bool) -> None:
-    """A run and a group of runs cannot share a folder."""
-    if several and (top / "config.json").exists():
-        raise UsageError(f"{top}: is a run, not a group of runs. Give another --name.")
-    if not several and any(top.glob("fold_*/config.json")):
-        raise UsageError(f"{top}: is a group of runs, not a run. Give another --name.")
 
 
 def _check(**choices: tuple[str, Sequence[str]]) -> None:

@@ -44,7 +44,7 @@ def test_bad_flags_are_explained_and_leave_nothing(records, tmp_path, words, say
 def test_resuming_without_a_flag_that_was_given_is_refused(records, tmp_path, monkeypatch):
     from emotionnet.training import train
 
-    def killed(run, records):
+    def killed(*arguments):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train, "train_run", killed)

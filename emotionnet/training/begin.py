@@ -1,0 +1,75 @@
+"""Where a training begins: the folder of its run, and whether it is a new one or goes on there."""
+
+import json
+from pathlib import Path
+
+from emotionnet.errors import UsageError
+from emotionnet.training import plan
+from emotionnet.training.run import Run
+from emotionnet.training.state import recover
+
+#: In a run's config only where asked for.
+_OPTIONAL = ("augmentation", "init_faces", "train_actors")
+
+
+def open_run(folder: Path, config: dict, split, resume: bool | str) -> Run:
+    """The run in ``folder``: a new one, or to be gone on with.
+
+    Args:
+        folder: of the run.
+        config: what is asked for.
+        split: see `emotionnet.training.run.Run.create`.
+        resume: as for `emotionnet.fit`; ``"auto"`` says which it is.
+
+    Raises:
+        UsageError: there is one already, or one that was begun with another config.
+    """
+    stands = "there is none, it starts"
+    if resume and (folder / "config.json").exists():
+        run = Run.open(folder)
+        # A run that was started before there were so many settings has the defaults of the others.
+        begun = {**run.config, "settings": plan.completed(run.config["settings"])}
+        wanted = json.loads(json.dumps(config))
+        changed = [key for key in (*wanted, *_OPTIONAL) if begun.get(key) != wanted.get(key)]
+        if changed:
+            raise UsageError(
+                f"{folder}: this run was started with other settings ({', '.join(sorted({*changed}))}). "
+                "Resume it with the same ones, or give a new --name."
+            )
+        done = recover(run.checkpoint)
+        stands = "it was begun, nothing was learnt yet" if not done else f"it goes on, {done}"
+    else:
+        run = Run.create(folder, config, split)
+    if resume == "auto":
+        print(f"resume     {folder}: {'it is finished' if run.finished else stands}")
+    return run
+
+
+def default_name(*parts: str) -> str:
+    """The name of a run of this system, corpus, protocol, streams and learning."""
+    if parts == ("ghost_fan", "demo", "holdout", "both", "all"):
+        return "demo"
+    return "-".join(part for part in parts if part not in ("both", "all"))
+
+
+def name_for(out: Path, name: str, resume: bool | str) -> str:
+    """The default name, with a number if it is taken; to resume the plain one, "auto" the last given."""
+    if resume is True:
+        return name
+    last, free, number = name, name, 1
+    while (out / free).exists():
+        number += 1
+        last, free = free, f"{name}-{number}"
+    if resume == "auto":
+        return last
+    if free != name:
+        print(f"{out / name} is there already (--resume goes on with an unfinished one)")
+    return free
+
+
+def check_kind(top: Path, several: bool) -> None:
+    """Refuses a folder of the other kind: a run and a group of runs cannot share one."""
+    if several and (top / "config.json").exists():
+        raise UsageError(f"{top}: is a run, not a group of runs. Give another --name.")
+    if not several and any(top.glob("fold_*/config.json")):
+        raise UsageError(f"{top}: is a group of runs, not a run. Give another --name.")
