@@ -290,7 +290,7 @@ def _train_one(folder: Path, config: dict, split, records, resume: bool | str, d
             # Nothing was learnt yet: the next try may have the name.
             begun = run.checkpoint.exists() or (folder / "history.csv").exists()
             if devices.chief and not begun:
-                shutil.rmtree(folder)
+                shutil.rmtree(folder, ignore_errors=True)
             raise
         print(f"input      {_waiting(history)}")
     with devices.chief_first():
