@@ -141,7 +141,7 @@ def fit(
             "(Drive, a bucket by gcsfuse or s3fs). Copy it to the bucket when it is finished."
         )
     devices = choose(device, replicas)  # before anything else makes TensorFlow start
-    if devices.workers > 1 and (records is None or name is None):
+    if devices.workers > 1 and (records is records_cache is None or name is None):
         raise UsageError(
             "several workers (TF_CONFIG) train from prepared --records, under a --name."
         )
