@@ -59,7 +59,7 @@ def test_it_ends_with_the_same_bits_and_computes_features_once(records, tmp_path
     labels, steps = int(history[0]["labels_used"]), int(history[0]["steps"])
     assert steps == round(2 * labels / 8)
 
-    killed, step, calls = new_run(tmp_path / "killed", records), loop._train_step, []
+    killed, step, calls = new_run(tmp_path / "killed", records), loop._add, []
 
     def dying_step(*args):
         calls.append(1)
@@ -71,10 +71,10 @@ def test_it_ends_with_the_same_bits_and_computes_features_once(records, tmp_path
         raise Killed
 
     save = Run.save_model
-    monkeypatch.setattr(loop, "_train_step", dying_step)
+    monkeypatch.setattr(loop, "_add", dying_step)
     with pytest.raises(Killed):
         train_run(killed, records)
-    monkeypatch.setattr(loop, "_train_step", step)
+    monkeypatch.setattr(loop, "_add", step)
     monkeypatch.setattr(Run, "save_model", dying_save)
     with pytest.raises(Killed):
         train_run(Run.open(killed.folder), records)

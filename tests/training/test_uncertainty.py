@@ -193,7 +193,7 @@ def test_a_killed_training_ends_with_the_same_bits_and_labels(
     train_run(whole, records)
 
     killed, _ = make_run(tmp_path / "killed", records, "uncertainty", **config)
-    step, calls = loop._train_step, []
+    step, calls = loop._add, []
 
     def dying_step(*args):
         calls.append(1)
@@ -201,7 +201,7 @@ def test_a_killed_training_ends_with_the_same_bits_and_labels(
             raise Killed
         return step(*args)
 
-    monkeypatch.setattr(loop, "_train_step", dying_step)
+    monkeypatch.setattr(loop, "_add", dying_step)
     with pytest.raises(Killed):
         train_run(killed, records)
     monkeypatch.undo()
