@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 VERBS = (
     *("download", "prepare", "fit", "evaluate", "predict", "export", "verify", "cost"),
-    *("robustness", "backbones", "compare", "label", "stream"),
+    *("refit", "robustness", "backbones", "compare", "label", "stream"),
 )
 _PACKAGES = (
     *("corpora", "clips", "inputs", "layers", "systems", "training", "evaluation"),

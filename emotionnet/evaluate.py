@@ -237,12 +237,16 @@ def _check_alike(folder: Path, runs: Sequence[Any]) -> None:
 def _common_text(runs: Sequence[Any]) -> str:
     """The division in words: that of the runs where it is one, else what they have in common."""
     from emotionnet.inputs.protocols import PROTOCOLS
+    from emotionnet.training.refit import DESCRIPTION
 
     texts = {run.config.get("protocol_description", "") for run in runs}
     if len(texts) == 1:
         return texts.pop()
     protocol = PROTOCOLS.get(runs[0].config["protocol"])
-    return f"{protocol.summary}; leaks: {protocol.leaks or 'nothing'}" if protocol else ""
+    if not protocol:
+        return ""
+    learnt_on = f"; {DESCRIPTION}" * any(run.config.get("refit") for run in runs)
+    return f"{protocol.summary}; leaks: {protocol.leaks or 'nothing'}{learnt_on}"
 
 
 def provenance(run: "Run") -> dict[str, Any]:

@@ -8,18 +8,15 @@ import argparse
 import dataclasses
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from emotionnet.command import field_value, make_callable, run_command
-from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.errors import UsageError
 
 STREAMS = ("faces", "speech")
 AUGMENT = ("none", "light", "paper", "strong")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-#: Share of a training's time in which a device waits for clips that is worth a word.
-MUCH_WAITING = 0.2
 
 DATA = Path("data")
 
@@ -119,6 +116,7 @@ def fit(
     from emotionnet.evaluate import evaluate
     from emotionnet.inputs.protocols import number_of_folds, split_rows
     from emotionnet.inputs.source import open_clips
+    from emotionnet.one_run import about, train_and_evaluate
     from emotionnet.training import plan
     from emotionnet.training.actors import with_actors
     from emotionnet.training.begin import check_kind, default_name, name_for
@@ -212,7 +210,7 @@ def fit(
     check_kind(top, several=len(splits) > 1)
     for split in splits:
         folder = top if len(splits) == 1 else top / f"fold_{split.fold}_seed_{split.seed}"
-        _train_one(folder, {**common, **_about(split)}, split, records, resume, devices)
+        train_and_evaluate(folder, {**common, **about(split)}, split, records, resume, devices)
     with devices.chief_first():
         if len(splits) > 1 and devices.chief:
             evaluate(top)
@@ -258,80 +256,6 @@ def _cached(records, folder: str | os.PathLike, config: dict):
     alone = streams == ["speech"] or "speech" in trained_streams(config)
     copies = strength.copies if strength and alone else ()
     return write_cache(records, view, folder, streams, copies)
-
-
-def _about(split) -> dict:
-    """What a run's config says of its split."""
-    return {
-        "protocol_description": split.description,
-        "split_warning": split.warning,
-        "leaky": split.leaky,
-        "fold": split.fold,
-        "folds": split.folds,
-        "seed": split.seed,
-    }
-
-
-def _train_one(folder: Path, config: dict, split, records, resume: bool | str, devices) -> None:
-    from emotionnet.evaluate import evaluate
-    from emotionnet.training.begin import open_run
-    from emotionnet.training.train import train_run
-
-    with devices.chief_first():
-        # The other workers find what the chief has made.
-        run = open_run(folder, config, split, resume if devices.chief else True)
-        if devices.chief and not run.finished:
-            run.note_devices(devices.facts())
-    if not run.finished:
-        _announce(run, split, devices)
-        try:
-            history = train_run(run, records, devices)
-        except EmotionNetError:
-            # Nothing was learnt yet: the next try may have the name.
-            begun = run.checkpoint.exists() or (folder / "history.csv").exists()
-            if devices.chief and not begun:
-                shutil.rmtree(folder, ignore_errors=True)
-            raise
-        print(f"input      {_waiting(history)}")
-    with devices.chief_first():
-        if devices.chief:
-            # A kill may have come between the model and the end of its checkpoint.
-            shutil.rmtree(run.checkpoint.parent, ignore_errors=True)
-            if not (folder / "metrics.json").exists():
-                evaluate(folder, records=records.address)
-
-
-def _waiting(history: Sequence[dict]) -> str:
-    """How much of the training's time went by without a batch to learn from, and what helps."""
-    rows = [row for row in history if "input_share" in row]
-    seconds = sum(row["seconds"] for row in rows)
-    share = sum(row["input_share"] * row["seconds"] for row in rows) / max(seconds, 1e-9)
-    text = f"{share:.0%} of the time in training steps was spent waiting for clips"
-    if share > MUCH_WAITING:
-        text += ": more CPU cores, a local disk or a weaker --augment would make it faster"
-    return text
-
-
-def _announce(run, split, devices) -> None:
-    config = run.config
-    print(f"run        {run.folder}")
-    faces = f", faces at {config['system_config']['image_size']} px"
-    print(f"system     {config['system']}{faces if 'faces' in config['streams'] else ''}")
-    if "backbone_weights" in config["system_config"] and "faces" in config["streams"]:
-        weights = config["system_config"]["backbone_weights"]
-        random = ": it starts from random weights" * (weights in (None, "", "none"))
-        print(f"backbone   {config['system_config']['backbone']}, weights {weights}{random}")
-    print(
-        f"corpus     {config['corpus']}, {len(config['labels'])} emotions: {', '.join(config['labels'])}"
-    )
-    print(f"protocol   {split.description}")
-    print(
-        f"clips      {len(split.train)} to learn from, {len(split.validation)} to choose the epoch, "
-        f"{len(split.test)} to test"
-    )
-    print(f"device     {devices.why}")
-    if split.warning:
-        print(f"warning    {split.warning}")
 
 
 def _check(**choices: tuple[str, Sequence[str]]) -> None:

@@ -21,7 +21,7 @@ _IGNORED = ("name", "dtype", "trainable", "momentum", "batch_shape", "batch_inpu
 
 
 def init_source(folder: str | os.PathLike) -> dict[str, str]:
-    """What a run's config says of the run that its faces begin with.
+    """What a run's config says of the run that it, or its faces, begin with.
 
     Raises:
         UsageError: there is no run.
@@ -30,12 +30,26 @@ def init_source(folder: str | os.PathLike) -> dict[str, str]:
     run = Run.open(folder)
     if not run.finished:
         raise EmotionNetError(
-            f"{run.folder}: not trained to the end yet, so there is no face encoder to begin with."
+            f"{run.folder}: not trained to the end yet, so nothing can begin with it."
         )
     return {
         "run": str(run.folder.resolve()),
         "sha256": file_sha256(run.folder / "model.keras"),
     }
+
+
+def open_source(source: dict[str, str]) -> Run:
+    """The run that `init_source` described, with the same model as then.
+
+    Raises:
+        EmotionNetError: the run is gone, or was trained anew since.
+    """
+    file = Path(source["run"]) / "model.keras"
+    if not file.is_file() or file_sha256(file) != source["sha256"]:
+        raise EmotionNetError(
+            f"{file}: is not the model that this run was to begin with any more. Begin a new run."
+        )
+    return Run.open(source["run"])
 
 
 def init_faces(model: keras.Model, config: dict[str, Any]) -> int:
@@ -56,13 +70,7 @@ def init_faces(model: keras.Model, config: dict[str, Any]) -> int:
             names the settings that differ.
         EmotionNetError: the other run is gone, or was trained anew since.
     """
-    source = config["init_faces"]
-    other = Run.open(source["run"])
-    file = Path(source["run"]) / "model.keras"
-    if not file.is_file() or file_sha256(file) != source["sha256"]:
-        raise EmotionNetError(
-            f"{file}: is not the model that this run was to begin with any more. Begin a new run."
-        )
+    other = open_source(config["init_faces"])
     here = face_encoder(model, "this model")
     there = face_encoder(other.model(), other.folder)
     difference = _difference(there, here)
@@ -118,3 +126,17 @@ def _layers(encoder: keras.Model) -> list[tuple[keras.Layer, dict]]:
         for layer in encoder._flatten_layers(include_self=False)
         if layer.weights and not isinstance(layer, keras.Model)
     ]
+
+
+def begin_with_all(model: keras.Model, source: dict[str, str]) -> None:
+    """Gives ``model`` every weight of the run that ``source`` (of `init_source`) names.
+
+    Args:
+        model: newly built, of the same system and settings.
+
+    Raises:
+        EmotionNetError: the other run is gone, or was trained anew since.
+    """
+    there = open_source(source).model()
+    for weight, value in zip(model.weights, there.weights, strict=True):
+        weight.assign(value)

@@ -8,7 +8,7 @@ from emotionnet.errors import UsageError
 from emotionnet.files import write_csv
 from emotionnet.systems import get_system
 from emotionnet.training.devices import ONE, Devices
-from emotionnet.training.init import init_faces
+from emotionnet.training.init import begin_with_all, init_faces
 from emotionnet.training.loop import Settings, train_stream
 from emotionnet.training.run import Run
 from emotionnet.training.state import TrainingState, assign
@@ -58,6 +58,8 @@ def train_run(run: Run, records, devices: Devices = ONE) -> list[dict]:
     state, values = TrainingState(fingerprint=fingerprint), None
     if run.checkpoint.exists():
         state, values = TrainingState.load(run.checkpoint, fingerprint)
+    elif config.get("refit"):
+        begin_with_all(model, config["refit"])
     elif config.get("init_faces"):
         _begin_with_faces(model, config)
 

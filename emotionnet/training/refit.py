@@ -1,0 +1,89 @@
+"""Learning on, from the validation people too, once they have chosen the epoch.
+
+Until then a run has not learnt from a fifth of the people that it may learn from. With few actors
+that is much to give away: so the chosen weights learn on for a while, from training and validation
+part together. No test clip is seen, and nothing is chosen any more: how long is fixed beforehand,
+and the last epoch counts.
+"""
+
+import math
+from typing import Any
+
+from emotionnet.errors import UsageError
+from emotionnet.inputs.protocols import PROTOCOLS
+from emotionnet.inputs.split import Split, check_disjoint
+from emotionnet.training import plan
+from emotionnet.training.init import init_source
+from emotionnet.training.run import Run
+
+#: So many times fewer epochs than the run had, and as large a share of its learning rate.
+FEWER_EPOCHS, RATE_SHARE, WARMUP_EPOCHS = 4, 0.5, 0.5
+#: What stands beside every number of such a run.
+DESCRIPTION = "its epoch chosen, the run learnt on from the validation part too"
+
+
+def refit_config(
+    run: Run, epochs: int | None = None, learning_rate: float | None = None
+) -> dict[str, Any]:
+    """The config of the run that learns on from ``run``, less what its split says.
+
+    Args:
+        run: trained to its end.
+        epochs: by default a quarter of the run's, of each stream.
+        learning_rate: by default half of the run's, of each stream.
+
+    Raises:
+        UsageError: the run is one that has learnt on already, or it learns from few labels.
+        EmotionNetError: it is not trained to its end.
+    """
+    config = run.config
+    if config.get("refit"):
+        raise UsageError(f"{run.folder}: has learnt from its validation part already.")
+    if config.get("learning", {}).get("scheme", "all") != "all":
+        raise UsageError(
+            f"{run.folder}: learns from few labels, and a refit needs those of all clips."
+        )
+    settings = {
+        stream: {
+            **each,
+            "epochs": epochs or math.ceil(each["epochs"] / FEWER_EPOCHS),
+            "learning_rate": learning_rate or each["learning_rate"] * RATE_SHARE,
+            "warmup_epochs": WARMUP_EPOCHS,
+            "patience": 0,
+        }
+        for stream, each in plan.completed(config["settings"]).items()
+    }
+    # The weights are those of the run: what it began with itself does not matter any more.
+    kept = {key: value for key, value in config.items() if key not in ("format", "init_faces")}
+    return {**kept, "settings": plan.completed(settings), "refit": init_source(run.folder)}
+
+
+def refit_split(run: Run, records) -> Split:
+    """The split of ``run`` with its validation part among what it learns from.
+
+    Args:
+        run: any run.
+        records: opened, those of the run.
+
+    Raises:
+        UsageError: the run has no validation part.
+    """
+    config, parts = run.config, run.split_rows(records)
+    if not parts["validation"]:
+        raise UsageError(f"{run.folder}: has no validation part that it could learn on from.")
+    protocol = PROTOCOLS[config["protocol"]]
+    split = Split(
+        train=sorted([*parts["train"], *parts["validation"]], key=lambda row: row.clip),
+        validation=[],
+        test=parts["test"],
+        protocol=config["protocol"],
+        fold=config["fold"],
+        folds=config["folds"],
+        seed=config["seed"],
+        leaky=config["leaky"],
+        by_actor=protocol.by_actor,
+        description=f"{config['protocol_description']}; {DESCRIPTION}",
+        warning=config.get("split_warning", ""),
+    )
+    check_disjoint(split)
+    return split

@@ -1,0 +1,115 @@
+"""`refit`: a trained run learns on from its validation part too; its test part stays as it was."""
+
+import json
+
+import numpy as np
+import pytest
+from tiny_run import SYSTEM_CONFIG, make_clip, make_run, write_records
+
+from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.files import read_csv
+from emotionnet.fit import fit
+from emotionnet.refit import main, refit
+from emotionnet.training.refit import DESCRIPTION, refit_config
+from emotionnet.training.run import Run
+
+EMOTIONS = ("neutral", "happy", "sad")
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    clips = [
+        make_clip(f"{actor}-{emotion}", emotion, actor, "female", seed=10 * i + k)
+        for i, actor in enumerate(("01", "02", "03", "04"))
+        for k, emotion in enumerate(EMOTIONS)
+    ]
+    return write_records(tmp_path_factory.mktemp("refit") / "records", clips)
+
+
+@pytest.fixture(scope="module")
+def group(records, tmp_path_factory):
+    return fit(
+        records=records.folder,
+        out=tmp_path_factory.mktemp("runs"),
+        name="first",
+        streams="speech",
+        epochs=3,
+        batch_size=4,
+        learning_rate=1e-3,
+        augment="light",
+        protocol="actor_folds",
+        folds=(1, 2),
+        system_config=SYSTEM_CONFIG,
+    )
+
+
+def people(folder, part) -> set:
+    return {row["actor"] for row in read_csv(folder / "split.csv") if row["part"] == part}
+
+
+def test_a_group_learns_on_from_everyone_but_those_who_test(group):
+    top = refit(group)
+    assert top == group.parent / "first-refit"
+    for before in sorted(group.glob("fold_*")):
+        after = top / before.name
+        assert people(after, "test") == people(before, "test")
+        assert people(after, "train") == people(before, "train") | people(before, "validation")
+        assert not people(after, "validation")
+        config = Run.open(after).config
+        assert DESCRIPTION in config["protocol_description"]
+        # A quarter of three epochs, rounded up, at half the rate; it did learn something.
+        assert config["settings"]["speech"]["epochs"] == 1
+        assert config["settings"]["speech"]["learning_rate"] == 5e-4
+        pairs = list(zip(Run.open(before).model().weights, Run.open(after).model().weights))
+        assert any(not np.array_equal(a, b) for a, b in pairs)
+        tested = [{r["clip"] for r in read_csv(f / "predictions.csv")} for f in (before, after)]
+        assert tested[0] == tested[1]
+    metrics = json.loads((top / "metrics.json").read_text())
+    assert len(metrics["runs"]) == 2
+    assert DESCRIPTION in metrics["protocol_text"]
+    # No people are left to fit a temperature on.
+    assert metrics["calibrated"] == {}
+    assert DESCRIPTION in (top / "report.html").read_text()
+
+
+def test_it_begins_with_the_weights_that_were_chosen(group, tmp_path):
+    first = group / "fold_1_seed_0"
+    folder = refit(first, epochs=1, learning_rate=1e-9, name="still")
+    before, after = Run.open(first).model(), Run.open(folder).model()
+    learnt = [(a, b) for a, b in zip(before.weights, after.weights) if a.trainable]
+    for a, b in learnt:
+        np.testing.assert_allclose(a, b, atol=1e-6, err_msg=a.path)
+    assert any(np.abs(np.array(a)).max() > 0.01 for a, _ in learnt)
+
+
+def test_who_has_learnt_on_does_not_do_so_again(group, capsys):
+    folder = refit(group / "fold_1_seed_0")
+    assert folder == group.parent / "first-fold_1_seed_0-refit"
+    with pytest.raises(UsageError, match="learnt from its validation part already"):
+        refit(folder)
+    with pytest.raises(UsageError, match="a run already"):
+        refit(group / "fold_1_seed_0")
+    model = (folder / "model.keras").read_bytes()
+    assert main([str(group / "fold_1_seed_0"), "--resume", "auto"]) == 0
+    assert (folder / "model.keras").read_bytes() == model
+    assert "it is finished" in capsys.readouterr().out
+
+
+def test_what_cannot_learn_on_is_told_why(group, records, tmp_path):
+    with pytest.raises(UsageError, match="no run here"):
+        refit(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="--epochs 0"):
+        refit(group, epochs=0)
+    with pytest.raises(UsageError, match="are not there"):
+        refit(group, records=tmp_path / "gone", name="other")
+    alone = make_run(
+        tmp_path / "alone", records, test=records.rows, streams=["speech"], settings={"speech": {"epochs": 4}}
+    )  # fmt: skip
+    with pytest.raises(UsageError, match="has no validation part"):
+        refit(alone.folder)
+    alone.config["learning"] = {"scheme": "uncertainty"}
+    with pytest.raises(UsageError, match="few labels"):
+        refit_config(alone)
+    (alone.folder / "model.keras").unlink()
+    with pytest.raises(EmotionNetError, match="not trained to the end"):
+        refit(alone.folder)
