@@ -115,6 +115,38 @@ def test_masks_that_leave_nothing_or_are_unknown(records, tmp_path):
         evaluating.evaluate(run.folder, mask="smell")
 
 
+def test_mirrored_is_the_mean_of_both_answers_and_replaces_nothing(run, metrics, records, tmp_path):
+    from emotionnet.inputs.views import view_example
+
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    before = (folder / "metrics.json").read_bytes()
+    mirrored = evaluating.evaluate(folder, mirror=True)
+    assert (folder / "metrics.json").read_bytes() == before
+    assert mirrored["mirror"]
+    assert mirrored["fused"]["n"] == metrics["fused"]["n"]
+    table = Answers.read(folder / "predictions_mirrored.csv", LABELS).probabilities["fused"]
+    model, view, moved = run.model(), run.view(), 0.0
+    for i, example in enumerate(records.dataset(records.rows)):
+        inputs = {k: np.asarray(v)[None] for k, v in view_example(example, view).items()}
+        one = np.asarray(model(inputs)["probabilities"])[0]
+        other = np.asarray(
+            model({**inputs, "faces": inputs["faces"][:, :, :, ::-1]})["probabilities"]
+        )[0]
+        np.testing.assert_allclose(table[i], (one + other) / 2, atol=1e-5)
+        moved = max(moved, np.abs(one - other).max())
+    assert moved > 1e-3
+    assert "Mirrored too." in (folder / "report_mirrored.html").read_text()
+    assert "faces mirrored too" in evaluating.summary(mirrored)
+
+
+def test_without_faces_nothing_can_be_mirrored(run, records, tmp_path):
+    alone = make_run(tmp_path / "run", records, records.rows, streams=("speech",))
+    for asked in ({"run": alone.folder}, {"run": run.folder, "mask": "faces"}):
+        with pytest.raises(UsageError, match="--mirror"):
+            evaluating.evaluate(**asked, mirror=True)
+
+
 def test_another_part_does_not_replace_the_test_part(run, metrics, records, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(run.folder, folder)

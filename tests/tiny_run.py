@@ -97,7 +97,7 @@ def make_run(folder, records=None, test=(), model=None, streams=STREAMS, **chang
 def build_model(streams=STREAMS):
     """A model with the inputs and outputs of every system, without anything that takes time.
 
-    Its answers differ from clip to clip and from stream to stream.
+    Its answers differ from clip to clip, from stream to stream, and for a mirrored face.
     """
     import keras
 
@@ -105,7 +105,9 @@ def build_model(streams=STREAMS):
     from emotionnet.systems.base import clip_inputs
 
     inputs = clip_inputs(**SYSTEM_CONFIG)
-    average = keras.layers.GlobalAveragePooling3D()(inputs["faces"])
+    half = SYSTEM_CONFIG["image_size"] // 2
+    left = keras.layers.Cropping3D(((0, 0), (0, 0), (0, half)))(inputs["faces"])
+    average = keras.layers.GlobalAveragePooling3D()(left)
     logits = {
         name: keras.layers.Dense(len(LABELS), name=f"{name}_classifier")(x)
         for name, x in (("faces", average), ("speech", inputs["waveform"]))

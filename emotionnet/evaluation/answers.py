@@ -14,6 +14,7 @@ import numpy as np
 from emotionnet.errors import EmotionNetError
 from emotionnet.evaluation.metrics import score
 from emotionnet.files import read_csv, write_csv
+from emotionnet.inputs.views import STREAM_INPUTS
 
 STREAMS = ("faces", "speech")
 #: Kind of answer → the model's output.
@@ -22,8 +23,6 @@ OUTPUTS = {
     "faces": "face_probabilities",
     "speech": "speech_probabilities",
 }
-#: A stream → the inputs that are zeroed to take it away.
-STREAM_INPUTS = {"faces": ("faces", "frame_mask"), "speech": ("waveform", "waveform_samples")}
 _FACTS = ("clip", "actor", "sex", "emotion")
 
 
@@ -114,7 +113,7 @@ class Answers:
 
 def answer_rows(
     model, view, records, rows: Sequence[Any], labels: Sequence[str], streams: Sequence[str],
-    batch_size: int = 8, mask: str | None = None,
+    batch_size: int = 8, mask: str | None = None, mirror: bool = False,
 ) -> Answers:  # fmt: skip
     """Runs a model over rows, as it is and with each stream taken away at the input.
 
@@ -127,6 +126,7 @@ def answer_rows(
         streams: the streams that were trained.
         batch_size: clips at a time.
         mask: a stream that is taken away from every clip, as if nobody had recorded it.
+        mirror: average the answers to the faces as they are and mirrored.
 
     Returns:
         Answers in the order of the rows. Only where two streams were trained, and none is masked,
@@ -140,6 +140,14 @@ def answer_rows(
     from emotionnet.systems.base import without_xla
 
     without_xla(model)
+
+    def answer(inputs):
+        outputs = model.predict_on_batch(inputs)
+        if not mirror:
+            return outputs
+        mirrored = model.predict_on_batch({**inputs, "faces": inputs["faces"][..., ::-1, :]})
+        return {name: (outputs[name] + mirrored[name]) / 2 for name in outputs}
+
     streams = [stream for stream in streams if stream != mask]
     both = len(streams) > 1
     kinds = ["fused", *streams, *(f"without_{s}" for s in streams if both)]
@@ -150,11 +158,11 @@ def answer_rows(
         for batch in open_source(records, view, labels).inference_batches(rows, batch_size):
             inputs = {name: np.asarray(value) for name, value in batch.items()}
             inputs = without(inputs, mask) if mask else inputs
-            outputs = model.predict_on_batch(inputs)
+            outputs = answer(inputs)
             for kind in ("fused", *streams):
                 collected[kind].append(np.asarray(outputs[OUTPUTS[kind]], np.float64))
             for stream in streams if both else ():
-                outputs = model.predict_on_batch(without(inputs, stream))
+                outputs = answer(without(inputs, stream))
                 fused = np.asarray(outputs[OUTPUTS["fused"]], np.float64)
                 collected[f"without_{stream}"].append(fused)
             shown["faces"].append(inputs["frame_mask"].any(axis=1))

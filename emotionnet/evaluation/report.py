@@ -151,6 +151,14 @@ def warnings(metrics: Mapping[str, Any]) -> list[str]:
                 f"The {metrics['mask']} of every clip was taken away, as if it had not been recorded.",
             )
         )
+    if metrics.get("mirror"):
+        boxes.append(
+            html.box(
+                "Mirrored too.",
+                "Every face was answered as it is and mirrored, and both answers averaged: that is "
+                "twice the work of the model as it is.",
+            )
+        )
     boxes += [html.box("Note.", note) for note in metrics.get("notes", ())]
     return boxes
 

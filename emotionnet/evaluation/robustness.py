@@ -13,13 +13,13 @@ import numpy as np
 
 from emotionnet.evaluation.answers import (
     OUTPUTS,
-    STREAM_INPUTS,
     AnsweredClip,
     check_answers,
 )
 from emotionnet.evaluation.disturbances import BABBLE_VOICES, Disturbance, disturbances
 from emotionnet.evaluation.intervals import wilson_uar
 from emotionnet.evaluation.metrics import score
+from emotionnet.inputs.views import STREAM_INPUTS
 
 #: Clips whose sound may be heard in a babble.
 VOICES = 32

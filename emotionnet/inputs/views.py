@@ -15,6 +15,11 @@ import numpy as np
 if TYPE_CHECKING:
     import tensorflow as tf
 
+#: What of a clip a system may see, and the inputs that carry it: the names in a view's dict.
+STREAM_INPUTS = {
+    "faces": ("faces", "frame_mask"),
+    "speech": ("waveform", "waveform_samples"),
+}
 SAMPLE_RATE = 16000
 STORED_FACE = 224
 #: Centres of segments are taken this much early, so that of two frames equally near the first is

@@ -7,12 +7,7 @@ from typing import Any
 import keras
 
 from emotionnet.errors import UsageError
-
-#: What of a clip a system may see, and the inputs that carry it.
-STREAM_INPUTS = {
-    "faces": ("faces", "frame_mask"),
-    "speech": ("waveform", "waveform_samples"),
-}
+from emotionnet.inputs.views import STREAM_INPUTS
 
 
 @dataclass(frozen=True)

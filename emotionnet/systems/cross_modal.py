@@ -33,6 +33,7 @@ import numpy as np
 from keras import layers
 
 from emotionnet.errors import UsageError
+from emotionnet.inputs.views import STREAM_INPUTS
 from emotionnet.layers import (
     MFCC,
     AbsentSteps,
@@ -48,7 +49,7 @@ from emotionnet.layers import (
     UnfoldFrames,
 )
 from emotionnet.systems.backbones import backbone_of, check_backbone
-from emotionnet.systems.base import STREAM_INPUTS, Stream, check_fields, check_streams, clip_inputs
+from emotionnet.systems.base import Stream, check_fields, check_streams, clip_inputs
 
 NAME = "cross_modal"
 

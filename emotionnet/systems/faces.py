@@ -19,9 +19,10 @@ import keras
 from keras import layers
 
 from emotionnet.errors import UsageError
+from emotionnet.inputs.views import STREAM_INPUTS
 from emotionnet.layers import FoldFrames, LateFusion, MaskedMean, UnfoldFrames
 from emotionnet.systems.backbones import backbone_of, check_backbone
-from emotionnet.systems.base import STREAM_INPUTS, Stream, check_fields, clip_inputs
+from emotionnet.systems.base import Stream, check_fields, clip_inputs
 
 NAME = "faces"
 

@@ -28,6 +28,7 @@ import keras
 from keras import layers
 
 from emotionnet.errors import UsageError
+from emotionnet.inputs.views import STREAM_INPUTS
 from emotionnet.layers import (
     FoldFrames,
     GreyFaces,
@@ -38,7 +39,7 @@ from emotionnet.layers import (
     TakeSegment,
     UnfoldFrames,
 )
-from emotionnet.systems.base import STREAM_INPUTS, Stream, check_fields, check_streams, clip_inputs
+from emotionnet.systems.base import Stream, check_fields, check_streams, clip_inputs
 
 NAME = "segments"
 

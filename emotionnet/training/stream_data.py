@@ -14,8 +14,8 @@ from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.copies import KINDS
 from emotionnet.inputs.protocols import PROTOCOLS
 from emotionnet.inputs.source import Source, open_source, training_steps
+from emotionnet.inputs.views import STREAM_INPUTS
 from emotionnet.systems import get_system, recipe
-from emotionnet.systems.base import STREAM_INPUTS
 from emotionnet.training.devices import ONE, Devices
 from emotionnet.training.front import Cut, Front, uncertainty
 from emotionnet.training.loop import Settings, StreamData
