@@ -25,7 +25,7 @@ class LogMelSpectrogram(keras.layers.Layer):
 
     Names and meanings of the arguments are librosa's; so is the result, within 1e-5 of its range
     (1.1e-5 in one of the 1,440 speech recordings of RAVDESS, less in all others; MFCCs 1.7e-6). That
-    is full float32 precision: on a GPU switch TensorFloat-32 off, on a TPU ask for float32 products.
+    is full float32 precision, which `emotionnet.precision` sees to.
     Framing pads with zeros (librosa's default), the window is a periodic Hann.
 
     Call it with ``waveform`` (batch, samples), best in [-1, 1], and optionally ``lengths``

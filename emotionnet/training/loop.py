@@ -195,7 +195,7 @@ def _postfix(epoch: int, settings: Settings, logs: dict, best: dict | None) -> s
     text = (
         f"epoch {epoch + 1}/{settings.epochs}, loss {logs['loss']:.3f}, acc {logs['accuracy']:.2f}"
     )
-    if best:
+    if best and not math.isnan(best["score"][0]):  # of clips to validate on there may be none
         text += f", best val UAR {best['score'][0]:.2f} (epoch {best['epoch']})"
     return text
 
