@@ -270,21 +270,6 @@ def _check_alike(folder: Path, runs: Sequence[Any]) -> None:
             )
 
 
-def _common_text(runs: Sequence[Any]) -> str:
-    """The division in words: that of the runs where it is one, else what they have in common."""
-    from emotionnet.inputs.protocols import PROTOCOLS
-    from emotionnet.training.refit import DESCRIPTION
-
-    texts = {run.config.get("protocol_description", "") for run in runs}
-    if len(texts) == 1:
-        return texts.pop()
-    protocol = PROTOCOLS.get(runs[0].config["protocol"])
-    if not protocol:
-        return ""
-    learnt_on = f"; {DESCRIPTION}" * any(run.config.get("refit") for run in runs)
-    return f"{protocol.summary}; leaks: {protocol.leaks or 'nothing'}{learnt_on}"
-
-
 def provenance(run: "Run") -> dict[str, Any]:
     """What the numbers are about, from the run's config and versions."""
     config = run.config
@@ -315,10 +300,12 @@ def provenance(run: "Run") -> dict[str, Any]:
 
 def group_provenance(runs: "Sequence[Run]") -> dict[str, Any]:
     """What the pooled numbers of runs are about: `provenance` with all folds, seeds and commits."""
+    from emotionnet.training.run import division
+
     about = provenance(runs[0])
     for key in ("fold", "seed"):
         about[key] = sorted({run.config[key] for run in runs})
-    about["protocol_text"] = _common_text(runs)
+    about["protocol_text"] = division([run.config for run in runs])
     about["commit"] = ", ".join(dict.fromkeys(provenance(run)["commit"] for run in runs))
     return about
 

@@ -10,8 +10,8 @@ from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv
 from emotionnet.fit import fit
 from emotionnet.refit import main, refit
-from emotionnet.training.refit import DESCRIPTION, refit_config
-from emotionnet.training.run import Run
+from emotionnet.training.refit import refit_config
+from emotionnet.training.run import LEARNT_ON, Run
 
 EMOTIONS = ("neutral", "happy", "sad")
 
@@ -56,7 +56,7 @@ def test_a_group_learns_on_from_everyone_but_those_who_test(group):
         assert people(after, "train") == people(before, "train") | people(before, "validation")
         assert not people(after, "validation")
         config = Run.open(after).config
-        assert DESCRIPTION in config["protocol_description"]
+        assert LEARNT_ON in config["protocol_description"]
         # A quarter of three epochs, rounded up, at half the rate; it did learn something.
         assert config["settings"]["speech"]["epochs"] == 1
         assert config["settings"]["speech"]["learning_rate"] == 5e-4
@@ -66,10 +66,12 @@ def test_a_group_learns_on_from_everyone_but_those_who_test(group):
         assert tested[0] == tested[1]
     metrics = json.loads((top / "metrics.json").read_text())
     assert len(metrics["runs"]) == 2
-    assert DESCRIPTION in metrics["protocol_text"]
+    assert LEARNT_ON in metrics["protocol_text"]
     # No people are left to fit a temperature on.
     assert metrics["calibrated"] == {}
-    assert DESCRIPTION in (top / "report.html").read_text()
+    assert LEARNT_ON in (top / "report.html").read_text()
+    assert "No clip was left to validate on" in (after / "report.html").read_text()
+    assert "nan" not in (after / "report.html").read_text().lower()
 
 
 def test_it_begins_with_the_weights_that_were_chosen(group, tmp_path):

@@ -168,13 +168,16 @@ def _setup(candidates: Sequence[Candidate]) -> list[str]:
 
 
 def _facts(one: Candidate) -> dict[str, Any]:
-    config, descriptions = one.config, one.each("protocol_description")
+    from emotionnet.training.run import division
+
+    config, name = one.config, one.config["protocol"]
+    divided = division([run.config for run in one.runs])
     kind, seconds = config["label_kind"], sum(run.train_s for run in one.runs)
     return {
         "System": config["system"],
         "Setting": _setting(config),
         "Corpus": f"{config['corpus']}, labels {LABEL_KINDS.get(kind, kind)}",
-        "Protocol": descriptions[0] if len(descriptions) == 1 else _protocol(one),
+        "Protocol": divided if divided.startswith(name) else f"{name}: {divided}",
         "Folds": _many(one.each("fold")),
         "Seeds": _many(one.each("seed")),
         "Tested on": f"{_count(one.main_scores['clips'], 'clip')}, {one.main_scores['n']} answers",
@@ -186,13 +189,6 @@ def _facts(one: Candidate) -> dict[str, Any]:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _protocol(one: Candidate) -> str:
-    from emotionnet.inputs.protocols import PROTOCOLS
-
-    known = PROTOCOLS.get(one.config["protocol"])
-    return f"{one.config['protocol']}: {known.description}" if known else one.config["protocol"]
 
 
 def _setting(config: Mapping[str, Any]) -> str:

@@ -147,6 +147,8 @@ def plot_history(
     figure, axes = make_figure(3.3 * len(kinds), 2.6, 1, len(kinds), squeeze=False)
     for ax, kind in zip(axes[0], kinds):
         for i, (part, values) in enumerate(curves[kind].items()):
+            if np.isnan(values).all():  # nothing was measured: no entry in the legend either
+                continue
             ax.plot(
                 range(1, len(values) + 1),
                 values,

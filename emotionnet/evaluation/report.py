@@ -1,5 +1,6 @@
 """`metrics.json` as a page: one HTML file that needs nothing but itself."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -312,6 +313,9 @@ def _curves(curves: Mapping[str, Mapping[str, Any]]) -> list[str]:
         "Training and validation clips, epoch by epoch. The dotted line marks the epoch that was "
         "kept: chosen on validation clips, never on test clips."
     )
+    losses = [x for c in curves.values() for x in c["curves"].get("loss", {}).get("validation", ())]
+    if losses and all(map(math.isnan, losses)):
+        text = "Training clips, epoch by epoch. No clip was left to validate on: the last is kept."
     return [html.heading("Learning"), html.paragraph(text), html.figures(pictures, wide=True)]
 
 

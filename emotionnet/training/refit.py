@@ -14,12 +14,10 @@ from emotionnet.inputs.protocols import PROTOCOLS
 from emotionnet.inputs.split import Split, check_disjoint
 from emotionnet.training import plan
 from emotionnet.training.init import init_source
-from emotionnet.training.run import Run
+from emotionnet.training.run import LEARNT_ON, Run
 
 #: So many times fewer epochs than the run had, and as large a share of its learning rate.
 FEWER_EPOCHS, RATE_SHARE, WARMUP_EPOCHS = 4, 0.5, 0.5
-#: What stands beside every number of such a run.
-DESCRIPTION = "its epoch chosen, the run learnt on from the validation part too"
 
 
 def refit_config(
@@ -82,7 +80,7 @@ def refit_split(run: Run, records) -> Split:
         seed=config["seed"],
         leaky=config["leaky"],
         by_actor=protocol.by_actor,
-        description=f"{config['protocol_description']}; {DESCRIPTION}",
+        description=f"{config['protocol_description']}; {LEARNT_ON}",
         warning=config.get("split_warning", ""),
     )
     check_disjoint(split)

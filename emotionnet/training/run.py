@@ -23,6 +23,8 @@ from emotionnet.files import read_csv, sha256, write_csv, write_json
 #: Raised when a run folder of an older layout can no longer be read.
 FORMAT = 1
 PARTS = ("train", "validation", "test")
+#: What stands beside every number of a run that `emotionnet.refit` made.
+LEARNT_ON = "its epoch chosen, the run learnt on from the validation part too"
 _PACKAGES = (
     "tensorflow",
     "tensorflow-cpu",
@@ -225,6 +227,18 @@ def view_of(config: dict[str, Any]):
 
     own = get_system(config["system"]).Config(**config["system_config"])
     return View(frames=own.frames, image_size=own.image_size, samples=own.samples)
+
+
+def division(configs: Sequence[dict[str, Any]]) -> str:
+    """How the clips of runs were divided, in words: as each says it, or what all have in common."""
+    from emotionnet.inputs.protocols import PROTOCOLS
+
+    texts = {config.get("protocol_description", "") for config in configs}
+    if len(texts) == 1:
+        return texts.pop()
+    protocol = PROTOCOLS.get(configs[0]["protocol"])
+    learnt_on = f"; {LEARNT_ON}" if any(config.get("refit") for config in configs) else ""
+    return f"{protocol.description}{learnt_on}" if protocol else ""
 
 
 def versions() -> dict[str, Any]:
