@@ -164,9 +164,9 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Trains what is not trained yet, and prints the table."""
     args = parser().parse_args()
-    wanted = (args.branches.split(","), args.protocols.split(","))
-    cells = [c for c in plan() if c.speech in wanted[0] and c.protocol in wanted[1]]
-    cells = [] if args.table else cells
+    branches, protocols = args.branches.split(","), args.protocols.split(",")
+    wanted = [c for c in plan() if c.speech in branches and c.protocol in protocols]
+    cells = [] if args.table else wanted
     for number, cell in enumerate(cells, start=1):
         folder = args.out / "runs" / cell.group / f"fold_{cell.fold}_seed_{cell.seed}"
         if (folder / "metrics.json").is_file():

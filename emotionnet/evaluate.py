@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +97,7 @@ def evaluate(
         return _evaluate_group(Path(run), children, records, asked, batch_size)
     run = Run.open(run)
     if records and part == "test" and run.has_other_test_clips(records):
-        asked = Asked("unseen", mask, mirror)
+        asked = replace(asked, part="unseen")
     return _evaluate_run(run, records, asked, batch_size)
 
 
@@ -115,6 +115,24 @@ def group_members(folder: str | os.PathLike) -> list[Path]:
     return sorted(path.parent for path in folder.glob("*/config.json"))
 
 
+def open_records(run: "Run", records: str | os.PathLike | None) -> "Records":
+    """The records of a run, or a cache of its view of them, opened.
+
+    Raises:
+        UsageError: they are not there.
+    """
+    from emotionnet.clips.remote import is_url
+    from emotionnet.inputs.source import open_clips
+
+    place = records or run.config["records"]
+    if not is_url(place) and not Path(place).is_dir():
+        raise UsageError(
+            f"{place}: the records of this run are not there. Give their folder with --records, "
+            "or make them again with `python -m emotionnet.prepare`."
+        )
+    return open_clips(place)
+
+
 def open_part(
     run: "Run", records: str | os.PathLike | None, part: str
 ) -> tuple["Records", "list[RecordRow]"]:
@@ -129,16 +147,8 @@ def open_part(
         UsageError: the records are not there.
         EmotionNetError: they are not those of the run, or the part has no clips.
     """
-    from emotionnet.clips.remote import is_url
-    from emotionnet.inputs.source import open_clips
-
     place = records or run.config["records"]
-    if not is_url(place) and not Path(place).is_dir():
-        raise UsageError(
-            f"{place}: the records of this run are not there. Give their folder with --records, "
-            "or make them again with `python -m emotionnet.prepare`."
-        )
-    opened = open_clips(place)
+    opened = open_records(run, records)
     rows = run.unseen_rows(opened) if part == "unseen" else run.split_rows(opened)[part]
     if not rows:
         raise EmotionNetError(f"{run.folder}: the {part} part of this run has no clips.")

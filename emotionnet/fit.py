@@ -119,14 +119,13 @@ def fit(
     from emotionnet.one_run import about, train_and_evaluate
     from emotionnet.training import plan
     from emotionnet.training.actors import with_actors
-    from emotionnet.training.begin import check_kind, default_name, name_for
+    from emotionnet.training.begin import check_kind, check_resume, default_name, name_for
     from emotionnet.training.devices import choose
     from emotionnet.training.train import settings_of, trained_streams
     from emotionnet.training.uncertainty import Learning
 
     _check(streams=(streams, (*STREAMS, "both")), precision=(precision, PRECISIONS))
-    if resume not in (False, True, "auto"):
-        raise UsageError(f"--resume {resume}: not known. It is --resume alone, or --resume auto.")
+    check_resume(resume)
     if augment:
         _check(augment=(augment, AUGMENT))
     labels_when = Learning(learning, start_fraction, per_epoch, pool_every)

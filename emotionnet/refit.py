@@ -45,17 +45,14 @@ def refit(
         UsageError: there is no run, or it cannot learn on; the message says why.
         EmotionNetError: a run is not trained to the end, or its records cannot be used.
     """
-    from emotionnet.clips.remote import is_url
-    from emotionnet.evaluate import evaluate, group_members
-    from emotionnet.inputs.source import open_clips
+    from emotionnet.evaluate import evaluate, group_members, open_records
     from emotionnet.one_run import about, train_and_evaluate
-    from emotionnet.training.begin import check_kind
+    from emotionnet.training.begin import check_kind, check_resume
     from emotionnet.training.devices import choose
     from emotionnet.training.refit import refit_config, refit_split
     from emotionnet.training.run import Run
 
-    if resume not in (False, True, "auto"):
-        raise UsageError(f"--resume {resume}: not known. It is --resume alone, or --resume auto.")
+    check_resume(resume)
     for option, value in (("epochs", epochs), ("learning-rate", learning_rate)):
         if value is not None and value <= 0:
             raise UsageError(f"--{option} {value}: it needs a number above 0.")
@@ -71,12 +68,7 @@ def refit(
     # All of them before the first is trained: what cannot be is said at once.
     configs = [refit_config(each, epochs, learning_rate) for each in runs]
     for each, config in zip(runs, configs):
-        place = records or config["records"]
-        if not is_url(place) and not Path(place).is_dir():
-            raise UsageError(
-                f"{place}: the records of {each.folder} are not there. Give --records."
-            )
-        opened = open_clips(place)
+        opened = open_records(each, records)
         split = refit_split(each, opened)
         config = {**config, "records": opened.address, **about(split)}
         into = top / each.name if members else top

@@ -74,7 +74,7 @@ def test_a_group_learns_on_from_everyone_but_those_who_test(group):
     assert "nan" not in (after / "report.html").read_text().lower()
 
 
-def test_it_begins_with_the_weights_that_were_chosen(group, tmp_path):
+def test_it_begins_with_the_weights_that_were_chosen(group):
     first = group / "fold_1_seed_0"
     folder = refit(first, epochs=1, learning_rate=1e-9, name="still")
     before, after = Run.open(first).model(), Run.open(folder).model()

@@ -45,6 +45,12 @@ def open_run(folder: Path, config: dict, split, resume: bool | str) -> Run:
     return run
 
 
+def check_resume(resume: bool | str) -> None:
+    """Refuses what ``--resume`` does not know."""
+    if resume not in (False, True, "auto"):
+        raise UsageError(f"--resume {resume}: not known. It is --resume alone, or --resume auto.")
+
+
 def default_name(*parts: str) -> str:
     """The name of a run of this system, corpus, protocol, streams and learning."""
     if parts == ("ghost_fan", "demo", "holdout", "both", "all"):

@@ -1,4 +1,4 @@
-"""A model begins with the face encoder of another run, trained on single pictures for example."""
+"""A model begins with what another run has learnt: its face encoder alone, or all of its weights."""
 
 import os
 from pathlib import Path
