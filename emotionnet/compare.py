@@ -81,8 +81,8 @@ def evaluated_runs(
         UsageError: there is no run.
         EmotionNetError: none is trained to the end, or the runs of a group differ.
     """
-    from emotionnet.evaluate import evaluate, group_members, open_group
-    from emotionnet.training.run import Run
+    from emotionnet.evaluate import evaluate, open_group
+    from emotionnet.training.run import Run, group_members
 
     children = group_members(folder)
     opened, unfinished = open_group(folder, children) if children else ([Run.open(folder)], [])

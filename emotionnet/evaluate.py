@@ -86,7 +86,7 @@ def evaluate(
         UsageError: no run there, no such part, or nothing is left to answer from.
         EmotionNetError: the run is not trained, or its records cannot be used.
     """
-    from emotionnet.training.run import Run
+    from emotionnet.training.run import Run, group_members
 
     check_part(part)
     if mask not in (None, *MASKS):
@@ -105,14 +105,6 @@ def check_part(part: str) -> None:
     """Refuses a part that a run does not have."""
     if part not in PARTS:
         raise UsageError(f"--part {part}: not known. Choose one of {', '.join(PARTS)}.")
-
-
-def group_members(folder: str | os.PathLike) -> list[Path]:
-    """The run folders inside a folder that is no run itself, sorted; none where it is one."""
-    folder = Path(folder)
-    if not folder.is_dir() or (folder / "config.json").is_file():
-        return []
-    return sorted(path.parent for path in folder.glob("*/config.json"))
 
 
 def open_records(run: "Run", records: str | os.PathLike | None) -> "Records":

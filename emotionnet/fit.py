@@ -43,6 +43,8 @@ def fit(
     augment: str | None = None,
     augmentation: dict | None = None,
     init_faces: str | os.PathLike | None = None,
+    teachers: Sequence[str | os.PathLike] = (),
+    teachers_share: float = 0.5,
     train_actors: int | None = None,
     precision: str = "float32",
     device: str = "auto",
@@ -84,6 +86,9 @@ def fit(
         augment: ``none``, ``light``, ``paper`` or ``strong``, see `emotionnet.training.train.AUGMENTATIONS`.
         augmentation: field of `emotionnet.inputs.augmentation.Augmentation` → value, on top of ``augment``.
         init_faces: run folder, with whose face encoder the faces begin.
+        teachers: runs (or groups of them: those of the same fold) whose mean answers are learnt from
+            besides the labels, see `emotionnet.training.teachers`.
+        teachers_share: share of a target that is their answer, above 0 and at most 1.
         train_actors: learn from so many of the training actors only, drawn by the seed.
         precision: ``float32``, ``mixed_bfloat16`` or ``mixed_float16``.
         device: ``auto``, ``cpu``, ``gpu`` or ``tpu``, see `emotionnet.training.devices.choose`. No part of
@@ -202,14 +207,16 @@ def fit(
     if train_actors is not None:
         splits = [with_actors(split, train_actors, split.seed) for split in splits]
     _check_copies(common)
+    taught_by = [_teachers(teachers, teachers_share, split, common) for split in splits]
     if not name:
         name = default_name(system, corpus, protocol, streams, learning)
         name = name_for(Path(out), name, resume)
     top = Path(out) / name
     check_kind(top, several=len(splits) > 1)
-    for split in splits:
+    for split, taught in zip(splits, taught_by):
         folder = top if len(splits) == 1 else top / f"fold_{split.fold}_seed_{split.seed}"
-        train_and_evaluate(folder, {**common, **about(split)}, split, records, resume, devices)
+        config = {**common, **taught, **about(split)}
+        train_and_evaluate(folder, config, split, records, resume, devices)
     with devices.chief_first():
         if len(splits) > 1 and devices.chief:
             evaluate(top)
@@ -269,6 +276,20 @@ def _augmentation(fields: dict, augment: str) -> dict:
     if augment == "none":
         raise UsageError("--augmentation changes strengths: it needs --augment light or another.")
     return plain_fields(fields)
+
+
+def _teachers(folders: Sequence, share: float, split, config: dict) -> dict:
+    """What a run's config says of ``--teachers``; nothing where there are none."""
+    if not folders:
+        return {}
+    from emotionnet.training.teachers import teachers_of
+
+    if not 0 < share <= 1:
+        raise UsageError(f"--teachers-share {share}: it needs a number above 0, at most 1.")
+    if config["learning"]["scheme"] != "all":
+        raise UsageError("--teachers know all labels, and --learning is about few: leave one out.")
+    runs = teachers_of(folders, split, config["labels"])
+    return {"teachers": {"runs": runs, "share": share}}
 
 
 def _check_copies(config: dict) -> None:
@@ -343,6 +364,10 @@ def parser() -> argparse.ArgumentParser:
     g.add_argument("--augmentation", type=field_value, action="append", default=[],
                    metavar="FIELD=VALUE", help="change a strength: noise_share=0, copies=speed0.9,speed1.1")  # fmt: skip
     g.add_argument("--init-faces", metavar="RUN", help="begin with the face encoder of another run")
+    g.add_argument("--teachers", nargs="+", default=[], metavar="RUN",
+                   help="learn from the answers of these runs too (of a group: of its same fold)")  # fmt: skip
+    g.add_argument("--teachers-share", type=float, default=0.5, metavar="SHARE",
+                   help="how much of a target is their answer (default: %(default)s)")  # fmt: skip
     g.add_argument("--precision", default="float32", help=", ".join(PRECISIONS))
     g.add_argument("--device", default="auto", help="auto (default), cpu, gpu or tpu")
     g.add_argument("--replicas", type=int, metavar="N",

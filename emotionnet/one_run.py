@@ -92,6 +92,11 @@ def _announce(run, split, devices) -> None:
         f"clips      {len(split.train)} to learn from, {len(split.validation)} to choose the epoch, "
         f"{len(split.test)} to test"
     )
+    if config.get("teachers"):
+        runs = ", ".join(Path(each["run"]).name for each in config["teachers"]["runs"])
+        print(
+            f"teachers   {runs}: {config['teachers']['share']:.0%} of what is learnt, labels the rest"
+        )
     print(f"device     {devices.why}")
     if split.warning:
         print(f"warning    {split.warning}")

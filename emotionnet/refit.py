@@ -45,12 +45,12 @@ def refit(
         UsageError: there is no run, or it cannot learn on; the message says why.
         EmotionNetError: a run is not trained to the end, or its records cannot be used.
     """
-    from emotionnet.evaluate import evaluate, group_members, open_records
+    from emotionnet.evaluate import evaluate, open_records
     from emotionnet.one_run import about, train_and_evaluate
     from emotionnet.training.begin import check_kind, check_resume
     from emotionnet.training.devices import choose
     from emotionnet.training.refit import refit_config, refit_split
-    from emotionnet.training.run import Run
+    from emotionnet.training.run import Run, group_members
 
     check_resume(resume)
     for option, value in (("epochs", epochs), ("learning-rate", learning_rate)):

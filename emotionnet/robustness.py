@@ -42,7 +42,6 @@ def robustness(
     """
     from emotionnet.evaluate import (
         check_part,
-        group_members,
         group_provenance,
         open_group,
         provenance,
@@ -50,7 +49,7 @@ def robustness(
     )
     from emotionnet.evaluation.robustness import Disturbed
     from emotionnet.evaluation.robustness_report import write_robustness
-    from emotionnet.training.run import Run
+    from emotionnet.training.run import Run, group_members
 
     check_part(part)
     folder, notes = Path(run), []

@@ -63,11 +63,11 @@ def write_records(folder, clips):
     return r.Records.open(folder)
 
 
-def make_run(folder, records=None, test=(), model=None, streams=STREAMS, **changes):
-    """A finished run folder; ``test`` are the rows of its test part, ``changes`` of its config."""
+def make_run(folder, records=None, test=(), model=None, streams=STREAMS, train=(), **changes):
+    """A finished run folder; ``train`` and ``test`` are rows, ``changes`` of its config."""
     from emotionnet.training.run import Run
 
-    split = SimpleNamespace(train=[], validation=[], test=list(test))
+    split = SimpleNamespace(train=list(train), validation=[], test=list(test))
     run = Run.create(
         folder,
         {

@@ -63,7 +63,7 @@ class ArrayBatches(keras.utils.PyDataset):
         source: what they are made from.
         rows: clips.
         batch_size: clips a batch.
-        targets: whether a batch is ``(inputs, one-hot targets)``; else it is its inputs.
+        targets: whether a batch is ``(inputs, targets)``; else it is its inputs.
         strength: augmentation; None for none.
         key: seed and epoch, for what is drawn.
     """
@@ -99,7 +99,7 @@ class ArrayBatches(keras.utils.PyDataset):
                 for i, row in enumerate(rows)
             ]
             inputs = {name: np.stack([clip[name] for clip in clips]) for name in inputs}
-        return (inputs, self._source.one_hot(rows)) if self._targets else inputs
+        return (inputs, self._source.training_targets(rows)) if self._targets else inputs
 
     def __iter__(self) -> Iterator:
         """All batches in order; the next ones are made while one is used."""

@@ -57,7 +57,7 @@ class RecordSource(Source):
             dataset = self._viewed(rows)
         else:
             dataset = self._augmented(rows, seed, epoch, strength)
-        targets = tf.data.Dataset.from_tensor_slices(self.one_hot(rows))
+        targets = tf.data.Dataset.from_tensor_slices(self.training_targets(rows))
         dataset = tf.data.Dataset.zip(dataset, targets)
         return _batches(dataset.batch(batch_size).prefetch(2))
 
@@ -101,7 +101,7 @@ class RecordSource(Source):
         batch_size: int,
         strength: Augmentation | None,
     ) -> tf.data.Dataset:
-        size, targets = self.view.image_size, self.one_hot(rows)
+        size, targets = self.view.image_size, self.training_targets(rows)
         self.pictures.load(rows)  # here, where an error about damaged records can be told
 
         def batches():

@@ -6,8 +6,8 @@ that it is the same wherever they come from.
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +31,25 @@ class Source(ABC):
         view: what the system sees.
         labels: label names in the model's order.
         inputs: names of the inputs to give (a stream needs only its own).
+        taught: clip → target (classes,) to learn from instead of the one-hot one of its label.
     """
 
     records: Any
     view: View
     labels: Sequence[str]
     inputs: tuple[str, ...] = INPUTS
+    taught: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def targets(self, rows: Sequence) -> np.ndarray:
         """Label numbers (n,) of the rows."""
         return np.array([self.labels.index(row.emotion) for row in rows], np.int32)
 
-    def one_hot(self, rows: Sequence) -> np.ndarray:
-        """Targets (n, classes) float32 of the rows."""
-        return np.eye(len(self.labels), dtype=np.float32)[self.targets(rows)]
+    def training_targets(self, rows: Sequence) -> np.ndarray:
+        """Targets (n, classes) float32 of the rows; a copy has that of its clip."""
+        targets = np.eye(len(self.labels), dtype=np.float32)[self.targets(rows)]
+        for number, row in enumerate(rows if self.taught else ()):
+            targets[number] = self.taught.get(row.clip.partition("~")[0], targets[number])
+        return targets
 
     @abstractmethod
     def training_batches(
@@ -70,7 +75,7 @@ class Source(ABC):
             share: number of a worker and of how many: it reads its part of each batch only.
 
         Returns:
-            Batches of ``(inputs, one-hot targets (batch, classes))``.
+            Batches of ``(inputs, targets (batch, classes))``, see `training_targets`.
         """
 
     @abstractmethod
@@ -97,7 +102,11 @@ class Source(ABC):
 
 
 def open_source(
-    records, view: View, labels: Sequence[str], inputs: tuple[str, ...] = INPUTS
+    records,
+    view: View,
+    labels: Sequence[str],
+    inputs: tuple[str, ...] = INPUTS,
+    taught: Mapping[str, np.ndarray] | None = None,
 ) -> Source:
     """The source of opened records or of an opened cache; arguments as of `Source`."""
     from emotionnet.inputs.cache import ViewCache
@@ -106,10 +115,10 @@ def open_source(
         from emotionnet.inputs.array_source import ArraySource
 
         records.check_view(view)
-        return ArraySource(records, view, labels, inputs)
+        return ArraySource(records, view, labels, inputs, taught or {})
     from emotionnet.inputs.pipeline import RecordSource
 
-    return RecordSource(records, view, labels, inputs)
+    return RecordSource(records, view, labels, inputs, taught or {})
 
 
 def open_clips(folder: str | os.PathLike):

@@ -9,7 +9,7 @@ from emotionnet.training.run import Run
 from emotionnet.training.state import recover
 
 #: In a run's config only where asked for.
-_OPTIONAL = ("augmentation", "init_faces", "refit", "train_actors")
+_OPTIONAL = ("augmentation", "init_faces", "refit", "teachers", "train_actors")
 
 
 def open_run(folder: Path, config: dict, split, resume: bool | str) -> Run:

@@ -121,7 +121,7 @@ class Front:
         rows, batch_size = epoch_rows(rows, batch_size, seed, epoch, start_step, share)
         for first in range(0, len(rows), batch_size):
             batch = rows[first : first + batch_size]
-            yield self(batch), self._source.one_hot(batch)
+            yield self(batch), self._source.training_targets(batch)
 
     def inference_batches(self, rows: Sequence) -> list[dict[str, np.ndarray]]:
         """What the front gives of ``rows``, in their order, in batches."""

@@ -31,7 +31,7 @@ class StreamData:
 
     Args:
         steps: ``steps(epoch)`` is the number of training steps of an epoch, counted from 0.
-        training: ``training(epoch, start_step)`` gives batches ``(inputs, one-hot targets)``: of several
+        training: ``training(epoch, start_step)`` gives batches ``(inputs, targets (batch, classes))``: of several
             workers each its own part of a batch, but with mixup the whole.
         validation: ``validation()`` gives batches of inputs, all clips once.
         validation_targets: label numbers of those clips (n,).

@@ -229,6 +229,14 @@ def view_of(config: dict[str, Any]):
     return View(frames=own.frames, image_size=own.image_size, samples=own.samples)
 
 
+def group_members(folder: str | os.PathLike) -> list[Path]:
+    """The run folders inside a folder that is no run itself, sorted; none where it is one."""
+    folder = Path(folder)
+    if not folder.is_dir() or (folder / "config.json").is_file():
+        return []
+    return sorted(path.parent for path in folder.glob("*/config.json"))
+
+
 def division(configs: Sequence[dict[str, Any]]) -> str:
     """How the clips of runs were divided, in words: as each says it, or what all have in common."""
     from emotionnet.inputs.protocols import PROTOCOLS

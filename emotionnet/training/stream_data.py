@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -129,7 +129,7 @@ def trained_part(
 
 def stream_data(
     run: Run, records, parts: dict, unit: Unit, settings: Settings, moved: list[list],
-    devices: Devices = ONE,
+    devices: Devices = ONE, taught: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[keras.Model, StreamData]:  # fmt: skip
     """The model to train and its batches.
 
@@ -141,6 +141,7 @@ def stream_data(
         settings: how.
         moved: clips that have moved out of the pool, see `LabelPool`; appended to.
         devices: what the model is trained on.
+        taught: clip → what is learnt instead of its label, see `emotionnet.training.teachers`.
 
     Returns:
         The unit's model, or the part of it that has the weights; and what it learns from.
@@ -159,7 +160,7 @@ def stream_data(
             f"{records.folder}: no training clip has {unit.name}. Train the other stream with "
             "--streams."
         )
-    source = open_source(records, view, run.labels, unit.inputs)
+    source = open_source(records, view, run.labels, unit.inputs, taught)
     source.check(strength)
     learning = Learning(**config.get("learning", {}))
     pool = LabelPool(training, learning, config["seed"], moved)

@@ -19,6 +19,7 @@ from emotionnet.training.stream_data import (
     trained_part,
     unit_of,
 )
+from emotionnet.training.teachers import taught_targets
 
 #: ``--augment``; a system may say otherwise what they mean for it (its ``AUGMENTATION``).
 AUGMENTATIONS = {
@@ -48,6 +49,10 @@ def train_run(run: Run, records, devices: Devices = ONE) -> list[dict]:
         EmotionNetError: a stream has no clips to learn from, or the checkpoint does not fit.
     """
     config = run.config
+    taught = {}
+    if config.get("teachers"):  # before the seed is set: their models draw from it too
+        with devices.chief_first():
+            taught = taught_targets(run, records, trained_streams(config))
     keras.config.set_dtype_policy(config["precision"])
     keras.utils.set_random_seed(config["seed"])
     with devices.scope():
@@ -73,7 +78,9 @@ def train_run(run: Run, records, devices: Devices = ONE) -> list[dict]:
         with records.guard():
             moved = state.labelled.setdefault(name, [])
             with devices.chief_first():  # copies of the sound may be made, once for all
-                trained, data = stream_data(run, records, parts, unit, settings, moved, devices)
+                trained, data = stream_data(
+                    run, records, parts, unit, settings, moved, devices, taught.get(name)
+                )
             train_stream(
                 trained,
                 name,

@@ -1,0 +1,146 @@
+"""Learning from what other runs answer, besides the labels: knowledge distillation.
+
+A label names one emotion. A trained run says which others it could have been, and doubts labels that
+are wrong, of which perceived emotions have many. So a small model may learn more from the answers of a
+large one, or of several of its own kind, than from the labels alone.
+
+Source: Hinton et al., "Distilling the Knowledge in a Neural Network" (2015), at temperature 1; teachers
+that are no larger than who learns: Furlanello et al., "Born-Again Neural Networks" (ICML 2018).
+"""
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from emotionnet.errors import UsageError
+from emotionnet.files import read_csv, write_csv
+from emotionnet.inputs import source
+from emotionnet.progress import progress
+from emotionnet.systems.base import without_xla
+from emotionnet.training.init import init_source, open_source
+from emotionnet.training.run import Run, group_members
+from emotionnet.training.stream_data import JOINT, has_stream
+
+#: What is trained → the output in which a teacher answers it.
+OUTPUTS = {JOINT: "probabilities", "faces": "face_probabilities", "speech": "speech_probabilities"}
+#: Clips that a teacher answers at a time.
+_BATCH = 32
+
+
+def teachers_of(folders: Sequence[str | os.PathLike], split, labels: Sequence[str]) -> list[dict]:
+    """What a run's config says of its teachers.
+
+    Args:
+        folders: of runs; of a group of runs those of the same fold are meant, whatever their seed.
+        split: the run's own `emotionnet.inputs.split.Split`.
+        labels: the run's labels.
+
+    Returns:
+        For each teacher what `init_source` gives.
+
+    Raises:
+        UsageError: there is no such run, it knows other labels, or it has learnt from clips or people
+            on which this run is to be measured.
+        EmotionNetError: a teacher is not trained to its end.
+    """
+    runs = []
+    for folder in folders:
+        members = [Run.open(each) for each in group_members(folder)]
+        chosen = [run for run in members if run.config["fold"] == split.fold]
+        if members and not chosen:
+            raise UsageError(f"--teachers {folder}: this group has no run of fold {split.fold}.")
+        runs += chosen or [Run.open(folder)]
+    for run in runs:
+        if run.labels != tuple(labels):
+            raise UsageError(
+                f"--teachers {run.folder}: its labels are {', '.join(run.labels)}, this run's are "
+                f"{', '.join(labels)}. A teacher needs the same ones."
+            )
+        _check_unseen(run, split)
+    return [init_source(run.folder) for run in runs]
+
+
+def _check_unseen(run: Run, split) -> None:
+    """Refuses a teacher that would tell what is to be measured."""
+    learnt = [line for line in read_csv(run.folder / "split.csv") if line["part"] == "train"]
+    for field in ("clip", "actor") if split.by_actor else ("clip",):
+        hidden = {getattr(row, field) for row in (*split.validation, *split.test)}
+        known = sorted(hidden & {line[field] for line in learnt})
+        if known:
+            raise UsageError(
+                f"--teachers {run.folder}: has learnt from {len(known)} {field}s that this run validates "
+                f"or tests on, {known[0]} for one. A teacher needs the same protocol and fold (and "
+                "seed, where clips are divided by it)."
+            )
+
+
+def taught_targets(run: Run, records, names: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
+    """What a run learns from instead of one-hot targets.
+
+    The teachers are asked once; the mean of their answers stays in the run folder, as
+    ``teachers.csv``. Faces are shown to them mirrored too.
+
+    Args:
+        run: whose config names ``teachers``.
+        records: opened, those of the run.
+        names: what is trained: streams, or `JOINT`.
+
+    Returns:
+        Name → clip → target (classes,) float32. A clip without faces or sound is absent.
+
+    Raises:
+        UsageError: a teacher does not answer what is trained.
+        EmotionNetError: a teacher is gone, or was trained anew since.
+    """
+    table = run.folder / "teachers.csv"
+    if not table.is_file():
+        _ask_all(run, records, names, table)
+    share = run.config["teachers"]["share"]
+    targets: dict[str, dict[str, np.ndarray]] = {name: {} for name in names}
+    for line in read_csv(table):
+        for name in names:
+            answer = [line[f"{name}_{label}"] for label in run.labels]
+            if "" not in answer:
+                target = share * np.array(answer, np.float32)
+                target[run.labels.index(line["emotion"])] += 1 - share
+                targets[name][line["clip"]] = target
+    return targets
+
+
+def _ask_all(run: Run, records, names: Sequence[str], table) -> None:
+    rows = run.split_rows(records)["train"]
+    lines = {row.clip: {"clip": row.clip, "emotion": row.emotion} for row in rows}
+    columns = ["clip", "emotion", *(f"{name}_{label}" for name in names for label in run.labels)]
+    teachers = [open_source(each) for each in run.config["teachers"]["runs"]]
+    for name in names:
+        answerable = [row for row in rows if has_stream(row, name, run.config["streams"])]
+        bar = progress(total=len(answerable) * len(teachers), what=f"teachers {name}", unit="clips")
+        with bar, records.guard():
+            mean = np.mean([_ask(each, name, records, answerable, bar) for each in teachers], 0)
+        for row, answer in zip(answerable, mean):
+            cells = zip(run.labels, answer)
+            lines[row.clip] |= {f"{name}_{label}": f"{p:.7g}" for label, p in cells}
+    write_csv(table, ({**dict.fromkeys(columns, ""), **line} for line in lines.values()), columns)
+
+
+def _ask(teacher: Run, name: str, records, rows: Sequence, bar) -> np.ndarray:
+    """The teacher's probabilities (n, classes) for ``rows``."""
+    streams = teacher.config["streams"]
+    if name not in streams and name != JOINT:
+        raise UsageError(
+            f"--teachers {teacher.folder}: was trained on {' and '.join(streams)}, so it cannot teach {name}."
+        )
+    model, output = teacher.model(), OUTPUTS[name]
+    without_xla(model)
+    batches = source.open_source(records, teacher.view(), teacher.labels)
+    answers = []
+    for batch in batches.inference_batches(rows, _BATCH):
+        inputs = {key: np.asarray(value) for key, value in batch.items()}
+        answer = np.asarray(model.predict_on_batch(inputs)[output], np.float64)
+        if name != "speech":
+            inputs["faces"] = inputs["faces"][..., ::-1, :]
+            answer = (answer + np.asarray(model.predict_on_batch(inputs)[output])) / 2
+        answers.append(answer)
+        bar.update(len(answer))
+    return np.concatenate(answers)
