@@ -12,6 +12,7 @@ from functools import cached_property
 import keras
 import tensorflow as tf
 
+from emotionnet.clips.records import without_autotune
 from emotionnet.corpora import CORPORA, get_corpus
 from emotionnet.inputs.augment import augment, clip_seed, draw_jitter
 from emotionnet.inputs.augmentation import Augmentation
@@ -128,6 +129,7 @@ class RecordSource(Source):
 
 def _batches(dataset: tf.data.Dataset) -> Iterable:
     """What a model of the present backend takes: TensorFlow's own tensors, or NumPy arrays."""
+    dataset = without_autotune(dataset)
     return dataset if keras.backend.backend() == "tensorflow" else _Arrays(dataset)
 
 
