@@ -111,6 +111,18 @@ def test_an_epoch_can_be_taken_up_in_the_middle(records):
     assert (other[0]["faces"].numpy() != whole[0][0]["faces"].numpy()).any()
 
 
+@pytest.mark.parametrize("inputs", [INPUTS, (*INPUTS, "waveform", "waveform_samples")])
+def test_no_epoch_waits_for_the_tuner_at_its_end(records, inputs):
+    source = open_source(records, View(1, 48, 16000), ("happy", "sad"), inputs)
+    order = {"batch_size": 4, "seed": 3, "epoch": 0}
+    for strength in (None, Augmentation()):
+        batches = source.training_batches(records.rows, strength=strength, **order)
+        assert batches.options().autotune.enabled is False
+    kept = source.inference_batches(records.rows, 4, keep=True)
+    assert kept.options().autotune.enabled is False
+    assert records.dataset(records.rows).options().autotune.enabled is False
+
+
 def test_given_division_keeps_copies_out_of_the_training():
     rows = [row(f"train/{e}/{i}", e) for e in ("happy", "sad") for i in range(40)]
     rows += [row("train/happy/copy", "happy", "train/happy/7")]
