@@ -40,6 +40,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
+    for tuned in (True, False):  # imports and first calls
+        list(dataset(2, tuned))
     for clips in (60, 120):
         for tuned in (True, False):
             whole, ends = [], []
