@@ -11,6 +11,7 @@ from emotionnet.files import read_csv
 from emotionnet.fit import fit
 from emotionnet.inputs.protocols import split_rows
 from emotionnet.inputs.source import open_source
+from emotionnet.refit import refit
 from emotionnet.training.init import init_source
 from emotionnet.training.run import Run
 from emotionnet.training.teachers import taught_targets, teachers_of
@@ -102,6 +103,13 @@ def test_a_run_learns_from_them_and_needs_them_once(records, group):
     taught = fit(name="taught", teachers=[group], teachers_share=1, **common)
     before, after = (Run.open(each).model().get_weights() for each in (plain, taught))
     assert any(not np.array_equal(a, b) for a, b in zip(before, after))
+    # A refit asks them about the validation clips too.
+    asked = [
+        {line["clip"] for line in read_csv(run / "teachers.csv")} for run in (taught, refit(taught))
+    ]
+    parts = Run.open(taught).split_rows(records)
+    assert asked[0] == {row.clip for row in parts["train"]}
+    assert asked[1] == {row.clip for row in (*parts["train"], *parts["validation"])}
     # The same again, from what they have said; they themselves are gone.
     (taught / "model.keras").unlink()
     group.rename(group.parent / "moved")
