@@ -274,6 +274,8 @@ def _check_alike(folder: Path, runs: Sequence[Any]) -> None:
 
 def provenance(run: "Run") -> dict[str, Any]:
     """What the numbers are about, from the run's config and versions."""
+    from emotionnet.training.run import besides_clips
+
     config = run.config
     path = run.folder / "versions.json"
     versions = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -293,6 +295,7 @@ def provenance(run: "Run") -> dict[str, Any]:
         "streams": list(config["streams"]),
         "joint": bool(config.get("joint")),
         "image_size": config["system_config"].get("image_size"),
+        "besides_clips": besides_clips(config),
         "commit": versions.get("commit", ""),
         "versions": ", ".join(
             [f"Python {versions['python']}", *packages] if "python" in versions else packages
@@ -302,12 +305,13 @@ def provenance(run: "Run") -> dict[str, Any]:
 
 def group_provenance(runs: "Sequence[Run]") -> dict[str, Any]:
     """What the pooled numbers of runs are about: `provenance` with all folds, seeds and commits."""
-    from emotionnet.training.run import division
+    from emotionnet.training.run import besides_clips, division
 
     about = provenance(runs[0])
     for key in ("fold", "seed"):
         about[key] = sorted({run.config[key] for run in runs})
     about["protocol_text"] = division([run.config for run in runs])
+    about["besides_clips"] = "; ".join(dict.fromkeys(besides_clips(run.config) for run in runs))
     about["commit"] = ", ".join(dict.fromkeys(provenance(run)["commit"] for run in runs))
     return about
 

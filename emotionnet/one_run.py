@@ -76,6 +76,8 @@ def _waiting(history: Sequence[dict]) -> str:
 
 
 def _announce(run, split, devices) -> None:
+    from emotionnet.training.run import besides_clips
+
     config = run.config
     print(f"run        {run.folder}")
     faces = f", faces at {config['system_config']['image_size']} px"
@@ -92,11 +94,8 @@ def _announce(run, split, devices) -> None:
         f"clips      {len(split.train)} to learn from, {len(split.validation)} to choose the epoch, "
         f"{len(split.test)} to test"
     )
-    if config.get("teachers"):
-        runs = ", ".join(Path(each["run"]).name for each in config["teachers"]["runs"])
-        print(
-            f"teachers   {runs}: {config['teachers']['share']:.0%} of what is learnt, labels the rest"
-        )
+    if besides_clips(config):
+        print(f"besides    {besides_clips(config)}")
     print(f"device     {devices.why}")
     if split.warning:
         print(f"warning    {split.warning}")

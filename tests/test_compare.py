@@ -89,6 +89,24 @@ def test_two_runs_on_the_same_clips_are_tested_as_a_pair(tmp_path):
     assert "must not be compared" not in text
 
 
+def test_the_page_says_how_runs_were_trained_and_what_they_began_with(tmp_path):
+    plain = make_run(tmp_path / "plain")
+    teachers = [{"run": f"/runs/group/fold_1_seed_{seed}"} for seed in (0, 1)]
+    taught = make_run(
+        tmp_path / "taught",
+        settings={"speech": {"epochs": 7, "mixup": 0.25}},
+        init_faces={"run": "/runs/stage"},
+        teachers={"runs": [*teachers, {"run": "/runs/other"}], "share": 0.3},
+    )
+    comparing.compare([plain, taught], tmp_path / "out")
+    text = (tmp_path / "out" / "compare.html").read_text()
+    assert "speech: epochs 7, learning_rate" not in text  # which is as always
+    assert "mixup 0.25" in text
+    assert text.count("mixup") == 1
+    told = "begins with the face encoder of stage; taught by group and other (30% of each target)"
+    assert text.count(told) == 1
+
+
 def test_the_csv_says_what_the_runs_are_worth(tmp_path):
     group = tmp_path / "group"
     for seed, wrong in enumerate((3, 6)):

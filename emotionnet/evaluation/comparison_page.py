@@ -168,7 +168,7 @@ def _setup(candidates: Sequence[Candidate]) -> list[str]:
 
 
 def _facts(one: Candidate) -> dict[str, Any]:
-    from emotionnet.training.run import division
+    from emotionnet.training.run import besides_clips, division
 
     config, name = one.config, one.config["protocol"]
     divided = division([run.config for run in one.runs])
@@ -178,6 +178,7 @@ def _facts(one: Candidate) -> dict[str, Any]:
         "Setting": _setting(config),
         "Corpus": f"{config['corpus']}, labels {LABEL_KINDS.get(kind, kind)}",
         "Protocol": divided if divided.startswith(name) else f"{name}: {divided}",
+        "Besides its clips": "; ".join(dict.fromkeys(besides_clips(r.config) for r in one.runs)),
         "Folds": _many(one.each("fold")),
         "Seeds": _many(one.each("seed")),
         "Tested on": f"{_count(one.main_scores['clips'], 'clip')}, {one.main_scores['n']} answers",
@@ -196,15 +197,20 @@ def _setting(config: Mapping[str, Any]) -> str:
     import dataclasses
 
     from emotionnet.systems import make_config
+    from emotionnet.training import plan
 
     default = json.loads(json.dumps(dataclasses.asdict(make_config(config["system"]))))
     changed = {k: v for k, v in config["system_config"].items() if default.get(k) != v}
     changed |= {key: config[key] for key in ("augment", "joint") if config.get(key)}
     told = [f"{key} {_many(value)}" for key, value in changed.items()]
-    settings = config.get("settings", {})
-    for stream in config["streams"]:
-        told += [f"{stream}: {k} {v}" for k, v in settings.get(stream, {}).items() if k == "epochs"]
-    return ", ".join(told)
+    usual = plan.stream_settings(config["system"], config["corpus"], config=config["system_config"])
+    words = [", ".join(told)]
+    for stream, settings in plan.completed(config.get("settings", {})).items():
+        own = usual.get(stream, {})
+        told = [f"{k} {_many(v)}" for k, v in settings.items() if k == "epochs" or own.get(k) != v]
+        if stream in (*config["streams"], "joint"):
+            words.append(f"{stream}: {', '.join(told)}")
+    return "; ".join(words)
 
 
 def _many(values: Any) -> str:

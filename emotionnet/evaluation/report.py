@@ -175,6 +175,7 @@ def facts(metrics: Mapping[str, Any]) -> str:
             ("Labels", LABEL_KINDS.get(kind, kind)),
             ("Protocol", metrics["protocol"]),
             ("Division", metrics.get("protocol_text")),
+            ("Besides its clips", metrics.get("besides_clips") or None),
             ("Fold", _many(metrics["fold"]) + (f" of {folds}" if folds else "")),
             ("Seed", _many(metrics["seed"])),
             ("Scored on", _scored_on(metrics)),

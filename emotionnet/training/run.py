@@ -237,6 +237,25 @@ def group_members(folder: str | os.PathLike) -> list[Path]:
     return sorted(path.parent for path in folder.glob("*/config.json"))
 
 
+def besides_clips(config: dict[str, Any]) -> str:
+    """What a run of this ``config`` has learnt from besides its clips and labels, in words."""
+
+    def names(*sources: dict[str, str]) -> str:
+        runs = [Path(source["run"]) for source in sources]
+        # Of a fold's run its group says more.
+        known = [run.parent.name if run.name.startswith("fold_") else run.name for run in runs]
+        return " and ".join(dict.fromkeys(known))
+
+    told = [
+        f"begins with {what} of {names(config[key])}"
+        for key, what in (("refit", "all weights"), ("init_faces", "the face encoder"))
+        if config.get(key)
+    ]
+    if taught := config.get("teachers"):
+        told.append(f"taught by {names(*taught['runs'])} ({taught['share']:.0%} of each target)")
+    return "; ".join(told)
+
+
 def division(configs: Sequence[dict[str, Any]]) -> str:
     """How the clips of runs were divided, in words: as each says it, or what all have in common."""
     from emotionnet.inputs.protocols import PROTOCOLS
