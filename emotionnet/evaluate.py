@@ -295,7 +295,7 @@ def provenance(run: "Run") -> dict[str, Any]:
         "streams": list(config["streams"]),
         "joint": bool(config.get("joint")),
         "image_size": config["system_config"].get("image_size"),
-        "besides_clips": besides_clips(config),
+        "besides_clips": besides_clips([config]),
         "commit": versions.get("commit", ""),
         "versions": ", ".join(
             [f"Python {versions['python']}", *packages] if "python" in versions else packages
@@ -311,7 +311,7 @@ def group_provenance(runs: "Sequence[Run]") -> dict[str, Any]:
     for key in ("fold", "seed"):
         about[key] = sorted({run.config[key] for run in runs})
     about["protocol_text"] = division([run.config for run in runs])
-    about["besides_clips"] = "; ".join(dict.fromkeys(besides_clips(run.config) for run in runs))
+    about["besides_clips"] = besides_clips([run.config for run in runs])
     about["commit"] = ", ".join(dict.fromkeys(provenance(run)["commit"] for run in runs))
     return about
 

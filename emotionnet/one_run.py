@@ -94,8 +94,8 @@ def _announce(run, split, devices) -> None:
         f"clips      {len(split.train)} to learn from, {len(split.validation)} to choose the epoch, "
         f"{len(split.test)} to test"
     )
-    if besides_clips(config):
-        print(f"besides    {besides_clips(config)}")
+    if besides := besides_clips([config]):
+        print(f"besides    {besides}")
     print(f"device     {devices.why}")
     if split.warning:
         print(f"warning    {split.warning}")

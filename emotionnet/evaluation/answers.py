@@ -137,16 +137,9 @@ def answer_rows(
     """
     from emotionnet.inputs.source import open_source
     from emotionnet.progress import progress
-    from emotionnet.systems.base import without_xla
+    from emotionnet.systems.base import answer_batch, without_xla
 
     without_xla(model)
-
-    def answer(inputs):
-        outputs = model.predict_on_batch(inputs)
-        if not mirror:
-            return outputs
-        mirrored = model.predict_on_batch({**inputs, "faces": inputs["faces"][..., ::-1, :]})
-        return {name: (outputs[name] + mirrored[name]) / 2 for name in outputs}
 
     streams = [stream for stream in streams if stream != mask]
     both = len(streams) > 1
@@ -158,11 +151,11 @@ def answer_rows(
         for batch in open_source(records, view, labels).inference_batches(rows, batch_size):
             inputs = {name: np.asarray(value) for name, value in batch.items()}
             inputs = without(inputs, mask) if mask else inputs
-            outputs = answer(inputs)
+            outputs = answer_batch(model, inputs, mirror)
             for kind in ("fused", *streams):
                 collected[kind].append(np.asarray(outputs[OUTPUTS[kind]], np.float64))
             for stream in streams if both else ():
-                outputs = answer(without(inputs, stream))
+                outputs = answer_batch(model, without(inputs, stream), mirror)
                 fused = np.asarray(outputs[OUTPUTS["fused"]], np.float64)
                 collected[f"without_{stream}"].append(fused)
             shown["faces"].append(inputs["frame_mask"].any(axis=1))

@@ -171,14 +171,15 @@ def _facts(one: Candidate) -> dict[str, Any]:
     from emotionnet.training.run import besides_clips, division
 
     config, name = one.config, one.config["protocol"]
-    divided = division([run.config for run in one.runs])
+    configs = [run.config for run in one.runs]
+    divided = division(configs)
     kind, seconds = config["label_kind"], sum(run.train_s for run in one.runs)
     return {
         "System": config["system"],
         "Setting": _setting(config),
         "Corpus": f"{config['corpus']}, labels {LABEL_KINDS.get(kind, kind)}",
         "Protocol": divided if divided.startswith(name) else f"{name}: {divided}",
-        "Besides its clips": "; ".join(dict.fromkeys(besides_clips(r.config) for r in one.runs)),
+        "Besides its clips": besides_clips(configs),
         "Folds": _many(one.each("fold")),
         "Seeds": _many(one.each("seed")),
         "Tested on": f"{_count(one.main_scores['clips'], 'clip')}, {one.main_scores['n']} answers",
@@ -206,9 +207,11 @@ def _setting(config: Mapping[str, Any]) -> str:
     usual = plan.stream_settings(config["system"], config["corpus"], config=config["system_config"])
     words = [", ".join(told)]
     for stream, settings in plan.completed(config.get("settings", {})).items():
-        own = usual.get(stream, {})
-        told = [f"{k} {_many(v)}" for k, v in settings.items() if k == "epochs" or own.get(k) != v]
         if stream in (*config["streams"], "joint"):
+            own = usual.get(stream, {})
+            told = [
+                f"{k} {_many(v)}" for k, v in settings.items() if k == "epochs" or own.get(k) != v
+            ]
             words.append(f"{stream}: {', '.join(told)}")
     return "; ".join(words)
 

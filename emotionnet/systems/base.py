@@ -66,6 +66,21 @@ def without_xla(model: keras.Model) -> None:
         model.jit_compile = False
 
 
+def answer_batch(model: keras.Model, inputs: Mapping[str, Any], mirror: bool) -> dict[str, Any]:
+    """The outputs of ``model`` for a batch, by name.
+
+    Args:
+        model: of any system.
+        inputs: NumPy arrays by name.
+        mirror: average the answers to the faces as they are and mirrored.
+    """
+    outputs = model.predict_on_batch(inputs)
+    if not mirror:
+        return outputs
+    mirrored = model.predict_on_batch({**inputs, "faces": inputs["faces"][..., ::-1, :]})
+    return {name: (outputs[name] + mirrored[name]) / 2 for name in outputs}
+
+
 def check_streams(name: str, streams: Sequence[str]) -> None:
     """Raises UsageError where a config of system ``name`` has no streams, or unknown ones."""
     if not streams or not set(streams) <= set(STREAM_INPUTS):

@@ -237,8 +237,12 @@ def group_members(folder: str | os.PathLike) -> list[Path]:
     return sorted(path.parent for path in folder.glob("*/config.json"))
 
 
-def besides_clips(config: dict[str, Any]) -> str:
-    """What a run of this ``config`` has learnt from besides its clips and labels, in words."""
+def besides_clips(configs: Sequence[dict[str, Any]]) -> str:
+    """What runs have learnt from besides their clips and labels, in words: what each says, once."""
+    return "; ".join(dict.fromkeys(filter(None, map(_besides_clips, configs))))
+
+
+def _besides_clips(config: dict[str, Any]) -> str:
 
     def names(*sources: dict[str, str]) -> str:
         runs = [Path(source["run"]) for source in sources]

@@ -17,7 +17,7 @@ from emotionnet.errors import UsageError
 from emotionnet.files import read_csv, write_csv
 from emotionnet.inputs import source
 from emotionnet.progress import progress
-from emotionnet.systems.base import without_xla
+from emotionnet.systems.base import answer_batch, without_xla
 from emotionnet.training.init import init_source, open_source
 from emotionnet.training.run import Run, group_members
 from emotionnet.training.stream_data import JOINT, has_stream
@@ -137,10 +137,7 @@ def _ask(teacher: Run, name: str, records, rows: Sequence, bar) -> np.ndarray:
     answers = []
     for batch in batches.inference_batches(rows, _BATCH):
         inputs = {key: np.asarray(value) for key, value in batch.items()}
-        answer = np.asarray(model.predict_on_batch(inputs)[output], np.float64)
-        if name != "speech":
-            inputs["faces"] = inputs["faces"][..., ::-1, :]
-            answer = (answer + np.asarray(model.predict_on_batch(inputs)[output])) / 2
-        answers.append(answer)
-        bar.update(len(answer))
+        outputs = answer_batch(model, inputs, mirror=name != "speech")
+        answers.append(np.asarray(outputs[output], np.float64))
+        bar.update(len(answers[-1]))
     return np.concatenate(answers)
