@@ -77,8 +77,8 @@ def evaluate(
     Returns:
         What ``metrics.json`` says: ``fused``, ``faces``, ``speech`` (each as
         `emotionnet.evaluation.metrics.score` gives it), ``masked``, ``calibrated`` (temperatures
-        fitted on the validation clips, and how sure the answers are at them; test part only), and
-        what they are about
+        fitted on the validation clips, and how sure the answers are at them; test part only),
+        ``learning`` (loss and accuracy of the epoch that was kept), and what they are about
         (``protocol``, ``fold``, ``seed``, ``corpus``, ``label_kind``, ``leaky``, ``notes`` …). For
         a group also ``runs`` and ``over_runs`` (mean and standard deviation).
 
@@ -155,6 +155,7 @@ def open_part(
 
 def _evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]:
     from emotionnet.evaluation.answers import answer_rows, measure
+    from emotionnet.evaluation.learning import kept_epochs, learning_curves
 
     config, mask = run.config, asked.mask
     if mask and config["streams"] == [MASKS[mask]]:
@@ -182,7 +183,9 @@ def _evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]
         "manifest_hash", opened.manifest_hash
     ):
         metrics["notes"].append("The records have changed since the run was trained.")
-    _write(run.folder, asked, metrics, learning_curves(run.folder / "history.csv"))
+    curves = learning_curves(run.folder / "history.csv")
+    metrics["learning"] = kept_epochs(curves)
+    _write(run.folder, asked, metrics, curves)
     return metrics
 
 
@@ -229,10 +232,11 @@ def _evaluate_group(
 ) -> dict[str, Any]:
     from emotionnet.evaluation.answers import Answers, measure
     from emotionnet.evaluation.intervals import mean_and_sd
+    from emotionnet.evaluation.learning import mean_kept
     from emotionnet.evaluation.temperature import pool_calibrated
 
     runs, unfinished = open_group(folder, children)
-    answers, each, calibrated = [], [], []
+    answers, each, calibrated, learning = [], [], [], []
     for run in runs:
         # Answered already, by the model that is there now.
         place = asked.path(run.folder, "metrics.json")
@@ -241,12 +245,14 @@ def _evaluate_group(
         answers.append(Answers.read(asked.path(run.folder, "predictions.csv"), run.labels))
         scores = json.loads(place.read_text(encoding="utf-8"))
         calibrated.append(scores.get("calibrated", {}))
+        learning.append(scores.get("learning", {}))
         kinds = [k for k in ("fused", "faces", "speech") if k in scores]
         short = {k: {m: scores[k][m] for m in ("accuracy", "uar", "n")} for k in kinds}
         each.append({"run": run.name, "fold": scores["fold"], "seed": scores["seed"], **short})
     metrics = {"run": folder.name, **_question(asked), **group_provenance(runs)}
     metrics |= measure(Answers.pool(answers), MASKS.get(asked.mask))
     metrics["calibrated"] = pool_calibrated(answers, calibrated)
+    metrics["learning"] = mean_kept(learning)
     metrics["runs"] = each
     metrics["over_runs"] = {}
     for kind in ("fused", "faces", "speech"):
@@ -314,32 +320,6 @@ def group_provenance(runs: "Sequence[Run]") -> dict[str, Any]:
     about["besides_clips"] = besides_clips([run.config for run in runs])
     about["commit"] = ", ".join(dict.fromkeys(provenance(run)["commit"] for run in runs))
     return about
-
-
-def learning_curves(path: str | os.PathLike) -> dict[str, dict[str, Any]]:
-    """Reads ``history.csv`` for the report: stream → its curves and the epoch that was kept."""
-    from emotionnet.files import read_csv
-
-    if not Path(path).is_file():
-        return {}
-    streams: dict[str, list[dict[str, str]]] = {}
-    for row in read_csv(path):
-        streams.setdefault(row["stream"], []).append(row)
-    result = {}
-    for name, rows in streams.items():
-        curves = {
-            kind: {
-                "train": [float(row[kind]) for row in rows],
-                "validation": [float(row[f"val_{kind}"]) for row in rows],
-            }
-            for kind in ("loss", "accuracy")
-        }
-        # As the training chose it: highest UAR on validation clips, then lowest loss.
-        ranks = [(float(row["val_uar"]), -float(row["val_loss"])) for row in rows]
-        best = max(range(len(rows)), key=lambda i: ranks[i])
-        measured = ranks[best][0] == ranks[best][0]  # NaN where there were no validation clips
-        result[name] = {"curves": curves, "best_epoch": best + 1 if measured else len(rows)}
-    return result
 
 
 def result_path(folder: Path, name: str, part: str, *words: str) -> Path:

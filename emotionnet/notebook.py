@@ -56,8 +56,9 @@ def show_run(run: str | os.PathLike) -> Page:
     Raises:
         UsageError: it was not evaluated yet.
     """
-    from emotionnet.evaluate import learning_curves, summary
+    from emotionnet.evaluate import summary
     from emotionnet.evaluation import plots
+    from emotionnet.evaluation.learning import learning_curves
     from emotionnet.evaluation.report import STREAMS
 
     place = Path(run) / "metrics.json"

@@ -316,22 +316,3 @@ def test_runs_that_differ_are_not_averaged(run, records, tmp_path):
 def test_a_folder_without_a_run_is_bad_usage(tmp_path):
     with pytest.raises(UsageError, match="no run here"):
         evaluating.evaluate(tmp_path)
-
-
-def test_curves_and_the_kept_epoch_come_from_the_history(tmp_path):
-    columns = ("stream", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "val_uar")
-    lines = [
-        ("faces", 1, 2.0, 0.1, 2.1, 0.2, 0.2),
-        ("faces", 2, 1.5, 0.4, 1.9, 0.4, 0.4),
-        ("faces", 3, 1.0, 0.6, 1.7, 0.5, 0.4),
-        ("faces", 4, 0.9, 0.7, 1.8, 0.5, 0.4),
-        ("speech", 1, 1.0, 0.5, "nan", "nan", "nan"),
-        ("speech", 2, 0.9, 0.6, "nan", "nan", "nan"),
-    ]
-    write_csv(tmp_path / "history.csv", [dict(zip(columns, line)) for line in lines], columns)
-    curves = evaluating.learning_curves(tmp_path / "history.csv")
-    # Highest UAR, then lowest loss; without validation clips the last epoch.
-    assert curves["faces"]["best_epoch"] == 3
-    assert curves["speech"]["best_epoch"] == 2
-    assert curves["faces"]["curves"]["loss"]["train"] == [2.0, 1.5, 1.0, 0.9]
-    assert evaluating.learning_curves(tmp_path / "none.csv") == {}

@@ -33,8 +33,9 @@ def score(
     Returns:
         ``accuracy`` (weighted average recall) with its Wilson ``interval_95``; ``uar``, the mean
         recall over the classes that have clips, ``uar_classes`` of them (``absent_classes`` names
-        the rest); ``macro_f1``; ``n`` answers about ``clips`` different clips; ``per_class`` (precision, recall, f1, support; None where
-        undefined); ``confusion`` (C x C counts, a row a true label); ``nll`` (nats a clip), ``brier``
+        the rest); ``macro_f1``; ``n`` answers about ``clips`` different clips; ``per_class``
+        (precision, recall, f1, support; None where undefined) and its ``averages``, see `averages`;
+        ``confusion`` (C x C counts, a row a true label); ``nll`` (nats a clip), ``brier``
         (squared error summed over the classes, 0 to 2), ``ece`` and its ``reliability`` bins;
         ``per_sex`` and ``per_actor`` (with the actor's ``sex``).
 
@@ -68,6 +69,7 @@ def score(
             }
             for i, name in enumerate(labels)
         },
+        "averages": averages(precision[present], recall[present], f1[present], support[present]),
         "confusion": confusion_matrix(targets, answers, labels=range(classes)).tolist(),
         **sureness(targets, probabilities),
     }
@@ -78,6 +80,25 @@ def score(
             if row.actor:
                 result["per_actor"][row.actor]["sex"] = row.sex
     return result
+
+
+def averages(
+    precision: np.ndarray, recall: np.ndarray, f1: np.ndarray, support: np.ndarray
+) -> dict[str, dict[str, float]]:
+    """Means over the classes that have clips: ``macro``, all alike, and ``weighted`` by their clips.
+
+    Args:
+        precision: (C,) of each class; NaN, where it was never answered, counts as 0, as in
+            scikit-learn's ``classification_report``.
+        recall, f1: (C,) of each class.
+        support: (C,) clips of each class, none of them 0.
+    """
+    columns = {"precision": np.nan_to_num(precision), "recall": recall, "f1": f1}
+    weights = {"macro": np.ones(len(support)), "weighted": support}
+    return {
+        name: {key: float(np.average(values, weights=w)) for key, values in columns.items()}
+        for name, w in weights.items()
+    }
 
 
 def sureness(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:

@@ -5,7 +5,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from emotionnet.evaluation import html, plots
+from emotionnet.evaluation import html, learning, plots
+from emotionnet.evaluation.terms import TERMS
 from emotionnet.files import write_text
 
 STREAMS = {"fused": "fused", "faces": "faces only", "speech": "speech only"}
@@ -17,64 +18,8 @@ LABEL_KINDS = {
     "drawn": "drawn (what the generator drew)",
 }
 
-TERMS = (
-    (
-        "Accuracy (WAR)",
-        "The share of clips that were named rightly. Also called weighted average recall.",
-    ),
-    (
-        "UAR",
-        "Unweighted average recall: the share named rightly within each emotion, then averaged, so "
-        "that a rare emotion counts as much as a frequent one. Guessing among 8 gives 12.5 %.",
-    ),
-    (
-        "95 % interval",
-        "Wilson's interval for the accuracy: where the accuracy on many more such clips plausibly "
-        "lies. It takes clips as independent; clips of one actor resemble each other, so with few "
-        "actors the truth is wider.",
-    ),
-    (
-        "Precision, recall, F1",
-        "Precision: of the clips answered as this emotion, how many were it. Recall: of the clips "
-        "that were this emotion, how many were found. F1: their harmonic mean. A dash: undefined.",
-    ),
-    (
-        "Confusion matrix",
-        "A row for each true emotion, a column for each answer. Right answers lie on the diagonal; "
-        "darker is a larger share of the row.",
-    ),
-    (
-        "ECE",
-        "Expected calibration error: how far, on average, the model's confidence is from how often "
-        "it is right. 0 is perfect: of the answers given with 70 % confidence, 70 % are right.",
-    ),
-    (
-        "NLL",
-        "Negative log likelihood: the mean of -ln(probability given to the true emotion). "
-        "Smaller is better; guessing among 8 gives 2.08.",
-    ),
-    (
-        "Brier",
-        "The squared distance between the probabilities and the truth (1 for the true emotion, 0 for "
-        "the others), summed over the emotions: 0 is perfect, 2 is certain and wrong.",
-    ),
-    (
-        "Temperature",
-        "One number by which all answers of a model are made less sure (above 1) or more (below 1).",
-    ),
-    (
-        "Fused, faces only, speech only",
-        "Two networks look at a clip: one sees faces, one hears speech. Fused combines their "
-        "probabilities. Each of the two is scored on the clips that have what it needs.",
-    ),
-    (
-        "Protocol, fold, leak",
-        "How clips were divided into those for training, for choosing the epoch (validation) and "
-        "for this report (test). A fold is one such division. A protocol leaks where the same "
-        "people (or copies of a clip) are in training and test: its number says how well known "
-        "people are recognised, not new ones.",
-    ),
-)
+#: Columns of the tables of classes.
+CLASS_SCORES = ("precision", "recall", "f1")
 
 
 def write_report(
@@ -92,7 +37,7 @@ def write_report(
     parts = [*warnings(metrics), facts(metrics)]
     for section in (_headline, _runs, _masked, _confusions, _classes):
         parts += section(metrics)
-    parts += _curves(curves or {})
+    parts += _learning(metrics, curves)
     for section in (_calibration, _people):
         parts += section(metrics)
     parts += [html.heading("The words"), html.definitions(TERMS)]
@@ -290,17 +235,51 @@ def _confusions(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def _classes(metrics: Mapping[str, Any]) -> list[str]:
-    scored = _scored(metrics)
-    others = [name for name in scored if name != "fused"]
-    header = ["emotion", "precision", "recall", "F1", "clips"]
-    header += [f"F1, {STREAMS[name]}" for name in others]
+    parts = [html.heading("Each emotion")]
+    for name, s in _scored(metrics).items():
+        rows = [
+            [label, *(percent(c[key]) for key in CLASS_SCORES), c["support"]]
+            for label, c in s["per_class"].items()
+        ]
+        rows += [
+            [f"{kind} average", *(percent(mean[key]) for key in CLASS_SCORES), s["n"]]
+            for kind, mean in s.get("averages", {}).items()
+        ]
+        parts.append(html.table([STREAMS[name], "precision", "recall", "F1", "clips"], rows))
+    return parts
+
+
+def _learning(
+    metrics: Mapping[str, Any], curves: Mapping[str, Mapping[str, Any]] | None
+) -> list[str]:
+    parts = [*_kept(metrics), *_curves(curves or {})]
+    return [html.heading("Learning"), *parts] if parts else []
+
+
+def _kept(metrics: Mapping[str, Any]) -> list[str]:
+    """Loss and accuracy of what the model learnt from, beside those of what it is scored on."""
+    kept = metrics.get("learning")
+    if not kept:
+        return []
+    scored_on = metrics["part"]
+    header = ["", "epoch"]
+    for measured in ("loss", "accuracy"):
+        header += [f"{measured}, {part}" for part in ("training", "validation", scored_on)]
     rows = []
-    for label, c in metrics["fused"]["per_class"].items():
-        rows.append(
-            [label, percent(c["precision"]), percent(c["recall"]), percent(c["f1"]), c["support"]]
-            + [percent(scored[name]["per_class"][label]["f1"]) for name in others]
-        )
-    return [html.heading("Each emotion"), html.table(header, rows)]
+    for name, each in kept.items():
+        scores = metrics.get(learning.JOINT_ANSWER if name == learning.JOINT else name) or {}
+        parts = [each.get("train", {}), each.get("validation", {})]
+        losses = [*(part.get("loss") for part in parts), scores.get("nll")]
+        rates = [*(part.get("accuracy") for part in parts), scores.get("accuracy")]
+        row = [STREAMS.get(name, name), _many(each["epoch"]), *map(_two, losses)]
+        rows.append([*row, *map(percent, rates)])
+    text = (
+        "Of the epoch that was kept. Loss: cross-entropy in nats, on training clips as the epoch went "
+        "by, with all that makes them harder (augmentation, dropout, softened labels)."
+    )
+    if metrics.get("runs"):
+        text += " Training and validation: means over the runs."
+    return [html.table(header, rows), html.paragraph(text, small=True)]
 
 
 def _curves(curves: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -317,7 +296,7 @@ def _curves(curves: Mapping[str, Mapping[str, Any]]) -> list[str]:
     losses = [x for c in curves.values() for x in c["curves"].get("loss", {}).get("validation", ())]
     if losses and all(map(math.isnan, losses)):
         text = "Training clips, epoch by epoch. No clip was left to validate on: the last is kept."
-    return [html.heading("Learning"), html.paragraph(text), html.figures(pictures, wide=True)]
+    return [html.paragraph(text), html.figures(pictures, wide=True)]
 
 
 def _calibration(metrics: Mapping[str, Any]) -> list[str]:

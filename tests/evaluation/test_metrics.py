@@ -48,6 +48,26 @@ def test_per_class_by_hand(scored):
     assert scored["macro_f1"] == pytest.approx((0.8 + 0.5 + 2 / 3) / 3)
 
 
+def test_averages_are_those_of_scikit_learn():
+    from sklearn.metrics import classification_report
+
+    # "sad" is never answered: its precision is undefined, and counts as 0.
+    targets, answers = [0, 0, 0, 1, 1, 2], [0, 1, 0, 1, 0, 1]
+    wanted = classification_report(targets, answers, output_dict=True, zero_division=0)
+    found = score(LABELS, targets, one_hot_answers(answers))["averages"]
+    for name in ("macro", "weighted"):
+        of = wanted[f"{name} avg"]
+        assert found[name] == pytest.approx(
+            {"precision": of["precision"], "recall": of["recall"], "f1": of["f1-score"]}
+        )
+
+
+def test_averages_leave_out_a_class_without_clips():
+    found = score(LABELS, [0, 0, 1, 1], one_hot_answers([0, 2, 1, 1]))
+    assert found["averages"]["macro"]["recall"] == pytest.approx(found["uar"])
+    assert found["averages"]["weighted"]["recall"] == pytest.approx(found["accuracy"])
+
+
 def test_nll_is_the_mean_log_of_the_true_label(scored):
     assert scored["nll"] == pytest.approx(-(4 * math.log(0.8) + 2 * math.log(0.1)) / 6)
 

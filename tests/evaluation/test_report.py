@@ -146,6 +146,24 @@ def test_numbers_and_provenance_are_on_the_page(tmp_path):
     assert "Wilson" in text
 
 
+def test_averages_and_what_it_had_learnt_are_on_the_page(tmp_path):
+    kept = {"epoch": 7, "train": {"loss": 0.5, "accuracy": 0.75}}
+    metrics = make_metrics(learning={"faces": kept, "joint": {**kept, "epoch": [3, 4]}})
+    text, _ = read(tmp_path, metrics)
+    for name in ("fused", "faces", "speech"):
+        for kind in ("macro", "weighted"):
+            mean = metrics[name]["averages"][kind]
+            cells = [f"{100 * mean[key]:.1f} %" for key in ("precision", "recall", "f1")]
+            row = "".join(f"<td>{cell}</td>" for cell in [*cells, 32])
+            assert f'<th scope="row">{kind} average</th>{row}</tr>' in text
+    for title, name, epoch in (("faces only", "faces", "7"), ("joint", "fused", "3, 4")):
+        scores = metrics[name]
+        losses = ["0.50", "–", f"{scores['nll']:.2f}"]
+        rates = ["75.0 %", "–", f"{100 * scores['accuracy']:.1f} %"]
+        row = "".join(f"<td>{cell}</td>" for cell in [epoch, *losses, *rates])
+        assert f'<th scope="row">{title}</th>{row}</tr>' in text
+
+
 def test_a_run_of_one_stream_has_a_page(tmp_path):
     metrics = make_metrics(notes=["The faces stream was not trained: there are no numbers for it."])
     del metrics["faces"], metrics["masked"]
