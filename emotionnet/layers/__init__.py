@@ -16,6 +16,7 @@ _MODULES = {
         "MaskedAttention",
         "SelfAttentionBlock",
     ),
+    "fitted": ("Projection", "Standardize"),
     "frame_audio": ("Derivatives", "Energy", "NeighbourContext"),
     "frames": ("FoldFrames", "MaskedMean", "UnfoldFrames"),
     "fusion": ("LateFusion",),

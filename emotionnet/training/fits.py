@@ -1,0 +1,290 @@
+"""What is fitted to the training rows in closed form: scaling, principal components, discriminants.
+
+Each function takes ``values`` (rows, width) and ``labels`` (rows,), class numbers from 0, and returns
+the arrays of a layer of `emotionnet.layers.fitted`, in the order of its weights, float32. The same
+rows give the same arrays; a column's sign is fixed, its largest weight is positive. Nothing here
+imports Keras.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from emotionnet.errors import EmotionNetError
+
+#: Directions with a smaller share of the variance of the strongest one count as none.
+_RANK = 1e-10
+#: Bytes that a block of distances may take.
+_BLOCK_BYTES = 1 << 26
+
+
+def standard_scaler(values: np.ndarray, labels: np.ndarray | None = None) -> list[np.ndarray]:
+    """Mean and deviation of each feature, for `emotionnet.layers.Standardize`.
+
+    A feature that does not vary gets the deviation 1.
+
+    Args:
+        values: (rows, width).
+        labels: not looked at.
+
+    Returns:
+        ``mean`` (width,), ``deviation`` (width,).
+
+    Raises:
+        EmotionNetError: no rows, values that are not numbers, or nothing that varies.
+    """
+    from sklearn.preprocessing import StandardScaler
+
+    fitted = StandardScaler().fit(_rows(values))
+    return _float32(fitted.mean_, fitted.scale_)
+
+
+def pca(
+    values: np.ndarray,
+    labels: np.ndarray | None = None,
+    *,
+    units: int,
+    whiten: bool = False,
+) -> list[np.ndarray]:
+    """The directions in which rows differ most, for `emotionnet.layers.Projection`.
+
+    Where the rows span fewer than ``units`` directions, the columns that are left over are zero.
+
+    Args:
+        values: (rows, width).
+        labels: not looked at.
+        units: number of directions.
+        whiten: bring each of them to deviation 1.
+
+    Returns:
+        ``kernel`` (width, units), ``bias`` (units,); projected rows have mean 0.
+
+    Raises:
+        EmotionNetError: as `standard_scaler`.
+    """
+    values = _rows(values)
+    mean, kernel, deviations = _principal(values)
+    if whiten:
+        kernel = kernel / deviations
+    return _projection(mean, kernel, units)
+
+
+def linear_discriminant(
+    values: np.ndarray,
+    labels: np.ndarray,
+    *,
+    num_classes: int | None = None,
+    units: int | None = None,
+    shrinkage: float | str = "auto",
+) -> list[np.ndarray]:
+    """Fisher's linear discriminants, for `emotionnet.layers.Projection`.
+
+    Args:
+        values: (rows, width).
+        labels: (rows,) class numbers.
+        num_classes: classes that must be there; None takes those that are.
+        units: number of discriminants; None is one fewer than classes, which is the most.
+        shrinkage: of the covariance within classes, 0 to 1, or "auto" (Ledoit and Wolf).
+
+    Returns:
+        ``kernel`` (width, units), ``bias`` (units,); projected rows have mean 0 and, within
+        classes, the covariance 1.
+
+    Raises:
+        EmotionNetError: as `standard_scaler`; or a class without rows, or fewer rows than classes.
+    """
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    values, labels = _labelled_rows(values, labels, num_classes)
+    classes = len(np.unique(labels))
+    fitted = LinearDiscriminantAnalysis(solver="eigen", shrinkage=shrinkage)
+    try:
+        fitted.fit(values, labels)
+    except np.linalg.LinAlgError as error:
+        raise EmotionNetError(
+            f"{len(values)} rows of {values.shape[1]} features do not determine the discriminants: "
+            "use a larger shrinkage."
+        ) from error
+    kernel = fitted.scalings_[:, : classes - 1]
+    return _projection(values.mean(axis=0), kernel, units or classes - 1)
+
+
+def marginal_fisher(
+    values: np.ndarray,
+    labels: np.ndarray,
+    *,
+    units: int,
+    num_classes: int | None = None,
+    neighbours: int = 5,
+    pairs: int = 200,
+    ridge: float = 1e-3,
+) -> list[np.ndarray]:
+    """Marginal Fisher analysis, for `emotionnet.layers.Projection`.
+
+    Two graphs over the rows. Within: a row and its nearest ones of the same class. Between: for each
+    class, the shortest pairs of a row in it and one outside. Sought are the directions in which the
+    pairs of the second graph lie far apart, measured by those of the first:
+
+        maximise  tr(W' X' (D_p - S_p) X W)  over  tr(W' X' (D - S) X W),
+
+    a generalised eigenproblem. It is solved where rows are whitened (principal components brought to
+    deviation 1), which changes nothing but lets one ``ridge`` do for all scales. Graphs are sparse
+    and distances are taken in blocks, so that memory grows with the rows and not with their square.
+
+    Args:
+        values: (rows, width).
+        labels: (rows,) class numbers.
+        units: number of directions; columns beyond the rank of the rows are zero.
+        num_classes: classes that must be there; None takes those that are.
+        neighbours: of a row, in its class (the paper's k1).
+        pairs: of a class with the others (k2).
+        ridge: added to the within graph's matrix, as a share of its mean eigenvalue.
+
+    Returns:
+        ``kernel`` (width, units), ``bias`` (units,), best direction first; projected rows have mean 0
+        and deviation 1.
+
+    Raises:
+        EmotionNetError: as `linear_discriminant`.
+
+    Source: Yan et al., "Graph Embedding and Extensions" (PAMI 29, 2007); DV EmotionNet, equations
+    16 to 25. That rows are whitened, and all constants, are ours.
+    """
+    from scipy.linalg import eigh
+
+    values, labels = _labelled_rows(values, labels, num_classes)
+    mean, white, deviations = _principal(values)
+    white = white / deviations
+    rows = (values - mean) @ white
+    within = _scatter(rows, _within_graph(rows, labels, neighbours))
+    between = _scatter(rows, _between_graph(rows, labels, pairs))
+    within += np.eye(len(within)) * ridge * np.trace(within) / len(within)
+    try:
+        _, vectors = eigh(between, within)
+    except np.linalg.LinAlgError as error:
+        raise EmotionNetError(
+            f"{len(values)} rows of {values.shape[1]} features do not determine the directions of "
+            "marginal Fisher analysis: use a larger ridge."
+        ) from error
+    vectors = vectors[:, ::-1][:, :units]
+    return _projection(mean, white @ (vectors / np.linalg.norm(vectors, axis=0)), units)
+
+
+def _within_graph(rows, labels, neighbours):
+    """Sparse (n, n): 1 where one of two rows is among the other's nearest of its class."""
+    from scipy import sparse
+    from sklearn.neighbors import NearestNeighbors
+
+    graph = sparse.csr_matrix((len(rows), len(rows)))
+    for label in np.unique(labels):
+        (own,) = np.nonzero(labels == label)
+        count = min(neighbours, len(own) - 1)
+        if count < 1:
+            continue
+        near = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(rows[own])
+        near = near.kneighbors(return_distance=False)
+        graph = graph + _edges(np.repeat(own, count), own[near.ravel()], len(rows))
+    return graph.maximum(graph.T)
+
+
+def _between_graph(rows, labels, pairs):
+    """Sparse (n, n): 1 where two rows are one of the shortest pairs between a class and the rest."""
+    from sklearn.metrics import pairwise_distances
+
+    first, second = [], []
+    for label in np.unique(labels):
+        (own,), (others,) = np.nonzero(labels == label), np.nonzero(labels != label)
+        step = max(1, _BLOCK_BYTES // (8 * len(others)))
+        found = np.empty((0, 3))  # distance, row inside, row outside
+        for i in range(0, len(own), step):
+            block = own[i : i + step]
+            far = pairwise_distances(rows[block], rows[others], "sqeuclidean").ravel()
+            best = (
+                np.argpartition(far, pairs - 1)[:pairs] if pairs < len(far) else np.arange(len(far))
+            )
+            inside, outside = np.divmod(best, len(others))
+            new = np.stack([far[best], block[inside], others[outside]], axis=1)
+            found = np.concatenate([found, new])
+            found = found[np.argsort(found[:, 0], kind="stable")[:pairs]]
+        first.append(found[:, 1].astype(int))
+        second.append(found[:, 2].astype(int))
+    graph = _edges(np.concatenate(first), np.concatenate(second), len(rows))
+    return graph.maximum(graph.T)
+
+
+def _edges(first, second, count):
+    from scipy import sparse
+
+    graph = sparse.csr_matrix((np.ones(len(first)), (first, second)), shape=(count, count))
+    graph.data[:] = 1.0  # an edge that was named twice is one edge
+    return graph
+
+
+def _scatter(rows, graph):
+    """``rows' (D - S) rows``: half the sum over edges (i, j) and (j, i) of squared differences."""
+    degrees = np.asarray(graph.sum(axis=1))
+    return rows.T @ (degrees * rows - graph @ rows)
+
+
+def _principal(values):
+    """Mean (width,), directions (width, rank) and the rows' deviations (rank,) along them."""
+    from sklearn.decomposition import PCA
+
+    fitted = PCA(svd_solver="full").fit(values)
+    strength = fitted.singular_values_
+    rank = int(np.sum(strength**2 > _RANK * strength[0] ** 2))
+    directions, deviations = fitted.components_[:rank].T, strength[:rank] / np.sqrt(len(values))
+    return fitted.mean_, directions, deviations
+
+
+def _projection(mean, kernel, units):
+    """``kernel`` with signs fixed and ``units`` columns, and the bias that centres what comes out."""
+    kernel = kernel[:, :units]
+    largest = np.take_along_axis(kernel, np.abs(kernel).argmax(axis=0)[None], axis=0)
+    kernel = kernel * np.where(largest < 0, -1.0, 1.0)
+    kernel = np.pad(kernel, [(0, 0), (0, units - kernel.shape[1])])
+    return _float32(kernel, -mean @ kernel)
+
+
+def _float32(*arrays: np.ndarray) -> list[np.ndarray]:
+    return [np.ascontiguousarray(array, np.float32) for array in arrays]
+
+
+def _rows(values: np.ndarray) -> np.ndarray:
+    """``values`` in float64; raises where nothing can be fitted to them."""
+    values = np.asarray(values, np.float64)
+    if values.ndim != 2 or not values.size:
+        raise EmotionNetError(f"nothing to fit to: values have the shape {values.shape}.")
+    broken = ~np.isfinite(values).all(axis=1)
+    if broken.any():
+        raise EmotionNetError(
+            f"{broken.sum()} of {len(values)} training rows have features that are no numbers (NaN "
+            f"or infinite), the first is row {broken.argmax()}: nothing can be fitted to them."
+        )
+    if np.ptp(values, axis=0).max() == 0:
+        raise EmotionNetError(
+            f"all {len(values)} training rows have the same features: nothing can be fitted to "
+            "them. There must be at least two different clips."
+        )
+    return values
+
+
+def _labelled_rows(values, labels, num_classes) -> tuple[np.ndarray, np.ndarray]:
+    values, labels = _rows(values), np.asarray(labels)
+    if labels.shape != (len(values),):
+        raise EmotionNetError(f"{len(values)} rows have labels of the shape {labels.shape}.")
+    here: Sequence[int] = np.unique(labels)
+    classes = len(here) if num_classes is None else num_classes
+    missing = sorted(set(range(classes)) - set(here.tolist())) if num_classes else []
+    if missing:
+        raise EmotionNetError(
+            f"no training row has class {', '.join(map(str, missing))}; every class needs some to "
+            "be told apart from the others. Leave these classes out, or use another fold."
+        )
+    if classes < 2:
+        raise EmotionNetError("all training rows have the same class: nothing to tell apart.")
+    if len(values) <= classes:
+        raise EmotionNetError(
+            f"{len(values)} training rows are too few for {classes} classes: give several a class."
+        )
+    return values, labels
