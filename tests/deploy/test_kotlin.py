@@ -1,6 +1,5 @@
 """The hand-off's Kotlin: compiled against stubs of LiteRT, and run on vectors made by Python."""
 
-import itertools
 import json
 import os
 import re
@@ -8,18 +7,18 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import cv2
+import golden_vectors
 import numpy as np
 import pytest
 
-from emotionnet.clips.crop import CROP_CONFIG, crop_box, crop_face
+from emotionnet.clips.crop import CROP_CONFIG
 from emotionnet.deploy.contract import crop_rule
 from emotionnet.deploy.handoff_files import write_android_files
 from emotionnet.errors import EmotionNetError
 
 KOTLIN = Path(__file__).parent.parent / "kotlin"
 LABELS = ["neutral", "happy", 'my "own" $class', "überrascht"]
-FRAMES, SIZE, SAMPLES, WIDTH = 3, 16, 4000, 4
+FRAMES, SIZE, SAMPLES, WIDTH = 3, golden_vectors.SIZE, 4000, 4
 
 
 def tensors(**shapes):
@@ -164,70 +163,31 @@ def test_labels_arrive_as_they_are(jvm):
 
 @pytest.mark.slow
 def test_square_is_that_of_the_crop_function(jvm):
-    random = np.random.default_rng(0)
-    faces = [random.normal(0, 60, (5, 2)) + random.uniform(0, 1500, 2) for _ in range(300)]
-    # Halves and degenerate faces: everything in one point; eyes level; mouth on the eyes.
-    faces += [np.full((5, 2), 7.5), np.array([[10, 10], [12.5, 10], [0, 0], [10, 12], [12.5, 12]])]
-    faces += [np.array([[0, 0], [n, 0], [0, 0], [0, n], [n, n]]) / 2.0 for n in range(1, 40)]
-    commands, expected = [], []
-    for face in faces:
-        commands.append("square " + " ".join(repr(float(x)) for x in face[[0, 1, 3, 4]].ravel()))
-        x, y, side = crop_box(face)
-        side = max(2, round(side))
-        expected.append(f"{round(x - (side - 1) / 2)} {round(y - (side - 1) / 2)} {side}")
-    assert jvm(*commands) == expected
+    cases = golden_vectors.squares()
+    commands = ["square " + " ".join(repr(float(x)) for x in face[[0, 1, 3, 4]].ravel())
+                for face, _ in cases]  # fmt: skip
+    assert jvm(*commands) == [" ".join(map(str, square)) for _, square in cases]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("side", [3, 11, 16, 17, 24, 40, 64, 97])
+@pytest.mark.parametrize("side", golden_vectors.SIDES)
 def test_crop_is_that_of_the_crop_function(jvm, tmp_path, side):
-    random = np.random.default_rng(side)
-    picture = random.integers(0, 256, (48, 64, 3)).astype(np.uint8)
-    picture = cv2.GaussianBlur(picture, (0, 0), 1.0)
-    picture.tofile(tmp_path / "picture.rgb")
-    # Level eyes at distance side / 3 with the mouth so close that the eyes set the scale.
-    places = list(itertools.product((-5.0, 20.0, 60.0), (4.0, 30.0)))
-    commands, expected = [], []
-    for number, (x, y) in enumerate(places):
-        points = np.array([[x, y], [x + side / 3, y], [0, 0], [x, y + 1], [x + side / 3, y + 1]])
-        expected.append(crop_face(picture, points, size=SIZE))
-        cx, cy, exact = crop_box(points)
-        assert round(exact) == side
-        left, top = round(cx - (side - 1) / 2), round(cy - (side - 1) / 2)
-        commands.append(f"crop {tmp_path}/picture.rgb 64 48 {left} {top} {side} {SIZE} "
-                        f"{tmp_path}/{number}.rgb")  # fmt: skip
-    jvm(*commands)
-    for number, theirs in enumerate(expected):
+    golden_vectors.picture().tofile(tmp_path / "picture.rgb")
+    cases = list(golden_vectors.crops(side))
+    jvm(*(f"crop {tmp_path}/picture.rgb 64 48 {left} {top} {side} {SIZE} {tmp_path}/{number}.rgb"
+          for number, ((left, top, side), _) in enumerate(cases)))  # fmt: skip
+    for number, (_, theirs) in enumerate(cases):
         ours = np.fromfile(tmp_path / f"{number}.rgb", np.uint8).reshape(theirs.shape)
-        # OpenCV calculates in fixed point: half-way values may fall on either side.
-        assert np.abs(ours.astype(int) - theirs).max() <= 1
-        assert np.mean(ours != theirs) < 0.25
+        golden_vectors.check_crop(ours, theirs)
 
 
 @pytest.mark.slow
 def test_picked_frames_are_those_of_the_view(jvm):
-    from emotionnet.inputs.views import View
-
-    jpegs = [cv2.imencode(".jpg", np.full((8, 8, 3), 4 * i, np.uint8))[1].tobytes()
-             for i in range(60)]  # fmt: skip
-    random = np.random.default_rng(1)
     commands, expected = [], []
-    for frames, n in itertools.product((1, 3, 15), (1, 2, 7, 31, 60)):
-        for jitter, kept in ((0.0, 1.0), (0.012, 0.7), (0.0, 0.3)):
-            times = np.arange(n) / 12 + random.uniform(0, jitter, n)
-            has = random.random(n) < kept
-            parsed = {
-                "jpegs": np.array([jpegs[i] if has[i] else b"" for i in range(n)], object),
-                "times_s": times.astype(np.float32),
-                "waveform": np.zeros(16000 * 4, np.float32),
-            }
-            viewed = View(frames=frames, image_size=8, samples=16000 * 6)(parsed)
-            levels = np.asarray(viewed["faces"]).mean(axis=(1, 2, 3))
-            mask = np.asarray(viewed["frame_mask"])
-            expected.append(" ".join(str(round(v / 4) if m else -1) for v, m in zip(levels, mask)))
-            end = max(4.0, float(times[-1] + (times[-1] - times[0]) / max(1, n - 1)))
-            marks = [f"{float(np.float32(t))!r}{'' if h else '-'}" for t, h in zip(times, has)]
-            commands.append(f"pick {frames} 0.0 {end!r} " + " ".join(marks))
+    for segments, times, has, end, picked in golden_vectors.picks():
+        marks = [f"{t!r}{'' if h else '-'}" for t, h in zip(times, has)]
+        commands.append(f"pick {segments} 0.0 {end!r} " + " ".join(marks))
+        expected.append(" ".join(map(str, picked)))
     assert any("-1" in line for line in expected)
     assert jvm(*commands) == expected
 
