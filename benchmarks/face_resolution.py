@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 
-from emotionnet.clips.records import Records
+from emotionnet.inputs.opening import open_clips
 from emotionnet.inputs.pictures import Pictures, picture_batches
 from emotionnet.systems import build_model
 from emotionnet.training.run import Run
@@ -56,7 +56,7 @@ def main() -> int:
     p.add_argument("--recalibrate", type=int, default=0, metavar="PICTURES", help="of training")
     args = p.parse_args()
     run = Run.open(args.run)
-    records = Records.open(args.records or run.config["records"])
+    records = open_clips(args.records or run.config["records"])
     parts = run.split_rows(records)
     rng = np.random.default_rng(0)
     rows = [parts[args.part][i] for i in rng.permutation(len(parts[args.part]))[: args.clips]]

@@ -18,13 +18,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 
-from emotionnet.clips.records import Records
 from emotionnet.deploy.clips import load, spread
 from emotionnet.deploy.convert import PRECISIONS, convert
 from emotionnet.deploy.litert import open_model
 from emotionnet.deploy.measure import accuracy
 from emotionnet.errors import EmotionNetError
 from emotionnet.files import write_json
+from emotionnet.inputs.opening import open_clips
 from emotionnet.progress import progress
 from emotionnet.training.run import Run
 
@@ -45,7 +45,7 @@ def compare(
         calibration: training clips that int8 takes its ranges from.
         others: folder of other records, whose clips are compared instead of the test part's.
     """
-    records = Records.open(run.config["records"])
+    records = open_clips(run.config["records"])
     parts = run.split_rows(records)
     known = load(run, records, spread(parts["train"], calibration, seed=1))
     np.savez(folder / "calibration.npz", **known)
@@ -53,7 +53,7 @@ def compare(
     convert(folder, {"model": model, "precisions": precisions, "onnx": False}, 3600)
     models = {name: Kept(open_model(folder / f"{name}.tflite")) for name in precisions}
     keras = run.model()
-    tested = Records.open(others) if others else records
+    tested = open_clips(others) if others else records
     rows = spread(tested.rows if others else parts["test"], clips, seed=3)
     reference = []
     for first in progress(range(0, len(rows), CHUNK), what="clips", unit="batch"):

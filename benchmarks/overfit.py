@@ -30,7 +30,7 @@ def main() -> int:
     from emotionnet.clips.records import Records
     from emotionnet.emotions import label_order
     from emotionnet.evaluation.answers import answer_rows
-    from emotionnet.inputs.source import open_source
+    from emotionnet.inputs.opening import open_source
     from emotionnet.inputs.views import View
     from emotionnet.systems import build_model, get_system, without_weights
     from emotionnet.training import plan

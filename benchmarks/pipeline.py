@@ -23,7 +23,7 @@ def measure(records_folder: str, image_size: int, batch_size: int, rounds: int) 
     from emotionnet.clips.records import Records
     from emotionnet.emotions import label_order
     from emotionnet.inputs.augmentation import Augmentation
-    from emotionnet.inputs.source import open_source
+    from emotionnet.inputs.opening import open_source
     from emotionnet.inputs.views import View
     from emotionnet.systems import build_model, get_system
     from emotionnet.training.loop import Settings, compile_stream

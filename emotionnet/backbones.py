@@ -83,9 +83,9 @@ def backbones(
         if records is None:
             if corpus is None:
                 raise UsageError("give --corpus with --root, or --records; or --no-training")
-            from emotionnet.fit import prepare_corpus
+            from emotionnet.prepare import prepare
 
-            records = prepare_corpus(corpus, root, workers, {})
+            records = prepare(corpus, root, workers=workers)
         elif corpus or root:
             raise UsageError("give either --records, or --corpus with --root, not both")
     rows = []

@@ -114,7 +114,7 @@ def open_records(run: "Run", records: str | os.PathLike | None) -> "Records":
         UsageError: they are not there.
     """
     from emotionnet.clips.remote import is_url
-    from emotionnet.inputs.source import open_clips
+    from emotionnet.inputs.opening import open_clips
 
     place = records or run.config["records"]
     if not is_url(place) and not Path(place).is_dir():

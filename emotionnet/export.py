@@ -127,7 +127,7 @@ class _Export:
 
     def _open_records(self, records):
         from emotionnet.clips.remote import is_url
-        from emotionnet.inputs.source import open_clips
+        from emotionnet.inputs.opening import open_clips
 
         place = records or self.run.config["records"]
         if is_url(place) or Path(place).is_dir():

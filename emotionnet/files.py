@@ -79,6 +79,17 @@ def read_csv(path: str | os.PathLike) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def file_hash(path: str | os.PathLike, algorithm: str = "sha256") -> str:
+    """A file's hash, in hex; ``algorithm`` is one that `hashlib` knows."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def file_sha256(path: str | os.PathLike) -> str:
+    """SHA-256 of a file, in hex."""
+    return file_hash(path, "sha256")
+
+
 def sha256(*parts: bytes | str) -> str:
     """The SHA-256 of the parts' concatenation, in hex."""
     digest = hashlib.sha256()

@@ -18,8 +18,6 @@ STREAMS = ("faces", "speech")
 AUGMENT = ("none", "light", "paper", "strong")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
-DATA = Path("data")
-
 
 def fit(
     corpus: str | None = None,
@@ -119,9 +117,10 @@ def fit(
     from emotionnet.corpora import CORPORA, get_corpus
     from emotionnet.emotions import label_order
     from emotionnet.evaluate import evaluate
+    from emotionnet.inputs.opening import open_clips
     from emotionnet.inputs.protocols import number_of_folds, split_rows
-    from emotionnet.inputs.source import open_clips
     from emotionnet.one_run import about, train_and_evaluate
+    from emotionnet.prepare import prepare
     from emotionnet.training import plan
     from emotionnet.training.actors import with_actors
     from emotionnet.training.begin import check_kind, check_resume, default_name, name_for
@@ -150,7 +149,7 @@ def fit(
     if records_cache is not None and records is corpus is root is None:
         records = records_cache
     elif records is None:
-        records = prepare_corpus(corpus or "demo", root, workers, corpus_options or {})
+        records = prepare(corpus or "demo", root, workers=workers, **(corpus_options or {}))
     elif corpus or root:
         raise UsageError("give either --records, or --corpus with --root, not both")
     records = open_clips(records)
@@ -223,30 +222,10 @@ def fit(
     return top
 
 
-def prepare_corpus(
-    corpus: str, root: str | os.PathLike | None, workers: int | None, options: dict
-) -> Path:
-    """Prepares a corpus into ``data/<corpus>/records``, unless that is done already.
-
-    Args:
-        corpus: its name.
-        root: its folder; the demo's is made.
-        workers: processes.
-        options: of the corpus; other options get other records, ``data/ravdess-song/records``.
-    """
-    from emotionnet.prepare import prepare
-
-    if corpus != "demo" and root is None:
-        raise UsageError(f"--corpus {corpus} needs --root: the folder that holds its files")
-    home = DATA / "-".join([corpus, *map(str, options.values())])
-    out = home / "records"
-    prepare(corpus, Path(root) if root else home / "clips", out, workers=workers, **options)
-    return out
-
-
 def _cached(records, folder: str | os.PathLike, config: dict):
     """The cache in ``folder``; written now, where ``records`` are not one already."""
-    from emotionnet.inputs.cache import ViewCache, check_augmentation, write_cache
+    from emotionnet.inputs.cache import ViewCache, check_augmentation
+    from emotionnet.inputs.cache_writer import write_cache
     from emotionnet.training.run import view_of
     from emotionnet.training.stream_data import augmentation
     from emotionnet.training.train import trained_streams

@@ -138,8 +138,8 @@ class Predictor:
             BadClip: the clip cannot be used, or has nothing that the run can answer from.
             EmotionNetError: the model answers NaN.
         """
+        from emotionnet.clips import SAMPLE_RATE
         from emotionnet.evaluation.answers import check_answers
-        from emotionnet.inputs.views import SAMPLE_RATE
 
         clip = self._read(Path(path))
         duration_s, windows = self._windows_of(clip)

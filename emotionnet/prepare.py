@@ -17,6 +17,8 @@ from typing import Any
 from emotionnet.errors import EmotionNetError, UsageError
 
 RUNNERS = ("local", "beam")
+#: Where corpora and records are, unless said otherwise.
+DATA = Path("data")
 
 
 def prepare(
@@ -40,7 +42,8 @@ def prepare(
         corpus: name of the corpus, see `emotionnet.corpora.get_corpus`.
         root: its folder; by default ``data/<corpus>/clips`` for the demo, which is made where it is
             missing; needed for the others.
-        out: folder of the records; by default ``data/<corpus>/records``.
+        out: folder of the records; by default ``data/<corpus>/records``, and where options are given
+            ``data/<corpus>-<option>/records``: other options make other records.
         workers: processes; by default one a core. 0 works in this process alone.
         runner: ``local``, processes of this machine; or ``beam``, an Apache Beam pipeline (extra
             ``beam``), which gives the same bytes.
@@ -66,7 +69,7 @@ def prepare(
         raise UsageError(f"--runner {runner}: not known. Choose one of {', '.join(RUNNERS)}.")
     if beam_options and runner != "beam":
         raise UsageError("--beam-options are for --runner beam")
-    root, out = _folders(corpus, root, out)
+    root, out = _folders(corpus, root, out, options)
     config = _config(corpus, root, options)
     _claim(out, config)
     ignored: list[tuple[str, str]] = []
@@ -86,22 +89,26 @@ def prepare(
 
 
 def _folders(
-    corpus: str, root: str | os.PathLike | None, out: str | os.PathLike | None
+    corpus: str,
+    root: str | os.PathLike | None,
+    out: str | os.PathLike | None,
+    options: dict[str, object],
 ) -> tuple[Path, Path]:
     from emotionnet.clips.remote import is_url
 
-    home = Path("data") / corpus
     if root is None:
         if corpus != "demo":
             raise UsageError(f"--corpus {corpus} needs --root: the folder that holds its files")
-        root = home / "clips"
+        root = DATA / corpus / "clips"
     for place in (root, out):
         if place is not None and is_url(place):
             raise UsageError(
                 f"{place}: clips are read from a folder and records are written to one. Copy the "
                 "records to the bucket when they are finished; fit reads them from there."
             )
-    root, out = Path(root), Path(out) if out is not None else home / "records"
+    if out is None:
+        out = DATA / "-".join([corpus, *map(str, options.values())]) / "records"
+    root, out = Path(root), Path(out)
     if out.resolve() == root.resolve():
         raise UsageError(f"{out}: is the folder of the clips; choose another --out")
     return root, out
@@ -109,9 +116,10 @@ def _folders(
 
 def _config(corpus: str, root: Path, options: dict[str, object]) -> dict[str, Any]:
     """What ``records.json`` says from the beginning."""
+    from emotionnet.clips import SAMPLE_RATE
     from emotionnet.clips.clip import JPEG_QUALITY
     from emotionnet.clips.crop import CROP_CONFIG
-    from emotionnet.clips.decode import MAX_RATE, SAMPLE_RATE
+    from emotionnet.clips.decode import MAX_RATE
     from emotionnet.clips.records import SCHEMA_VERSION
     from emotionnet.corpora import corpus_options
 

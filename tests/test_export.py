@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -66,7 +67,8 @@ def test_bundle_says_all_there_is_to_know(run, tmp_path):
 
 
 def test_a_crash_of_the_converter_leaves_nothing(run, tmp_path, monkeypatch):
-    monkeypatch.setenv("EMOTIONNET_TEST_CRASH", "SIGSEGV")
+    dies = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+    monkeypatch.setattr(converting, "COMMAND", (sys.executable, "-c", dies))
     with pytest.raises(EmotionNetError, match=r"crashed \(SIGSEGV\).*nothing was written"):
         export(run.folder, tmp_path / "bundle", precisions=("float32",))
     assert _nothing_left(tmp_path)

@@ -116,7 +116,7 @@ class Jax:
 @pytest.fixture(scope="module")
 def cache(records, tmp_path_factory):
     """Written here, where there is TensorFlow."""
-    from emotionnet.inputs.cache import write_cache
+    from emotionnet.inputs.cache_writer import write_cache
     from emotionnet.inputs.views import View
 
     return write_cache(

@@ -32,7 +32,7 @@ def write_records(folder, clips):
     import tensorflow as tf
 
     from emotionnet.clips import records as r
-    from emotionnet.files import write_json
+    from emotionnet.files import file_sha256, write_json
 
     folder.mkdir(parents=True)
     rows, offset = [], 0
@@ -52,7 +52,7 @@ def write_records(folder, clips):
             )
             offset += len(example) + r.FRAMING_BYTES
     path = folder / "shard-00000.tfrecord"
-    write_json(path.with_suffix(".json"), {"bytes": offset, "sha256": r.file_sha256(path)})
+    write_json(path.with_suffix(".json"), {"bytes": offset, "sha256": file_sha256(path)})
     r.write_record_manifest(folder / r.MANIFEST_FILE, rows)
     meta = {
         "schema": r.SCHEMA_VERSION,

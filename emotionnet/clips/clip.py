@@ -7,8 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from emotionnet.clips import SAMPLE_RATE
 from emotionnet.clips.crop import crop_face
-from emotionnet.clips.decode import SAMPLE_RATE, Sound, read_frames, read_sound
+from emotionnet.clips.decode import Sound, read_frames, read_sound
 from emotionnet.clips.faces import FaceFinder
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import BadClip

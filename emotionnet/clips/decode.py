@@ -12,16 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
+from emotionnet.clips import SAMPLE_RATE
+from emotionnet.corpora.listing import LFS_MAGIC
 from emotionnet.errors import BadClip
 
-#: Sample rate of every waveform in the project.
-SAMPLE_RATE = 16_000
 #: Frames kept for a second of picture; faster videos are thinned by time.
 MAX_RATE = 30.0
 #: A waveform whose largest sample is no larger is digital silence (int16 steps; about -84 dBFS).
 SILENCE_STEPS = 2
-
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 
 
 class Frame:
@@ -128,7 +126,7 @@ def open_media(path: str | os.PathLike):
         raise BadClip(f"cannot be read ({error.strerror})") from None
     if not head:
         raise BadClip("the file is empty (0 bytes); copy or download it again")
-    if head.startswith(_LFS_POINTER):
+    if head.startswith(LFS_MAGIC):
         raise BadClip("is a git-lfs pointer, not the media; run `git lfs pull` in its repository")
     try:
         # PyAV 19 no longer stumbles over titles that are no UTF-8, and has no such argument.

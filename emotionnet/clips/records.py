@@ -29,17 +29,16 @@ from typing import Any
 import numpy as np
 
 from emotionnet.clips.clip import ClipData
-from emotionnet.clips.remote import is_url, plain_url, stage
 from emotionnet.corpora.manifest import COLUMNS, ManifestRow, manifest_hash
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import read_csv, write_csv
+from emotionnet.files import file_sha256, read_csv, write_csv
 
 #: Rises when what is stored changes so that old records cannot be read.
 SCHEMA_VERSION = 1
 #: Bytes that TFRecord adds to an example: length, two checksums.
 FRAMING_BYTES = 16
 
-META_FILE, MANIFEST_FILE, SKIPPED_FILE = "records.json", "manifest.csv", "skipped.csv"
+META_FILE, MANIFEST_FILE = "records.json", "manifest.csv"
 
 
 @dataclass(frozen=True)
@@ -156,18 +155,13 @@ class Records:
 
     @classmethod
     def open(cls, folder: str | os.PathLike) -> "Records":
-        """Opens a folder that ``prepare`` has made, or a copy of it in a bucket.
-
-        Args:
-            folder: the folder; or an address (``s3://…``, ``gs://…``), from which the records are
-                fetched as far as they are not here yet, see `emotionnet.clips.remote.stage`.
+        """Opens a folder that ``prepare`` has made; `emotionnet.inputs.opening.open_clips` takes an
+        address (``s3://…``, ``gs://…``) too.
 
         Raises:
             UsageError: there are no (finished) records.
             EmotionNetError: of another schema version, or damaged.
         """
-        if is_url(folder):
-            return dataclasses.replace(cls.open(stage(folder)), url=plain_url(folder))
         folder = Path(folder)
         meta = read_meta(folder)
         if not meta.get("finished") or not (folder / MANIFEST_FILE).is_file():
@@ -317,14 +311,6 @@ def read_record_manifest(folder: Path) -> list[RecordRow]:
 def as_manifest_rows(rows: Sequence[ManifestRow]) -> list[ManifestRow]:
     """The manifest part of record rows."""
     return [ManifestRow(**{name: getattr(row, name) for name in COLUMNS}) for row in rows]
-
-
-def file_sha256(path: str | os.PathLike) -> str:
-    """SHA-256 of a file, in hex."""
-    import hashlib
-
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _record_row(raw: dict[str, str], folder: Path) -> RecordRow:

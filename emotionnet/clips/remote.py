@@ -19,8 +19,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+from emotionnet.clips.records import MANIFEST_FILE, META_FILE, read_record_manifest
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import atomic_path
+from emotionnet.files import atomic_path, file_sha256
 
 #: Shards that are fetched at once.
 AT_ONCE = 8
@@ -52,14 +53,12 @@ def stage(url: str | os.PathLike) -> Path:
     (``records.json`` or ``manifest.csv`` did) are fetched again, shards that have not changed are kept.
 
     Returns:
-        A folder of records; `emotionnet.clips.records.Records.open` opens it.
+        A folder of records, as `emotionnet.clips.records.Records.open` takes.
 
     Raises:
         UsageError: there are no records, or nothing here can read such an address.
         EmotionNetError: the bucket cannot be read, a shard is damaged, or the disk is too small.
     """
-    from emotionnet.clips.records import MANIFEST_FILE, META_FILE, read_record_manifest
-
     url = plain_url(url)
     bucket, folder = _open(url), local_folder(url)
     meta, manifest = bucket.read(META_FILE), bucket.read(MANIFEST_FILE)
@@ -113,8 +112,6 @@ def _fetch(bucket: "_Bucket", folder: Path, shards: list[str], trusted: bool) ->
 
 
 def _fetch_one(bucket: "_Bucket", path: Path, index: bytes) -> None:
-    from emotionnet.clips.records import file_sha256
-
     with atomic_path(path) as temporary:
         bucket.fetch(path.name, temporary)
         if file_sha256(temporary) != json.loads(index)["sha256"]:

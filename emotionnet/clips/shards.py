@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from emotionnet.clips.clip import ClipData
-from emotionnet.clips.records import FRAMING_BYTES, RecordRow, file_sha256, serialize
+from emotionnet.clips.records import FRAMING_BYTES, RecordRow, serialize
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import BadClip, EmotionNetError
-from emotionnet.files import atomic_path, sha256, write_json
+from emotionnet.files import atomic_path, file_sha256, sha256, write_json
 
 #: Clips in a shard.
 SHARD_CLIPS = 16

@@ -45,6 +45,7 @@ CEILING = 1 - 0.5 * 4 / len(EMOTIONS)
 VERSION = 3
 FPS = 12
 HEIGHT, WIDTH = 180, 240
+#: Of the recordings that are drawn, in Hz.
 SAMPLE_RATE = 16000
 
 

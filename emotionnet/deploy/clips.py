@@ -27,7 +27,7 @@ def load(run, records, rows: Sequence) -> dict[str, np.ndarray]:
     Raises:
         EmotionNetError: a shard of the records is damaged.
     """
-    from emotionnet.inputs.source import open_source
+    from emotionnet.inputs.opening import open_source
 
     source = open_source(records, run.view(), run.labels)
     with records.guard():

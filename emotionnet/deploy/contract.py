@@ -64,7 +64,7 @@ def make_contract(
         system, system_config: what the model is.
         front_end: configuration of the audio front-end; None where the model has none.
         files: precision → ``file``, ``bytes``, ``float_parts``.
-        signatures: as `emotionnet.deploy.litert.read_signatures` gives them; the same in all files.
+        signatures: as `emotionnet.deploy.litert.LiteModel.signatures` gives them; the same in all files.
         tolerances: precision → the largest difference allowed on the golden clips.
         provenance: corpus, licence, protocol and what else says where the model comes from.
         versions: of the packages that made the files.

@@ -18,6 +18,8 @@ from emotionnet.errors import EmotionNetError
 
 #: What can be asked for, the largest file first. "onnx" is made beside them.
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
+#: What runs in the process of its own; the folder follows.
+COMMAND = (sys.executable, "-m", "emotionnet.deploy.convert")
 
 
 def convert(
@@ -39,12 +41,15 @@ def convert(
     folder = Path(folder)
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
     log = folder / "convert.log"
-    command = [sys.executable, "-m", "emotionnet.deploy.convert", str(folder)]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
     with open(log, "wb") as output:
         try:
             done = subprocess.run(
-                command, stdout=output, stderr=output, timeout=timeout_s, env=environment
+                [*COMMAND, str(folder)],
+                stdout=output,
+                stderr=output,
+                timeout=timeout_s,
+                env=environment,
             )
         except subprocess.TimeoutExpired:
             raise EmotionNetError(
@@ -89,9 +94,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """What the process of its own does."""
     folder = Path((argv or sys.argv[1:])[0])
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    crash = os.environ.get("EMOTIONNET_TEST_CRASH")
-    if crash:  # the tests' way to a converter that dies
-        os.kill(os.getpid(), getattr(signal, crash))
 
     import numpy as np
 

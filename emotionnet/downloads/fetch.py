@@ -1,6 +1,5 @@
 """One file from the network to the disk: resumed, measured, checked, and there only when it is whole."""
 
-import hashlib
 import http.client
 import json
 import re
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from emotionnet.errors import EmotionNetError
+from emotionnet.files import file_hash
 
 #: Pauses in seconds before another try, when the network or the server fails.
 PAUSES_S = (1, 3, 10, 30)
@@ -78,7 +78,7 @@ def fetch(
         had = _length(part)
         try:
             _receive(remote, part, told)
-            found = _digest(part, remote.algorithm)
+            found = file_hash(part, remote.algorithm)
             if found == remote.checksum:
                 part.replace(path)
                 return path
@@ -221,8 +221,3 @@ def _first_byte(answer) -> int:
 
 def _length(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
-
-
-def _digest(path: Path, algorithm: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()

@@ -135,7 +135,7 @@ def answer_rows(
     Raises:
         EmotionNetError: a shard of the records is damaged, or the model answers NaN.
     """
-    from emotionnet.inputs.source import open_source
+    from emotionnet.inputs.opening import open_source
     from emotionnet.progress import progress
     from emotionnet.systems.base import answer_batch, without_xla
 

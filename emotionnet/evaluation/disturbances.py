@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from emotionnet.clips import SAMPLE_RATE
 from emotionnet.files import sha256
 
-SAMPLE_RATE = 16000
 #: Voices of other clips that make a babble.
 BABBLE_VOICES = 4
 #: Grey of the box before a face.

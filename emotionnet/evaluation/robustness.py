@@ -142,7 +142,7 @@ def answer_disturbed(
     Raises:
         EmotionNetError: a shard of the records is damaged, or the model answers NaN.
     """
-    from emotionnet.inputs.source import open_source
+    from emotionnet.inputs.opening import open_source
     from emotionnet.progress import progress
     from emotionnet.systems.base import without_xla
 
@@ -201,7 +201,7 @@ def _crowd(
     records, view, rows: Sequence[Any], labels: Sequence[str]
 ) -> list[tuple[Any, np.ndarray]]:
     """Some of the rows, always the same ones, with their sound."""
-    from emotionnet.inputs.source import open_source
+    from emotionnet.inputs.opening import open_source
 
     sounding = sorted((row for row in rows if row.samples > 0), key=lambda row: row.clip)
     order = np.random.default_rng(0).permutation(len(sounding))[:VOICES]

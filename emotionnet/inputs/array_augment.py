@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from emotionnet.clips import SAMPLE_RATE
 from emotionnet.files import sha256
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.pictures import DRAWS, vary
-from emotionnet.inputs.views import SAMPLE_RATE
 
 
 def clip_generator(seed: int, epoch: int, clip: str) -> np.random.Generator:

@@ -8,8 +8,8 @@ import math
 
 import tensorflow as tf
 
+from emotionnet.clips import SAMPLE_RATE
 from emotionnet.inputs.augmentation import Augmentation
-from emotionnet.inputs.views import SAMPLE_RATE
 
 
 def clip_seed(seed: int, epoch: tf.Tensor | int, clip: tf.Tensor) -> tf.Tensor:

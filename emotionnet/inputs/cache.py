@@ -13,10 +13,8 @@ frames), ``waveform`` int16 (clips, samples), ``waveform_samples`` int32 (clips,
 (`emotionnet.inputs.copies`) have a ``copies.json`` and arrays of their own.
 """
 
-import dataclasses
 import json
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,22 +24,16 @@ from typing import Any
 
 import numpy as np
 
-from emotionnet.clips.records import (
-    MANIFEST_FILE,
-    RecordRow,
-    read_record_manifest,
-    write_record_manifest,
-)
+from emotionnet.clips.records import RecordRow, read_record_manifest
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import write_json
-from emotionnet.inputs.arrays import read_arrays, write_arrays
+from emotionnet.inputs.arrays import read_arrays
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.views import View
 
 FORMAT = 2
 META_FILE, COPIES_FILE = "cache.json", "copies.json"
 STREAMS = ("faces", "speech")
-_SOUND = ("waveform", "waveform_samples")
+SOUND = ("waveform", "waveform_samples")
 _AGAIN = "Delete it and write it again where the records are."
 
 
@@ -87,7 +79,7 @@ class ViewCache:
 
     @classmethod
     def open(cls, folder: str | os.PathLike) -> "ViewCache":
-        """Opens a folder that `write_cache` has made.
+        """Opens a folder that `emotionnet.inputs.cache_writer.write_cache` has made.
 
         Raises:
             UsageError: there is none.
@@ -104,11 +96,14 @@ class ViewCache:
             if meta["format"] != FORMAT:
                 raise EmotionNetError(f"{folder}: a cache of another version. {_AGAIN}")
             rows, copied = read_record_manifest(folder), []
-            arrays, copied_arrays = read_arrays(_files(folder, _names(meta["streams"]))), {}
+            arrays, copied_arrays = (
+                read_arrays(stored_files(folder, stored_names(meta["streams"]))),
+                {},
+            )
             if meta["copies"]:
                 listed = json.loads((folder / COPIES_FILE).read_text(encoding="utf-8"))
                 copied = [RecordRow(**raw) for raw in listed]
-                copied_arrays = read_arrays(_files(folder, _SOUND, "copies-"))
+                copied_arrays = read_arrays(stored_files(folder, SOUND, "copies-"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise EmotionNetError(f"{folder}: is damaged ({error}). {_AGAIN}") from None
         for here, many in ((arrays, rows), (copied_arrays, copied)):
@@ -217,105 +212,7 @@ def check_augmentation(folder: str | os.PathLike, strength: Augmentation | None)
         )
 
 
-def write_cache(
-    records,
-    view: View,
-    folder: str | os.PathLike,
-    streams: Sequence[str] = STREAMS,
-    copies: Sequence[str] = (),
-) -> ViewCache:
-    """Takes ``view`` of all records and writes it as arrays; nothing where that is there already.
-
-    Args:
-        records: opened `emotionnet.clips.records.Records`.
-        view: of the system.
-        folder: appears only when all is written.
-        streams: what it is to hold.
-        copies: kinds of changed copies of the sound that it is to hold too.
-
-    Raises:
-        UsageError: ``folder`` holds something else, or a cache of another view or other records.
-        EmotionNetError: there is no room for it.
-    """
-    from emotionnet.inputs.source import open_source
-
-    folder = Path(folder)
-    if (folder / META_FILE).is_file():
-        cache = ViewCache.open(folder)
-        _check_same(cache, records, view, streams, copies)
-        return cache
-    if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{folder}: holds other files; choose an empty or a new folder.")
-    copied = []
-    if copies:
-        source = open_source(records, view, ())
-        copied = source.copies([row for row in records.rows if row.samples > 0], copies)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _check_room(folder.parent, view, len(records.rows), len(copied), streams)
-    unfinished = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    _write_set(records, view, records.rows, _names(streams), unfinished)
-    write_record_manifest(unfinished / MANIFEST_FILE, records.rows)
-    if copied:
-        _write_set(records, view, copied, _SOUND, unfinished, "copies-")
-        write_json(unfinished / COPIES_FILE, [dataclasses.asdict(row) for row in copied])
-    meta = {
-        "format": FORMAT,
-        "view": dataclasses.asdict(view),
-        "manifest_hash": records.manifest_hash,
-        "streams": list(streams),
-        "copies": list(copies) if copied else [],
-    }
-    write_json(unfinished / META_FILE, meta)
-    if folder.exists():
-        folder.rmdir()
-    unfinished.rename(folder)
-    return ViewCache.open(folder)
-
-
-def _check_same(cache: ViewCache, records, view: View, streams, copies) -> None:
-    cache.check_view(view)
-    cache.check_streams(streams)
-    cache.copies([], copies)
-    if cache.manifest_hash != records.manifest_hash:
-        raise UsageError(
-            f"{cache.folder}: a cache of other records than {records.folder}. Choose another folder, "
-            "or delete that one."
-        )
-
-
-def _write_set(records, view, rows, names, folder: Path, prefix: str = "") -> None:
-    from emotionnet.inputs.source import open_source
-    from emotionnet.progress import progress
-
-    def batches():
-        source = open_source(records, view, (), tuple(names))
-        with progress(total=len(rows), what="write cache", unit="clips") as bar:
-            for batch in source.inference_batches(rows, 16):
-                arrays = {name: np.asarray(batch[name]) for name in names}
-                if "waveform" in arrays:
-                    # Exact: they were int16.
-                    arrays["waveform"] = np.round(arrays["waveform"] * 32768.0).astype(np.int16)
-                yield arrays
-                bar.update(len(arrays[names[0]]))
-
-    with records.guard():
-        write_arrays(batches(), len(rows), _files(folder, names, prefix))
-
-
-def _check_room(folder: Path, view: View, clips: int, copies: int, streams) -> None:
-    """A full disk would kill the process that writes to mapped memory, without a word."""
-    pixels = view.frames * view.image_size**2 * 3 if "faces" in streams else 0
-    sound = 2 * view.samples if "speech" in streams else 0
-    needed, free = clips * (pixels + sound) + copies * sound, shutil.disk_usage(folder).free
-    if needed > free:
-        raise EmotionNetError(
-            f"{folder}: the cache needs {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free. Use "
-            "smaller faces (--set image_size=112), one stream (--streams speech), or another disk."
-        )
-
-
-def _names(streams: Sequence[str]) -> tuple[str, ...]:
+def stored_names(streams: Sequence[str]) -> tuple[str, ...]:
     """The inputs that are stored; what says what a clip has is small, and always is."""
     heavy = (("faces",) if "faces" in streams else ()) + (
         ("waveform",) if "speech" in streams else ()
@@ -323,7 +220,7 @@ def _names(streams: Sequence[str]) -> tuple[str, ...]:
     return (*heavy, "frame_mask", "waveform_samples")
 
 
-def _files(folder: Path, names: Sequence[str], prefix: str = "") -> dict[str, Path]:
+def stored_files(folder: Path, names: Sequence[str], prefix: str = "") -> dict[str, Path]:
     return {name: folder / f"{prefix}{name}.npy" for name in names}
 
 

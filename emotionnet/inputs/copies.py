@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
+from emotionnet.clips import SAMPLE_RATE
 from emotionnet.clips.records import FRAMING_BYTES, RecordRow, as_manifest_rows, serialize
 from emotionnet.errors import UsageError
 from emotionnet.files import atomic_path, sha256, write_json
 from emotionnet.progress import progress
 
-SAMPLE_RATE = 16000
 #: Largest pitch shift in semitones, either way (ours).
 PITCH_STEPS = 2.0
 #: Of the paper: 0.8 times as fast.

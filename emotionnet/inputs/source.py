@@ -1,14 +1,11 @@
-"""Where batches come from: records (tf.data), or a view of them in a cache (NumPy, without TensorFlow).
+"""What trains and what evaluates knows only `Source`, wherever the batches come from.
 
-What trains and what evaluates knows only `Source`. Which clips a batch holds is decided here, so
-that it is the same wherever they come from.
+Which clips a batch holds is decided here, so that it is the same everywhere. `opening` makes a source.
 """
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +21,7 @@ INPUTS = ("faces", "frame_mask", "waveform", "waveform_samples")
 
 @dataclass(frozen=True)
 class Source(ABC):
-    """What batches are made from; `open_source` makes one.
+    """What batches are made from; `emotionnet.inputs.opening.open_source` makes one.
 
     Args:
         records: an opened `emotionnet.clips.records.Records`, or `emotionnet.inputs.cache.ViewCache`.
@@ -99,41 +96,6 @@ class Source(ABC):
         Raises:
             UsageError: it cannot.
         """
-
-
-def open_source(
-    records,
-    view: View,
-    labels: Sequence[str],
-    inputs: tuple[str, ...] = INPUTS,
-    taught: Mapping[str, np.ndarray] | None = None,
-) -> Source:
-    """The source of opened records or of an opened cache; arguments as of `Source`."""
-    from emotionnet.inputs.cache import ViewCache
-
-    if isinstance(records, ViewCache):
-        from emotionnet.inputs.array_source import ArraySource
-
-        records.check_view(view)
-        return ArraySource(records, view, labels, inputs, taught or {})
-    from emotionnet.inputs.pipeline import RecordSource
-
-    return RecordSource(records, view, labels, inputs, taught or {})
-
-
-def open_clips(folder: str | os.PathLike):
-    """Opens a folder of records, or a cache of a view of them.
-
-    Raises:
-        UsageError: it is neither, or not finished.
-        EmotionNetError: it is damaged, or of another version.
-    """
-    from emotionnet.clips.records import Records
-    from emotionnet.clips.remote import is_url
-    from emotionnet.inputs.cache import META_FILE, ViewCache
-
-    is_cache = not is_url(folder) and (Path(folder) / META_FILE).is_file()
-    return ViewCache.open(folder) if is_cache else Records.open(folder)
 
 
 def epoch_order(rows: int, seed: int, epoch: int) -> np.ndarray:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from emotionnet.clips import SAMPLE_RATE
+
 if TYPE_CHECKING:
     import tensorflow as tf
 
@@ -20,7 +22,6 @@ STREAM_INPUTS = {
     "faces": ("faces", "frame_mask"),
     "speech": ("waveform", "waveform_samples"),
 }
-SAMPLE_RATE = 16000
 STORED_FACE = 224
 #: Centres of segments are taken this much early, so that of two frames equally near the first is
 #: taken, however times were rounded.

@@ -43,7 +43,8 @@ def make_preview(path: Path, out: Path) -> None:
     Raises:
         BadClip: the file cannot be read.
     """
-    from emotionnet.clips.decode import SAMPLE_RATE, read_frames, read_sound
+    from emotionnet.clips import SAMPLE_RATE
+    from emotionnet.clips.decode import read_frames, read_sound
     from emotionnet.corpora.media import write_clip
 
     sound = read_sound(path)

@@ -151,10 +151,6 @@ class LogMelSpectrogram(keras.layers.Layer):
         """Whether a sample is one of the clip's, (batch, samples)."""
         return ops.arange(samples, dtype="int32") < lengths
 
-    def _before(self, lengths, samples):
-        """Whether a sample is one of the clip's, (batch, samples)."""
-        return ops.arange(samples, dtype="int32") < lengths
-
     def _decibels(self, power):
         return _DECIBELS * (ops.log(ops.maximum(power, self.amin)) - self._log_ref)
 

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from emotionnet.clips import SAMPLE_RATE
 from emotionnet.clips.clip import encode_jpeg
 from emotionnet.clips.crop import CROP_SIZE
-from emotionnet.clips.decode import SAMPLE_RATE, SILENCE_STEPS, Frame
+from emotionnet.clips.decode import SILENCE_STEPS, Frame
 from emotionnet.clips.faces import FaceFinder, Follower
 from emotionnet.errors import UsageError
 from emotionnet.streaming.answer import Answer

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from emotionnet.clips.decode import SAMPLE_RATE, Frame, open_media, read_frames, read_sound
+from emotionnet.clips import SAMPLE_RATE
+from emotionnet.clips.decode import Frame, open_media, read_frames, read_sound
 from emotionnet.errors import BadClip, EmotionNetError, UsageError
 
 #: Sound is handed over in pieces of this length.

@@ -5,7 +5,6 @@ without its head and whatever the network wants of its pixels. Nothing falls bac
 weights: they are asked for by name.
 """
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import keras
 from keras import layers
 
 from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.files import file_hash
 from emotionnet.layers import ReverseChannels
 from emotionnet.systems import ghost_fan
 from emotionnet.systems.base import check_fields
@@ -272,8 +272,7 @@ def _local(path: Path, name: str, about: Weights) -> Path:
         raise EmotionNetError(_where_to_put(name, about, f"are not at {path}"))
     if path.name == about.file and about.digest:
         kind = "md5" if len(about.digest) == 32 else "sha256"
-        with open(path, "rb") as file:
-            found = hashlib.file_digest(file, kind).hexdigest()
+        found = file_hash(path, kind)
         if found != about.digest:
             raise EmotionNetError(
                 f"{path}: its {kind} is {found}, not {about.digest}: the file is damaged or another.\n"

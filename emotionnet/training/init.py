@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from emotionnet.clips.records import file_sha256
 from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.files import file_sha256
 from emotionnet.training.optimizer import find_layers
 from emotionnet.training.run import Run
 

@@ -209,7 +209,7 @@ class Run:
     def has_other_test_clips(self, folder: str | os.PathLike) -> bool:
         """Whether a folder of records holds clips, but none of the run's test part."""
         from emotionnet.clips.remote import is_url
-        from emotionnet.inputs.source import open_clips
+        from emotionnet.inputs.opening import open_clips
 
         if not is_url(folder) and not Path(folder).is_dir():
             return False

@@ -12,8 +12,9 @@ import numpy as np
 from emotionnet.errors import EmotionNetError
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.copies import KINDS
+from emotionnet.inputs.opening import open_source
 from emotionnet.inputs.protocols import PROTOCOLS
-from emotionnet.inputs.source import Source, open_source, training_steps
+from emotionnet.inputs.source import Source, training_steps
 from emotionnet.inputs.views import STREAM_INPUTS
 from emotionnet.systems import get_system, recipe
 from emotionnet.training.devices import ONE, Devices

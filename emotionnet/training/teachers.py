@@ -15,7 +15,7 @@ import numpy as np
 
 from emotionnet.errors import UsageError
 from emotionnet.files import read_csv, write_csv
-from emotionnet.inputs import source
+from emotionnet.inputs import opening
 from emotionnet.progress import progress
 from emotionnet.systems.base import answer_batch, without_xla
 from emotionnet.training.init import init_source, open_source
@@ -133,7 +133,7 @@ def _ask(teacher: Run, name: str, records, rows: Sequence, bar) -> np.ndarray:
         )
     model, output = teacher.model(), OUTPUTS[name]
     without_xla(model)
-    batches = source.open_source(records, teacher.view(), teacher.labels)
+    batches = opening.open_source(records, teacher.view(), teacher.labels)
     answers = []
     for batch in batches.inference_batches(rows, _BATCH):
         inputs = {key: np.asarray(value) for key, value in batch.items()}

@@ -9,8 +9,8 @@ import pytest
 from tiny_run import SYSTEM_CONFIG, make_clip, write_records
 
 from emotionnet.clips import remote
-from emotionnet.clips.records import Records
 from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.inputs.opening import open_clips
 
 CLIPS = [make_clip(f"clip-{i}", seed=i) for i in range(3)]
 
@@ -57,7 +57,7 @@ def counted(monkeypatch):
 def test_records_of_a_bucket_are_those_of_the_folder_and_come_once(records, monkeypatch):
     url = put(records.folder, free_url())
     names = counted(monkeypatch)
-    first = Records.open(url)
+    first = open_clips(url)
     assert examples(first) == examples(records)
     assert first.rows == records.rows
     assert first.address == url
@@ -66,7 +66,7 @@ def test_records_of_a_bucket_are_those_of_the_folder_and_come_once(records, monk
     first.verify()
 
     names.clear()
-    again = Records.open(f"{url}/")
+    again = open_clips(f"{url}/")
     assert again.address == url
     assert examples(again) == examples(records)
     assert sorted(names) == ["manifest.csv", "records.json"]
@@ -92,10 +92,10 @@ def test_a_run_keeps_the_address(records, tmp_path):
 
 def test_what_changed_in_the_bucket_is_fetched_again(records, tmp_path, monkeypatch):
     url = put(records.folder, free_url())
-    Records.open(url)
+    open_clips(url)
     other = write_records(tmp_path / "other", [*CLIPS, make_clip("clip-3", seed=3)])
     put(other.folder, url)
-    assert examples(Records.open(url)) == examples(other)
+    assert examples(open_clips(url)) == examples(other)
 
     # The same shards under another manifest are kept.
     relabelled = tmp_path / "relabelled"
@@ -104,7 +104,7 @@ def test_what_changed_in_the_bucket_is_fetched_again(records, tmp_path, monkeypa
     (relabelled / "records.json").write_text(meta.replace("{", '{"note": 1,', 1))
     put(relabelled, url)
     names = counted(monkeypatch)
-    Records.open(url)
+    open_clips(url)
     assert sorted(names) == ["manifest.csv", "records.json", "shard-00000.json"]
 
 
@@ -118,15 +118,15 @@ def test_a_fetch_that_broke_off_goes_on(records, monkeypatch):
     with monkeypatch.context() as context:
         context.setattr(remote._Bucket, "fetch", broken)
         with pytest.raises(ConnectionResetError):
-            Records.open(url)
+            open_clips(url)
     here = remote.local_folder(url)
     assert not (here / "records.json").exists()
     assert not list(here.glob("*.tfrecord"))
     assert not list(here.glob(".*"))
-    assert examples(Records.open(url)) == examples(records)
+    assert examples(open_clips(url)) == examples(records)
     # And what was lost here later is fetched again.
     (here / "shard-00000.tfrecord").write_bytes(b"cut")
-    assert examples(Records.open(url)) == examples(records)
+    assert examples(open_clips(url)) == examples(records)
 
 
 def test_a_damaged_shard_is_refused_and_not_kept(records):
@@ -136,7 +136,7 @@ def test_a_damaged_shard_is_refused_and_not_kept(records):
     path.write_bytes(data)
     url = put(records.folder, free_url())
     with pytest.raises(EmotionNetError, match=r"shard-00000\.tfrecord: is not what its index says"):
-        Records.open(url)
+        open_clips(url)
     assert not (remote.local_folder(url) / "shard-00000.tfrecord").exists()
 
 
@@ -144,18 +144,18 @@ def test_a_manifest_cannot_name_files_elsewhere(records):
     path = records.folder / "manifest.csv"
     path.write_text(path.read_text().replace("shard-00000.tfrecord", "../../x.tfrecord"))
     with pytest.raises(EmotionNetError, match=r"names a shard '\.\./\.\./x\.tfrecord'"):
-        Records.open(put(records.folder, free_url()))
+        open_clips(put(records.folder, free_url()))
 
 
 def test_what_cannot_be_read_is_explained(records, monkeypatch):
     with pytest.raises(UsageError, match=r"no records\.json"):
-        Records.open(free_url())
+        open_clips(free_url())
     with pytest.raises(UsageError, match=r"nothing here reads nosuch:// addresses"):
-        Records.open("nosuch://bucket/records")
+        open_clips("nosuch://bucket/records")
     url = put(records.folder, free_url())
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 0))
     with pytest.raises(EmotionNetError, match="EMOTIONNET_CACHE"):
-        Records.open(url)
+        open_clips(url)
 
 
 @pytest.fixture
@@ -187,21 +187,21 @@ def test_records_come_from_s3(records, s3, monkeypatch):
     for path in records.folder.iterdir():
         s3.upload_file(str(path), "clips", f"some/records/{path.name}")
     names = counted(monkeypatch)
-    assert examples(Records.open("s3://clips/some/records")) == examples(records)
+    assert examples(open_clips("s3://clips/some/records")) == examples(records)
     assert "shard-00000.tfrecord" in names
     names.clear()
-    Records.open("s3://clips/some/records").verify()
+    open_clips("s3://clips/some/records").verify()
     assert "shard-00000.tfrecord" not in names
     for wrong in ("s3://clips/other", "s3://no-such-bucket/records"):
         with pytest.raises(UsageError, match=r"there is no records\.json"):
-            Records.open(wrong)
+            open_clips(wrong)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     import fsspec
 
     fsspec.filesystem("s3").clear_instance_cache()
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(EmotionNetError, match="cannot be read"):
-        Records.open("s3://clips/some/records")
+        open_clips("s3://clips/some/records")
 
 
 @pytest.mark.parametrize(

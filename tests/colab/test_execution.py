@@ -139,7 +139,7 @@ def test_tpu_without_tensorflow(tmp_path):
         pytest.skip("EMOTIONNET_JAX_PYTHON is not set: no Python with jax and keras")
     from tiny_run import make_clip, write_records
 
-    from emotionnet.inputs.cache import write_cache
+    from emotionnet.inputs.cache_writer import write_cache
     from emotionnet.training import plan
     from emotionnet.training.run import view_of
 

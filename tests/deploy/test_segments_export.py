@@ -14,7 +14,7 @@ def test_a_bundle_of_segments_is_true_and_encodes_one_segment(tmp_path):
     from emotionnet.deploy.litert import open_model
     from emotionnet.export import export
     from emotionnet.files import read_csv, write_csv
-    from emotionnet.inputs.source import open_source
+    from emotionnet.inputs.opening import open_source
     from emotionnet.systems import build_model
     from emotionnet.verify import verify
 

@@ -12,9 +12,9 @@ from emotionnet.clips.records import parse, serialize
 from emotionnet.errors import UsageError
 from emotionnet.inputs import array_augment, augment
 from emotionnet.inputs.augmentation import Augmentation
-from emotionnet.inputs.cache import write_cache
+from emotionnet.inputs.cache_writer import write_cache
+from emotionnet.inputs.opening import open_clips, open_source
 from emotionnet.inputs.pictures import DRAWS, vary
-from emotionnet.inputs.source import open_clips, open_source
 from emotionnet.inputs.views import View, view_sound
 
 VIEW = View(frames=2, image_size=32, samples=16000)

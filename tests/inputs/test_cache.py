@@ -3,8 +3,10 @@ import pytest
 from tiny_run import make_clip, write_records
 
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.inputs.cache import ViewCache, write_cache
-from emotionnet.inputs.source import INPUTS, open_source
+from emotionnet.inputs.cache import ViewCache
+from emotionnet.inputs.cache_writer import write_cache
+from emotionnet.inputs.opening import open_source
+from emotionnet.inputs.source import INPUTS
 from emotionnet.inputs.views import View
 
 VIEW = View(frames=3, image_size=32, samples=16000)
@@ -45,7 +47,7 @@ def test_a_kill_leaves_no_cache(records, tmp_path, monkeypatch):
     def killed(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("emotionnet.inputs.cache.write_record_manifest", killed)
+    monkeypatch.setattr("emotionnet.inputs.cache_writer.write_record_manifest", killed)
     with pytest.raises(KeyboardInterrupt):
         write_cache(records, VIEW, tmp_path / "cache")
     assert not (tmp_path / "cache").exists()

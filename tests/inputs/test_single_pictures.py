@@ -9,9 +9,9 @@ from emotionnet.clips.records import Records
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import UsageError
 from emotionnet.inputs.augment import Augmentation, augment_faces
+from emotionnet.inputs.opening import open_source
 from emotionnet.inputs.pictures import DRAWS, erased, vary
 from emotionnet.inputs.protocols import split_rows
-from emotionnet.inputs.source import open_source
 from emotionnet.inputs.views import View
 from emotionnet.prepare import prepare
 

@@ -168,7 +168,7 @@ def test_masks_come_from_the_record(system, tmp_path):
     pytest.importorskip("tensorflow")
     from tiny_run import make_clip, write_records
 
-    from emotionnet.inputs.source import open_source
+    from emotionnet.inputs.opening import open_source
     from emotionnet.inputs.views import View
 
     _, model = system

@@ -10,7 +10,8 @@ from tiny_run import LABELS, make_clip, write_records
 from emotionnet.errors import UsageError
 from emotionnet.inputs import arrays
 from emotionnet.inputs.augmentation import Augmentation
-from emotionnet.inputs.source import Source, open_source
+from emotionnet.inputs.opening import open_source
+from emotionnet.inputs.source import Source
 from emotionnet.inputs.views import View
 from emotionnet.training import features
 from emotionnet.training.front import Cut, Front

@@ -154,7 +154,7 @@ def test_when_a_worker_is_killed_the_others_say_so_and_all_go_on(records, tmp_pa
     not JAX_PYTHON, reason="set EMOTIONNET_JAX_PYTHON to a Python with jax and keras"
 )
 def test_two_devices_under_jax_learn_what_one_learns(records, tmp_path):
-    from emotionnet.inputs.cache import write_cache
+    from emotionnet.inputs.cache_writer import write_cache
     from emotionnet.inputs.views import View
 
     view = View(frames=1, image_size=32, samples=16000)

@@ -9,8 +9,8 @@ from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.evaluate import evaluate
 from emotionnet.files import read_csv
 from emotionnet.fit import fit
+from emotionnet.inputs.opening import open_source
 from emotionnet.inputs.protocols import split_rows
-from emotionnet.inputs.source import open_source
 from emotionnet.refit import refit
 from emotionnet.training.init import init_source
 from emotionnet.training.run import Run

@@ -8,8 +8,8 @@ import pytest
 from tiny_run import SYSTEM_CONFIG, make_clip, write_records
 
 from emotionnet.errors import UsageError
+from emotionnet.inputs.opening import open_source
 from emotionnet.inputs.protocols import split_rows
-from emotionnet.inputs.source import open_source
 from emotionnet.inputs.views import View
 from emotionnet.systems import build_model
 from emotionnet.training import loop

@@ -1,0 +1,50 @@
+"""Opens clips, wherever they are: records (tf.data), a copy of them in a bucket, or a view of them in a
+cache (NumPy, without TensorFlow)."""
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from emotionnet.clips.records import Records
+from emotionnet.clips.remote import is_url, plain_url, stage
+from emotionnet.inputs.cache import META_FILE, ViewCache
+from emotionnet.inputs.source import INPUTS, Source
+from emotionnet.inputs.views import View
+
+
+def open_source(
+    records,
+    view: View,
+    labels: Sequence[str],
+    inputs: tuple[str, ...] = INPUTS,
+    taught: Mapping[str, np.ndarray] | None = None,
+) -> Source:
+    """The source of opened records or of an opened cache; arguments as of `Source`."""
+    if isinstance(records, ViewCache):
+        from emotionnet.inputs.array_source import ArraySource
+
+        records.check_view(view)
+        return ArraySource(records, view, labels, inputs, taught or {})
+    from emotionnet.inputs.pipeline import RecordSource
+
+    return RecordSource(records, view, labels, inputs, taught or {})
+
+
+def open_clips(folder: str | os.PathLike) -> Records | ViewCache:
+    """Opens records, or a cache of a view of them.
+
+    Args:
+        folder: of the records or the cache; or the address of records (``s3://…``, ``gs://…``), which
+            are fetched as far as they are not here yet, see `emotionnet.clips.remote.stage`.
+
+    Raises:
+        UsageError: it is neither, or not finished.
+        EmotionNetError: it is damaged, or of another version.
+    """
+    if is_url(folder):
+        return dataclasses.replace(Records.open(stage(folder)), url=plain_url(folder))
+    is_cache = (Path(folder) / META_FILE).is_file()
+    return ViewCache.open(folder) if is_cache else Records.open(folder)

@@ -1,0 +1,84 @@
+"""Which folder of ``emotionnet/`` may import which: data flows one way.
+
+Every import counts, those inside functions too. A new arrow is a decision: it is said here, or the code moves.
+"""
+
+import ast
+import graphlib
+from collections import defaultdict
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1] / "emotionnet"
+#: What anything may import, and what imports only these.
+SHARED = {"errors", "files", "progress", "command", "emotions", "precision", "keras_private"}
+#: Folder to the folders (and verbs) that it may import beside `SHARED`.
+ARROWS = {
+    "corpora": set(),
+    "downloads": {"corpora"},
+    "clips": {"corpora"},
+    "inputs": {"clips", "corpora"},
+    "layers": set(),
+    "systems": {"layers", "inputs"},
+    "training": {"systems", "layers", "inputs", "clips"},
+    "evaluation": {"training", "systems", "inputs", "clips"},
+    "streaming": {"training", "systems", "inputs", "clips"},
+    "deploy": {"systems", "layers", "inputs", "clips", "corpora"},
+    "labelling": {"training", "clips", "corpora", "predict"},
+}
+#: A module beside the folders may import any folder; of its like it may import these.
+VERBS = {
+    "backbones": {"fit", "prepare"},
+    "compare": {"evaluate"},
+    "fit": {"evaluate", "one_run", "prepare"},
+    "label": {"predict"},
+    "notebook": {"evaluate", "predict"},
+    "one_run": {"evaluate"},
+    "refit": {"evaluate", "one_run"},
+    "robustness": {"evaluate"},
+    "stream": {"predict"},
+}
+
+
+def _imports() -> dict[str, set[str]]:
+    """Module to the modules of the package that it imports, as ``clips.records``."""
+    files = {
+        ".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in PACKAGE.rglob("*.py")
+    }
+    known, found = {name.removesuffix(".__init__") for name in files}, defaultdict(set)
+    for name, path in files.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path}:{node.lineno}: a relative import"
+                whole = [f"{node.module}.{alias.name}" for alias in node.names]
+                named = [each if each[11:] in known else node.module for each in whole]
+            elif isinstance(node, ast.Import):
+                named = [alias.name for alias in node.names]
+            else:
+                continue
+            own = {each[11:] for each in named if each.startswith("emotionnet.")}
+            found[name.removesuffix(".__init__")] |= own
+    return found
+
+
+IMPORTS = _imports()
+
+
+def test_folders_import_only_what_stands_before_them():
+    new = set()
+    for module, imported in IMPORTS.items():
+        folder = module.partition(".")[0]
+        for other in {name.partition(".")[0] for name in imported} - SHARED - {folder}:
+            free = folder not in ARROWS and folder not in SHARED and other in ARROWS
+            if not free and other not in (ARROWS | VERBS).get(folder, set()):
+                new.add(f"{module} imports {other}")
+    assert not new, sorted(new)
+
+
+def test_no_arrow_is_said_that_nothing_needs():
+    there = {(a.partition(".")[0], b.partition(".")[0]) for a in IMPORTS for b in IMPORTS[a]}
+    said = {(a, b) for a, others in (ARROWS | VERBS).items() for b in others}
+    assert said <= there, sorted(said - there)
+
+
+def test_modules_import_each_other_in_no_circle():
+    graphlib.TopologicalSorter(IMPORTS).prepare()
