@@ -3,10 +3,13 @@
 The verbs of the command line are the Python API: ``emotionnet.fit(...)`` is
 ``python -m emotionnet.fit``, and so are ``prepare``, ``evaluate``, ``predict``, ``label`` and
 ``stream``.
-Importing this package loads neither TensorFlow nor Keras.
+Importing this package loads neither TensorFlow nor Keras. Once both are imported, in any order,
+``keras.models.load_model`` knows the layers of a run's ``model.keras``.
 """
 
 import importlib
+
+from wrapt import register_post_import_hook
 
 __version__ = "0.1.0"
 
@@ -18,6 +21,8 @@ _PACKAGES = (
     *("corpora", "clips", "inputs", "layers", "systems", "training", "evaluation"),
     *("labelling", "streaming"),
 )
+
+register_post_import_hook("emotionnet.layers:announce", "keras")
 
 __all__ = [*VERBS, "__version__"]
 

@@ -3,12 +3,12 @@
 import argparse
 import ast
 import errno
-import os
 import sys
 import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from emotionnet.environment import own_process
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import is_full
 
@@ -63,7 +63,7 @@ def run_command(main: Callable[[Sequence[str] | None], int | None]) -> None:
 
     Errors that a user can mend are printed as one message on stderr, without a traceback.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    own_process()
     try:
         code = main(None) or 0
     except EmotionNetError as error:

@@ -4,7 +4,7 @@ An NVIDIA GPU rounds the factors of a float32 product to TensorFloat-32 (10 bits
 otherwise, a TPU to bfloat16 (7 bits). Decibels of small energies do not survive that: MFCC, log-mel and
 pitch are products of float32 numbers, in training and in prediction, and must be the same numbers in
 both. No layer can ask for it by itself under TensorFlow, where it is one switch for the process; so it
-is thrown where every model comes from, for the front-end and all else. Who wants speed asks for it:
+is thrown where every model comes from (`emotionnet.environment.settle_keras`), for the front-end and all else. Who wants speed asks for it:
 ``--precision mixed_bfloat16`` makes the products of the networks ones of bfloat16 numbers, and those are
 untouched by the switch; the front-end stays float32 under every policy.
 """

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from emotionnet.environment import settle_keras
+
 #: Confidence from which a face found by searching counts.
 MIN_CONFIDENCE = 0.9
 #: Confidence from which an expected face counts as seen.
@@ -59,6 +61,7 @@ class Detector:
         self._refiner = None
 
     def _load(self):
+        settle_keras()
         import tensorflow as tf
         from mtcnn import MTCNN
 

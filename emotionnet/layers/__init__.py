@@ -1,7 +1,7 @@
 """Keras layers in ``keras.ops`` alone: the same layer runs under TensorFlow and JAX, and exports.
 
 Nothing is imported before it is asked for, so ``import emotionnet.layers`` loads no Keras.
-`register` imports everything, which loading a saved model needs.
+`announce` is called as soon as Keras is imported by anybody, so that it can load saved models.
 """
 
 import importlib
@@ -31,13 +31,30 @@ _MODULES = {
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
-__all__ = [*_HOME, "register"]
+__all__ = [*_HOME]
 
 
-def register() -> None:
-    """Makes every layer known to Keras by its registered name, as loading a model needs it."""
-    for module in _MODULES:
-        importlib.import_module(f"{__name__}.{module}")
+def announce(keras) -> None:
+    """Tells Keras the registered name of every layer, for ``keras.models.load_model``.
+
+    A stand-in is told, that imports the layer when a saved model asks for it; the layer's own
+    registration then takes its place. (To import the layers themselves would be too early: it may
+    be one of them that imports Keras just now.)
+    """
+    for name in _HOME:
+        keras.saving.register_keras_serializable("emotionnet", name)(_stand_in(name))
+
+
+def _stand_in(name: str) -> type:
+    class StandIn:
+        @classmethod
+        def from_config(cls, config):
+            return __getattr__(name).from_config(config)
+
+        def get_config(self):
+            raise NotImplementedError
+
+    return StandIn
 
 
 def __getattr__(name: str):

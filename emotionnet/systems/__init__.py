@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from emotionnet.environment import settle_keras
 from emotionnet.errors import EmotionNetError, UsageError
 
 #: Names that `get_system` and `build_model` know.
@@ -72,11 +73,9 @@ def build_model(name: str, num_classes: int, **config: Any):
     Raises:
         UsageError: an unknown system or field, or a value that the system refuses.
     """
-    from emotionnet.precision import full_float32
-
     if num_classes < 2:
         raise UsageError(f"a model needs at least two classes; num_classes is {num_classes}.")
-    full_float32()
+    settle_keras()
     return get_system(name).build(make_config(name, **config), num_classes)
 
 
@@ -94,13 +93,9 @@ def load_model(path: str | os.PathLike):
     """
     if not Path(path).is_file():
         raise EmotionNetError(f"{path}: no such model file.")
+    settle_keras()
     import keras
 
-    from emotionnet import layers
-    from emotionnet.precision import full_float32
-
-    layers.register()
-    full_float32()
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:

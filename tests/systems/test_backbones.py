@@ -77,7 +77,6 @@ def test_efficientnet_without_head_and_a_saved_one(tmp_path):
 
 
 def test_reverse_channels_is_saved_and_bgr(tmp_path):
-    layers.register()
     picture = keras.Input((2, 2, 3))
     model = keras.Model(picture, layers.ReverseChannels()(picture))
     model.save(tmp_path / "model.keras")
