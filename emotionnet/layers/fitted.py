@@ -91,3 +91,51 @@ class Projection(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable(package="emotionnet")
+class KernelProjection(keras.layers.Layer):
+    """Features to a few axes in the space of a kernel: kernel LDA, or kernel PCA, as one layer.
+
+    ``exp(-gamma |x - point|^2) @ kernel + bias``: how near the features are to each of some fixed
+    points, times a matrix. Weights, in this order, none trainable: ``points`` (points, width),
+    ``gamma`` (), ``kernel`` (points, units), ``bias`` (units,). Before it is fitted it gives zeros.
+
+    Args:
+        points: number of points that features are compared with.
+        units: width of the answer.
+
+    Returns:
+        (batch, units) float32 from (batch, width).
+    """
+
+    def __init__(self, points: int, units: int, **kwargs):
+        kwargs["dtype"] = "float32"
+        super().__init__(**kwargs)
+        if points < 1 or units < 1:
+            raise UsageError(
+                f"KernelProjection: points and units are at least 1. Received: {points}, {units}"
+            )
+        self.number, self.units = points, units
+
+    def build(self, input_shape):
+        def add(name, shape):
+            return self.add_weight(name=name, shape=shape, initializer="zeros", trainable=False)
+
+        self.points, self.gamma = add("points", (self.number, input_shape[-1])), add("gamma", ())
+        self.kernel = add("kernel", (self.number, self.units))
+        self.bias = add("bias", (self.units,))
+        self.built = True
+
+    def call(self, inputs):
+        x, points = ops.cast(inputs, "float32"), ops.convert_to_tensor(self.points)
+        square = ops.sum(ops.square(x), axis=-1, keepdims=True)
+        square = square - 2.0 * ops.matmul(x, ops.transpose(points))
+        distance = ops.maximum(square + ops.sum(ops.square(points), axis=-1), 0.0)
+        return ops.matmul(ops.exp(-self.gamma * distance), self.kernel) + self.bias
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.units)
+
+    def get_config(self):
+        return {**super().get_config(), "points": self.number, "units": self.units}

@@ -1,4 +1,4 @@
-"""Fusion of two streams at the level of their decisions. It has no weights."""
+"""Fusion of two streams: of their decisions, without weights; and of their features, with one."""
 
 import keras
 from keras import ops
@@ -68,3 +68,39 @@ class LateFusion(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "mode": self.mode, "streams": list(self.streams)}
+
+
+@keras.saving.register_keras_serializable(package="emotionnet")
+class WeightedSum(keras.layers.Layer):
+    """Two features of one width, added with weights that sum to 1; one number is learnt.
+
+    ``w a + (1 - w) b`` with w = sigmoid(number), which begins at one half. Where one of both is absent
+    the other counts alone; without both there are zeros.
+
+    Call it with ``a`` and ``b`` (batch, width), and whether each is there: ``a_there`` and ``b_there``
+    (batch, 1), 1 or 0.
+
+    Returns:
+        (batch, width).
+
+    Source: system 5's paper, section II-C ("weighted summation"); that the weight is learnt is ours.
+    """
+
+    def build(self, *shapes):
+        self.balance = self.add_weight(name="balance", shape=(), initializer="zeros")
+        self.built = True
+
+    def call(self, a, b, a_there, b_there):
+        weight = ops.sigmoid(ops.cast(self.balance, a.dtype))
+        a_weight = weight * ops.cast(a_there, a.dtype)
+        b_weight = (1.0 - weight) * ops.cast(b_there, b.dtype)
+        total = a_weight + b_weight
+        # + 1 only where both are absent: no division by zero.
+        total = total + ops.cast(total <= 0, total.dtype)
+        return (a_weight * a + b_weight * b) / total
+
+    def compute_output_shape(self, a_shape, *others):
+        return a_shape
+
+    def get_config(self):
+        return super().get_config()

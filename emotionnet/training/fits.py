@@ -14,6 +14,8 @@ from emotionnet.errors import EmotionNetError
 
 #: Directions with a smaller share of the variance of the strongest one count as none.
 _RANK = 1e-10
+#: The same in the space of a kernel, where weaker directions need weights too large for float32.
+_KERNEL_RANK = 1e-6
 #: Bytes that a block of distances may take.
 _BLOCK_BYTES = 1 << 26
 
@@ -93,20 +95,9 @@ def linear_discriminant(
     Raises:
         EmotionNetError: as `standard_scaler`; or a class without rows, or fewer rows than classes.
     """
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-
     values, labels = _labelled_rows(values, labels, num_classes)
-    classes = len(np.unique(labels))
-    fitted = LinearDiscriminantAnalysis(solver="eigen", shrinkage=shrinkage)
-    try:
-        fitted.fit(values, labels)
-    except np.linalg.LinAlgError as error:
-        raise EmotionNetError(
-            f"{len(values)} rows of {values.shape[1]} features do not determine the discriminants: "
-            "use a larger shrinkage."
-        ) from error
-    kernel = fitted.scalings_[:, : classes - 1]
-    return _projection(values.mean(axis=0), kernel, units or classes - 1)
+    kernel = _discriminants(values, labels, shrinkage)
+    return _projection(values.mean(axis=0), kernel, units or kernel.shape[1])
 
 
 def marginal_fisher(
@@ -170,6 +161,90 @@ def marginal_fisher(
     return _projection(mean, white @ (vectors / np.linalg.norm(vectors, axis=0)), units)
 
 
+def kernel_discriminant(
+    values: np.ndarray,
+    labels: np.ndarray,
+    *,
+    points: int,
+    num_classes: int | None = None,
+    units: int | None = None,
+    gamma: float | None = None,
+    shrinkage: float | str = 0.1,
+    seed: int = 0,
+) -> list[np.ndarray]:
+    """Kernel linear discriminants, for `emotionnet.layers.KernelProjection`.
+
+    Linear discriminants in the space of the kernel exp(-gamma |x - y|^2), by Nystroem's approximation:
+    rows are described by their kernel values against some of them. With all rows as points it is exact.
+
+    Args:
+        values: (rows, width).
+        labels: (rows,) class numbers.
+        points: rows that others are compared with, drawn; where there are fewer rows, all of them, and
+            the points that are left over count nothing.
+        num_classes: classes that must be there; None takes those that are.
+        units: number of discriminants; None is one fewer than classes, which is the most.
+        gamma: of the kernel; None is 1 over the squared median distance of two rows.
+        shrinkage: of the covariance within classes, 0 to 1, or "auto" (Ledoit and Wolf).
+        seed: of the draw of points.
+
+    Returns:
+        ``points`` (points, width), ``gamma`` (), ``kernel`` (points, units), ``bias`` (units,);
+        projected rows have mean 0 and, within classes, the covariance 1.
+
+    Raises:
+        EmotionNetError: as `linear_discriminant`.
+
+    Source: Baudat and Anouar, "Generalized Discriminant Analysis Using a Kernel Approach" (2000);
+    system 5's paper, section II-C, which names neither kernel nor widths.
+    """
+    from sklearn.kernel_approximation import Nystroem
+    from sklearn.metrics.pairwise import rbf_kernel
+
+    values, labels = _labelled_rows(values, labels, num_classes)
+    gamma = _median_gamma(values) if gamma is None else gamma
+    nystroem = Nystroem(
+        kernel="rbf",
+        gamma=gamma,
+        n_components=min(points, len(values)),
+        random_state=np.random.RandomState(seed),
+    ).fit(values)
+    near = rbf_kernel(values, nystroem.components_, gamma)
+    into = nystroem.normalization_.T
+    _, directions, _ = _principal(near @ into, _KERNEL_RANK)
+    into = into @ directions
+    into = into @ _discriminants(near @ into, labels, shrinkage)
+    kernel, bias = _projection(near.mean(axis=0), into, units or into.shape[1])
+    left = [(0, points - len(kernel)), (0, 0)]
+    padded = _float32(np.pad(nystroem.components_, left), np.pad(kernel, left))
+    return [padded[0], np.asarray(gamma, np.float32), padded[1], bias]
+
+
+def _discriminants(values, labels, shrinkage):
+    """Linear discriminants (width, classes - 1), float64; see `linear_discriminant`."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    fitted = LinearDiscriminantAnalysis(solver="eigen", shrinkage=shrinkage)
+    try:
+        fitted.fit(values, labels)
+    except np.linalg.LinAlgError as error:
+        raise EmotionNetError(
+            f"{len(values)} rows of {values.shape[1]} features do not determine the discriminants: "
+            "use a larger shrinkage."
+        ) from error
+    return fitted.scalings_[:, : len(fitted.classes_) - 1]
+
+
+def _median_gamma(values: np.ndarray) -> float:
+    """1 over the squared median distance of two rows, of up to 1,000 of them evenly spaced."""
+    from scipy.spatial.distance import pdist
+
+    some = values[np.linspace(0, len(values) - 1, min(len(values), 1000)).astype(int)]
+    median = np.median(pdist(some, "sqeuclidean"))
+    # More than half of all pairs are copies of each other: the mean is not 0 (`_rows` has checked).
+    return 1.0 / float(median or pdist(some, "sqeuclidean").mean() or 1.0)
+
+
 def _within_graph(rows, labels, neighbours):
     """Sparse (n, n): 1 where one of two rows is among the other's nearest of its class."""
     from scipy import sparse
@@ -226,13 +301,13 @@ def _scatter(rows, graph):
     return rows.T @ (degrees * rows - graph @ rows)
 
 
-def _principal(values):
+def _principal(values, least=_RANK):
     """Mean (width,), directions (width, rank) and the rows' deviations (rank,) along them."""
     from sklearn.decomposition import PCA
 
     fitted = PCA(svd_solver="full").fit(values)
     strength = fitted.singular_values_
-    rank = int(np.sum(strength**2 > _RANK * strength[0] ** 2))
+    rank = int(np.sum(strength**2 > least * strength[0] ** 2))
     directions, deviations = fitted.components_[:rank].T, strength[:rank] / np.sqrt(len(values))
     return fitted.mean_, directions, deviations
 
