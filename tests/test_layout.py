@@ -10,7 +10,10 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "emotionnet"
 #: What anything may import, and what imports only these.
-SHARED = {"errors", "files", "progress", "command", "emotions", "precision", "keras_private"}
+SHARED = {
+    *("errors", "files", "progress", "command", "emotions"),
+    *("environment", "precision", "keras_private"),
+}
 #: Folder to the folders (and verbs) that it may import beside `SHARED`.
 ARROWS = {
     "corpora": set(),
