@@ -46,6 +46,34 @@ def field_value(text: str) -> tuple[str, Any]:
         return key, value
 
 
+def not_empty(value: str | os.PathLike, what: str) -> str | os.PathLike:
+    """The name ``value`` of ``what`` (``a clip``), which an empty one is not: it would be any folder.
+
+    Raises:
+        UsageError: it is empty, or blank.
+    """
+    if not os.fspath(value).strip():
+        raise UsageError(
+            f"the name of {what} is empty. Was a variable of the shell not set? Nothing was done."
+        )
+    return value
+
+
+def refuse_empty(arguments: Sequence[str]) -> None:
+    """Refuses a command line with an empty argument: an empty folder would be the current one.
+
+    Raises:
+        UsageError: one is empty, or an option is given an empty value (``--root ""``, ``--root=``).
+    """
+    for before, argument in zip(("", *arguments), arguments):
+        option, equals, value = argument.partition("=")
+        if equals and option.startswith("--") and not value.strip():
+            not_empty(value, f"what {option} gives")
+        elif not argument.strip():
+            is_value = before.startswith("--") and "=" not in before
+            not_empty(argument, f"what {before} gives" if is_value else "an argument")
+
+
 def explain_os_error(error: OSError) -> str:
     """One line for a person: the file, what was found, what to do."""
     name = error.filename or "a file"
@@ -65,6 +93,7 @@ def run_command(main: Callable[[Sequence[str] | None], int | None]) -> None:
     """
     own_process()
     try:
+        refuse_empty(sys.argv[1:])
         code = main(None) or 0
     except EmotionNetError as error:
         kind = "usage" if isinstance(error, UsageError) else "error"

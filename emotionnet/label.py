@@ -13,7 +13,7 @@ import webbrowser
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from emotionnet.command import make_callable, run_command
+from emotionnet.command import make_callable, not_empty, run_command
 from emotionnet.errors import EmotionNetError, UsageError
 
 #: Name of the answers inside the pool, where no other is given.
@@ -47,6 +47,7 @@ def label(
         UsageError: no run or no recordings there, or ``out`` is another kind of file.
         EmotionNetError: the run cannot be used, or there is nothing left to label.
     """
+    from emotionnet.corpora.listing import left_out
     from emotionnet.labelling.queue import most_uncertain, run_id, score_pool
     from emotionnet.labelling.server import LabelServer
     from emotionnet.labelling.session import Session, read_labels
@@ -54,12 +55,17 @@ def label(
 
     if most < 1:
         raise UsageError(f"--most {most}: needs at least 1")
-    pool = Path(pool)
+    pool = Path(not_empty(pool, "the pool"))
     out = Path(out) if out else pool / TABLE
     opened = Run.open(run)
     rows = read_labels(out)  # complains before the clips are scored
     this_run = run_id(opened)
-    scored = score_pool(run, pool, out.with_suffix(".scores.csv"))
+    ignored: list[tuple[str, str]] = []
+    scored = score_pool(run, pool, out.with_suffix(".scores.csv"), ignored)
+    ours = {path.resolve() for path in out.parent.glob(f"{out.stem}*.csv")}
+    others = [each for each in ignored if (pool / each[0]).resolve() not in ours]
+    for line in left_out(others):
+        print(line, file=sys.stderr)
     unusable = [clip for clip in scored if clip.error]
     if unusable:
         print(

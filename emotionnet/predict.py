@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from emotionnet.command import explain_os_error, make_callable, run_command
+from emotionnet.command import explain_os_error, make_callable, not_empty, run_command
 from emotionnet.errors import BadClip, EmotionNetError, UsageError
 
 NEVER_SEEN = (
@@ -47,19 +47,31 @@ def predict(
         An answer a clip, in order. A clip that cannot be used gives ``clip`` and ``error``.
 
     Raises:
-        UsageError: no run there.
+        UsageError: no run there, or an empty name for a clip.
         EmotionNetError: the run cannot be used.
     """
     if isinstance(clips, str | os.PathLike):
         clips = [clips]
+    for clip in clips:
+        not_empty(clip, "a clip")
     return list(iterate(Predictor(run), clips))
 
 
-def iterate(predictor: "Predictor", clips: Sequence[str | os.PathLike]) -> Iterator[dict[str, Any]]:
-    """Answers clip after clip; what goes wrong with one is its answer and stops no other."""
+def iterate(
+    predictor: "Predictor",
+    clips: Sequence[str | os.PathLike],
+    ignored: list[tuple[str, str]] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Answers clip after clip; what goes wrong with one is its answer and stops no other.
+
+    Args:
+        predictor: the run.
+        clips: files and folders.
+        ignored: where given, ``(path, reason)`` is appended for every file of a folder that is left out.
+    """
     for place in clips:
         try:
-            files = find_clips(place)
+            files = find_clips(place, ignored)
         except EmotionNetError as error:
             yield {"clip": os.fspath(place), "error": str(error)}
             continue
@@ -72,23 +84,38 @@ def iterate(predictor: "Predictor", clips: Sequence[str | os.PathLike]) -> Itera
                 yield {"clip": str(path), "error": explain_os_error(error)}
 
 
-def find_clips(place: str | os.PathLike) -> list[Path]:
+def find_clips(
+    place: str | os.PathLike, ignored: list[tuple[str, str]] | None = None
+) -> list[Path]:
     """The file itself, or the recordings in a folder, at any depth, sorted.
+
+    Args:
+        place: the file or folder.
+        ignored: where given, ``(path, reason)`` is appended for every file of the folder that is left out.
 
     Raises:
         EmotionNetError: nothing there, or a folder without recordings.
     """
-    from emotionnet.corpora.listing import SOUND_SUFFIXES, VIDEO_SUFFIXES, find_recordings
+    from emotionnet.corpora.listing import (
+        SOUND_SUFFIXES,
+        VIDEO_SUFFIXES,
+        find_recordings,
+        left_out,
+    )
 
-    place = Path(place)
+    place = Path(not_empty(place, "a clip"))
     if not place.exists():
         raise EmotionNetError("no such file")
     if not place.is_dir():
         return [place]
-    found = find_recordings(place, (*VIDEO_SUFFIXES, *SOUND_SUFFIXES), [])
+    others: list[tuple[str, str]] = []
+    found = find_recordings(place, (*VIDEO_SUFFIXES, *SOUND_SUFFIXES), others)
     files = sorted(place / path for paths in found.values() for path in paths)
     if not files:
-        raise EmotionNetError("no recordings in this folder (looked for .mp4, .mov, .wav and such)")
+        text = "no recordings in this folder (looked for .mp4, .mov, .wav and such)"
+        raise EmotionNetError("\n  ".join([text, *left_out(others)]))
+    if ignored is not None:
+        ignored += [(str(place / path), reason) for path, reason in others]
     return files
 
 
@@ -335,11 +362,15 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line and answers; 1 where a clip could not be used."""
+    from emotionnet.corpora.listing import left_out
+
     args = parser().parse_args(argv)
     if args.plot and Path(args.plot).suffix.lower() != ".png":
         raise UsageError(f"--plot {args.plot}: the picture is a PNG; give a name ending in .png")
+    for clip in args.clips:
+        not_empty(clip, "a clip")
     out = sys.stdout
-    answers = []
+    answers, ignored = [], []
     # Whatever a library prints must not get between the answers.
     with contextlib.redirect_stdout(sys.stderr):
         predictor = Predictor(args.run)
@@ -347,10 +378,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(NEVER_SEEN, file=sys.stderr)
         if not args.json:
             print(f"trained on: {predictor.run.config['corpus']}", file=out)
-        for answer in iterate(predictor, args.clips):
+        for answer in iterate(predictor, args.clips, ignored):
             print(_line(answer, args.json, out), file=out, flush=True)
             # Only what is needed at the end is kept: a thousand clips must not add up.
             answers.append(answer if args.plot else {"error": 1} if "error" in answer else {})
+        for line in left_out(ignored):
+            print(line, file=sys.stderr)
         if args.plot:
             _plot(args.plot, [answer for answer in answers if "error" not in answer])
     return int(any("error" in answer for answer in answers))

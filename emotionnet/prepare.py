@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from emotionnet.command import not_empty
 from emotionnet.errors import EmotionNetError, UsageError
 
 RUNNERS = ("local", "beam")
@@ -100,8 +101,11 @@ def _folders(
         if corpus != "demo":
             raise UsageError(f"--corpus {corpus} needs --root: the folder that holds its files")
         root = DATA / corpus / "clips"
-    for place in (root, out):
-        if place is not None and is_url(place):
+    for place, what in ((root, "the folder of the clips"), (out, "the folder of the records")):
+        if place is None:
+            continue
+        not_empty(place, what)
+        if is_url(place):
             raise UsageError(
                 f"{place}: clips are read from a folder and records are written to one. Copy the "
                 "records to the bucket when they are finished; fit reads them from there."

@@ -96,12 +96,14 @@ def test_a_folder_stands_for_its_recordings(run, tmp_path, capsys):
         write_clip(tmp_path / "clips" / name, samples=voice(0.3), sound_codec="pcm_s16le")
     (tmp_path / "clips" / "notes.txt").write_text("not a recording")
     (tmp_path / "nothing").mkdir()
-    code, out, _ = said(capsys, run, tmp_path / "clips", tmp_path / "nothing", "--json")
+    code, out, err = said(capsys, run, tmp_path / "clips", tmp_path / "nothing", "--json")
     answers = [json.loads(line) for line in out.splitlines()]
     names = [Path(answer["clip"]).relative_to(tmp_path).as_posix() for answer in answers]
     assert names == ["clips/a.wav", "clips/b.wav", "clips/deeper/c.wav", "nothing"]
     assert code == 1
     assert "no recordings" in answers[3]["error"]
+    assert "left out: 1" in err
+    assert f"{tmp_path / 'clips' / 'notes.txt'}: .txt: not the ending" in err
 
 
 def test_sound_alone_does_not_load_the_face_detector(predictor, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from typing import Any
 
 from emotionnet.clips.records import RecordRow
 from emotionnet.clips.shards import Shard
+from emotionnet.corpora.listing import left_out
 from emotionnet.emotions import label_order
 from emotionnet.files import write_csv, write_json, write_text
 
@@ -76,6 +77,17 @@ def write_summary(out: Path, summary: dict[str, Any]) -> None:
     write_text(out / "summary.txt", as_text(summary))
 
 
+def unused(summary: dict[str, Any]) -> list[str]:
+    """What was not used and why, as lines: clips that cannot be read, then files that are no clips."""
+    skipped = summary["skipped"]
+    lines = [f"clips skipped: {len(skipped)}"]
+    lines += [f"  {each['clip']}: {each['reason']}" for each in skipped[:SHOWN]]
+    if len(skipped) > SHOWN:
+        lines.append(f"  … and {len(skipped) - SHOWN} more, see skipped.csv")
+    ignored = [(each["file"], each["reason"]) for each in summary["ignored"]]
+    return [*lines, f"files left out by the corpus: {len(ignored)}", *left_out(ignored, SHOWN)[1:]]
+
+
 def as_text(summary: dict[str, Any]) -> str:
     """The summary as lines to print."""
     minutes = summary["seconds"] / 60
@@ -93,12 +105,7 @@ def as_text(summary: dict[str, Any]) -> str:
         )
     if summary["clips_without_face"]:
         lines.append(f"with a picture, but no face in it: {summary['clips_without_face']} clips")
-    for name, what in (("skipped", "clips skipped"), ("ignored", "files left out by the corpus")):
-        found = summary[name]
-        lines.append(f"{what}: {len(found)}")
-        lines += [f"  {e.get('clip') or e['file']}: {e['reason']}" for e in found[:SHOWN]]
-        if len(found) > SHOWN:
-            lines.append(f"  … and {len(found) - SHOWN} more, see skipped.csv")
+    lines += unused(summary)
     if summary["notes"]:
         lines.append(f"clips with notes: {len({n['clip'] for n in summary['notes']})}")
         lines += [f"  {n['clip']}: {n['note']}" for n in summary["notes"][:SHOWN]]

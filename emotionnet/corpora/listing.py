@@ -1,31 +1,28 @@
 """Which files of a folder are recordings, and how to say that none is."""
 
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 
 from emotionnet.errors import EmotionNetError, UsageError
 
 #: Recordings with a picture, best known first.
 VIDEO_SUFFIXES = (
-    ".mp4",
-    ".m4v",
-    ".mov",
-    ".avi",
-    ".mkv",
-    ".webm",
-    ".flv",
-    ".wmv",
-    ".mpg",
-    ".mpeg",
-    ".3gp",
-    ".ogv",
-    ".mts",
-    ".m2ts",
+    *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".flv", ".wmv", ".mpg", ".mpeg", ".3gp"),
+    *(".ogv", ".mts", ".m2ts", ".3g2", ".f4v", ".ts", ".vob", ".asf", ".mxf", ".qt", ".m2v"),
+    *(".mpe", ".ogm", ".divx", ".rm", ".rmvb"),
 )
 #: Recordings of sound; where two have one name, the earlier kind is taken.
-SOUND_SUFFIXES = (".wav", ".flac", ".aiff", ".aif", ".m4a", ".mp3", ".ogg", ".opus", ".aac", ".wma")
+SOUND_SUFFIXES = (
+    *(".wav", ".flac", ".aiff", ".aif", ".m4a", ".mp3", ".ogg", ".opus", ".aac", ".wma", ".oga"),
+    *(".weba", ".amr", ".awb", ".3ga", ".caf", ".mka", ".m4b", ".mp2", ".spx", ".au", ".snd"),
+    *(".ac3", ".wv", ".ape", ".tta", ".w64", ".aifc"),
+)
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar")
+
+#: Left behind by systems and archives, in lower case.
+_DROPPINGS = ("thumbs.db", "desktop.ini", "__macosx", "icon\r", "$recycle.bin")
 
 LFS_MAGIC = b"version https://git-lfs.github.com/spec/v1"
 LFS_REASON = (
@@ -61,50 +58,99 @@ def check_folder(root: str | os.PathLike, example: str) -> Path:
 def find_recordings(
     root: Path, suffixes: Iterable[str], ignored: Ignored
 ) -> dict[str, list[PurePosixPath]]:
-    """Finds recordings at any depth; hidden files and folders (leading dot) are passed over.
+    """Finds recordings at any depth, and counts every other file.
+
+    Passed over without a word are hidden folders, hidden files that are no recordings (leading dot),
+    and what systems leave behind (`_DROPPINGS`, ``._name``).
 
     Args:
         root: an existing folder. Links to folders are followed, each folder once.
         suffixes: lower-case file endings that count, with their dot.
-        ignored: ``(path, reason)`` is appended for archives, git-lfs pointers, and names that are
-            no valid text.
+        ignored: ``(path, reason)`` is appended for every file that is not among the recordings, and
+            for folders that cannot be read.
 
     Returns:
         Suffix (lower case) to its files, relative to ``root``, sorted.
     """
     found: dict[str, list[PurePosixPath]] = {suffix: [] for suffix in suffixes}
-    seen = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
+    seen: dict[str, str] = {}
+
+    def unreadable(error: OSError) -> None:
+        reason = f"this folder cannot be read: {error.strerror}"
+        ignored.append((_relative(error.filename, root), reason))
+
+    for folder, folders, files in os.walk(root, onerror=unreadable, followlinks=True):
+        real, here = os.path.realpath(folder), _relative(folder, root)
         if real in seen:
             folders.clear()
+            inside = os.path.realpath(os.path.dirname(folder)) + os.sep
+            if not inside.startswith(real + os.sep):  # else a loop, with nothing new in it
+                reason = f"this folder is a link to {seen[real]}, which is read already"
+                ignored.append((here, reason))
             continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        seen[real] = here
+        folders[:] = sorted(name for name in folders if not _passed_over(name))
         for name in sorted(files):
             suffix = os.path.splitext(name)[1].lower()
-            if name.startswith(".") or suffix not in (*found, *ARCHIVE_SUFFIXES):
+            hidden = name.startswith(".") and suffix in found
+            if _passed_over(name) and (not hidden or name.startswith("._")):
                 continue
-            relative = PurePosixPath(Path(folder, name).relative_to(root).as_posix())
-            reason = _why_not(Path(folder, name), suffix)
+            path = Path(folder, name)
+            reason = _HIDDEN if hidden else _why_not(path, suffix, found)
             if reason:
-                ignored.append((_printable(relative), reason))
+                ignored.append((_relative(path, root), reason))
             else:
-                found[suffix].append(relative)
+                found[suffix].append(PurePosixPath(path.relative_to(root).as_posix()))
     for paths in found.values():
         paths.sort()
     return found
 
 
-def _why_not(path: Path, suffix: str) -> str:
+_HIDDEN = "hidden (its name begins with a dot): rename it"
+
+
+def _passed_over(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _DROPPINGS
+
+
+def _relative(path: str | os.PathLike, root: Path) -> str:
+    return _printable(PurePosixPath(Path(path).relative_to(root).as_posix()))
+
+
+def _why_not(path: Path, suffix: str, wanted: Collection[str]) -> str:
     if suffix in ARCHIVE_SUFFIXES:
         return "an archive: unpack it first"
+    if suffix not in wanted:
+        return f"{suffix or 'no ending'}: not the ending of a recording that is read here"
     if _printable(path) != str(path):
         return "its name is not valid UTF-8: rename it"
     try:
         return LFS_REASON if is_lfs_pointer(path) else ""
     except OSError as error:
         return f"cannot be read: {error.strerror}"
+
+
+def left_out(ignored: Ignored, most: int = 5) -> list[str]:
+    """What was left out, for people: one line with the number of files, then a line a reason.
+
+    Args:
+        ignored: ``(path, reason)`` of each file.
+        most: reasons that get a line of their own, those with the most files first.
+    """
+    if not ignored:
+        return []
+    first: dict[str, str] = {}
+    for path, reason in ignored:
+        first.setdefault(reason, path)
+    counts = Counter(reason for _, reason in ignored)
+    lines = [f"left out: {len(ignored)}"]
+    for reason, count in counts.most_common(most):
+        example = first[reason] if count == 1 else f"{count} files, first {first[reason]}"
+        lines.append(f"  {example}: {reason}")
+    if len(counts) > most:
+        rest = sum(count for _, count in counts.most_common()[most:])
+        lines.append(f"  … and {rest} more, for {len(counts) - most} other reasons")
+    return lines
 
 
 def _printable(path: os.PathLike) -> str:
@@ -116,7 +162,5 @@ def nothing_usable(root: Path, looked_for: str, example: str, ignored: Ignored) 
     """The error for a folder without one usable clip: what was sought, seen, and expected."""
     text = f"{root}: no usable clip. Looked for {looked_for}, for example {root.name}/{example}"
     if ignored:
-        text += f"\nLeft out ({len(ignored)}):"
-        text += "".join(f"\n  {path}: {reason}" for path, reason in ignored[:3])
-        text += "\n  …" if len(ignored) > 3 else ""
+        text += "\n" + "\n".join(left_out(ignored))
     return EmotionNetError(text)

@@ -57,33 +57,52 @@ def run_id(run) -> str:
     return sha256(run.fingerprint(), model.read_bytes() if model.is_file() else "")[:12]
 
 
-def find_pool(pool: Path) -> list[str]:
+def find_pool(pool: Path, ignored: list[tuple[str, str]] | None = None) -> list[str]:
     """The recordings of a pool, relative, sorted. A sound beside a video of its name is left out.
+
+    Args:
+        pool: the folder.
+        ignored: where given, ``(path, reason)`` is appended for every file that is no clip of its own.
 
     Raises:
         UsageError: no such folder, or no recordings in it.
     """
-    from emotionnet.corpora.listing import SOUND_SUFFIXES, VIDEO_SUFFIXES, find_recordings
+    from emotionnet.corpora.listing import (
+        SOUND_SUFFIXES,
+        VIDEO_SUFFIXES,
+        find_recordings,
+        left_out,
+    )
 
+    ignored = [] if ignored is None else ignored
     if not pool.is_dir():
         raise UsageError(f"--pool {pool}: no such folder. Give the one that holds your clips.")
-    found = find_recordings(pool, (*VIDEO_SUFFIXES, *SOUND_SUFFIXES), [])
+    found = find_recordings(pool, (*VIDEO_SUFFIXES, *SOUND_SUFFIXES), ignored)
     videos = [path for suffix in VIDEO_SUFFIXES for path in found[suffix]]
     sounds = [path for suffix in SOUND_SUFFIXES for path in found[suffix]]
     names = {path.with_suffix("") for path in videos}
+    partners = [path for path in sounds if path.with_suffix("") in names]
+    ignored += [(str(path), "the video of the same name is asked about") for path in partners]
     files = [*videos, *(path for path in sounds if path.with_suffix("") not in names)]
     if not files:
-        raise UsageError(f"--pool {pool}: no recordings in it (looked for .mp4, .mov, .wav …).")
+        text = f"--pool {pool}: no recordings in it (looked for .mp4, .mov, .wav …)."
+        raise UsageError("\n  ".join([text, *left_out(ignored)]))
     return sorted(str(path) for path in files)
 
 
-def score_pool(run: str | os.PathLike, pool: str | os.PathLike, scores: str | os.PathLike):
+def score_pool(
+    run: str | os.PathLike,
+    pool: str | os.PathLike,
+    scores: str | os.PathLike,
+    ignored: list[tuple[str, str]] | None = None,
+) -> list[Scored]:
     """Scores every clip of a pool with a run, each once.
 
     Args:
         run: a run folder.
         pool: the folder with the clips.
         scores: CSV that keeps the scores from one time to the next.
+        ignored: as for `find_pool`.
 
     Returns:
         A `Scored` for each clip, in order of file.
@@ -100,7 +119,7 @@ def score_pool(run: str | os.PathLike, pool: str | os.PathLike, scores: str | os
     kept = {(s.file, s.size, s.changed, s.run): s for s in _read(scores)}
     done: list[Scored] = []
     missing: list[tuple[str, str, str, str]] = []
-    for file in find_pool(pool):
+    for file in find_pool(pool, ignored):
         stat = (pool / file).stat()
         key = (file, str(stat.st_size), str(stat.st_mtime_ns), this_run)
         if key in kept:

@@ -34,7 +34,9 @@ def test_a_sound_beside_its_video_is_no_clip_of_its_own(tmp_path):
     for name in ("x.mp4", "x.wav", "y.wav", "sub/z.flv", ".hidden.mp4", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"0" * 2000)
-    assert find_pool(tmp_path) == ["sub/z.flv", "x.mp4", "y.wav"]
+    ignored = []
+    assert find_pool(tmp_path, ignored) == ["sub/z.flv", "x.mp4", "y.wav"]
+    assert {file for file, _ in ignored} == {".hidden.mp4", "notes.txt", "x.wav"}
     with pytest.raises(UsageError, match="no such folder"):
         find_pool(tmp_path / "nowhere")
 
