@@ -26,6 +26,7 @@ _MODULES = {
     "pixels": ("ReverseChannels",),
     "pooling": ("AttentivePooling",),
     "segments": ("GreyFaces", "KeepFeatures", "SegmentWindows", "TakeSegment"),
+    "sound_vector": ("SoundVector",),
     "specaugment": ("SpectrogramAugment",),
     "spectrogram_windows": ("SpectrogramWindows",),
     "speech_window": ("SpeechWindow",),

@@ -122,34 +122,39 @@ class LogMelSpectrogram(keras.layers.Layer):
         self.built = True
 
     def call(self, waveform, lengths=None):
+        x, lengths = self._sound(waveform, lengths)
+        frames = self._frames(length(x))
+        energies = ops.reshape(self._dft(self._padded(x, frames)), (self.n_mels, -1, frames))
+        valid = self._valid(energies, frames, lengths)
+        features = self._features(self._floored(self._decibels(energies), valid))
+        features = ops.transpose(features, (1, 2, 0))
+        return (features, ops.cast(valid, "float32")) if self.return_mask else features
+
+    def _sound(self, waveform, lengths):
+        """The samples, 0 where they are broken or beyond ``lengths``; and these as (batch, 1)."""
         x = ops.cast(waveform, "float32")
-        samples = x.shape[1] or ops.shape(x)[1]
         sound = ops.abs(x) < LOUDEST
         if lengths is not None:
             lengths = ops.expand_dims(ops.cast(lengths, "int32"), -1)
-            sound = ops.logical_and(sound, self._before(lengths, samples))
-        x = ops.where(sound, x, 0.0)
-        frames = self._frames(samples)
-        # From half a frame before the sound to the end of its last frame.
+            sound = ops.logical_and(sound, ops.arange(length(x), dtype="int32") < lengths)
+        return ops.where(sound, x, 0.0), lengths
+
+    def _padded(self, x, frames):
+        """``x`` with zeros, from half a frame before it to the end of its last frame."""
+        samples = length(x)
         before = self.n_fft // 2 if self.center else 0
         end = (frames - 1) * self.hop_length + self.n_fft - before
         if isinstance(samples, int) and end >= samples:
-            x = ops.pad(x, [[0, 0], [before, end - samples]])
-        else:
-            x = ops.pad(x, [[0, 0], [before, before]])[:, : before + end]
-        decibels = self._decibels(self._dft(x))
-        decibels = ops.reshape(decibels, (self.n_mels, -1, frames))
-        valid = self._valid(decibels, frames, lengths)
-        if self.top_db is not None:
-            heard = ops.where(valid, decibels, self._decibels(0.0))
-            loudest = ops.max(heard, axis=(0, 2), keepdims=True)
-            decibels = ops.maximum(decibels, loudest - self.top_db)
-        features = ops.transpose(self._features(decibels), (1, 2, 0))
-        return (features, ops.cast(valid, "float32")) if self.return_mask else features
+            return ops.pad(x, [[0, 0], [before, end - samples]])
+        return ops.pad(x, [[0, 0], [before, before]])[:, : before + end]
 
-    def _before(self, lengths, samples):
-        """Whether a sample is one of the clip's, (batch, samples)."""
-        return ops.arange(samples, dtype="int32") < lengths
+    def _floored(self, decibels, valid):
+        """Decibels, none further than ``top_db`` below the clip's loudest valid one."""
+        if self.top_db is None:
+            return decibels
+        heard = ops.where(valid, decibels, self._decibels(0.0))
+        loudest = ops.max(heard, axis=(0, 2), keepdims=True)
+        return ops.maximum(decibels, loudest - self.top_db)
 
     def _decibels(self, power):
         return _DECIBELS * (ops.log(ops.maximum(power, self.amin)) - self._log_ref)
@@ -169,10 +174,10 @@ class LogMelSpectrogram(keras.layers.Layer):
             )
         return 1 + length // self.hop_length
 
-    def _valid(self, decibels, frames, lengths):
+    def _valid(self, energies, frames, lengths):
         """Whether a frame is one of the unpadded clip's, (batch, frames)."""
         if lengths is None:
-            return ops.ones_like(decibels[0], dtype="bool")
+            return ops.ones_like(energies[0], dtype="bool")
         needed = ops.arange(frames, dtype="int32") * self.hop_length
         return needed + (0 if self.center else self.n_fft) <= lengths
 
@@ -191,6 +196,11 @@ class LogMelSpectrogram(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), **self._settings()}
+
+
+def length(x):
+    """Samples of ``x`` (batch, samples): a number where it is known, else a tensor."""
+    return x.shape[1] or ops.shape(x)[1]
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")

@@ -1,4 +1,4 @@
-"""The constant matrices of the audio front-end, in NumPy: window, mel filters, DCT.
+"""The constant matrices of the audio front-end, in NumPy: window, mel and chroma filters, DCT.
 
 Conventions are librosa's (Slaney's mel scale and area normalisation, or HTK's scale; orthonormal
 DCT-II), so that features agree with `librosa.feature`. Nothing here needs Keras or librosa.
@@ -61,6 +61,36 @@ def mel_matrix(
     falling = (high - bins_hz) / (high - centre)
     triangles = np.maximum(0.0, np.minimum(rising, falling))
     return triangles * (2.0 / (high - low)) if norm == "slaney" else triangles
+
+
+def chroma_matrix(sample_rate: int, n_fft: int, n_chroma: int = 12) -> np.ndarray:
+    """Filters that gather the bins of a DFT by pitch class, as `librosa.filters.chroma` (transposed).
+
+    A bin counts for the classes about its own, in a bump as wide as the bin is on the scale of pitch
+    (one class at least), of length 1 over the classes; and less the further it lies from the fifth
+    octave. The first class is C, and A has 440 Hz.
+
+    Args:
+        sample_rate: in Hz.
+        n_fft: length of the DFT.
+        n_chroma: classes in an octave, a multiple of 12 so that one of them is C.
+
+    Returns:
+        (1 + n_fft // 2, n_chroma), float64.
+    """
+    bins_hz = np.arange(1, n_fft // 2 + 2) * sample_rate / n_fft
+    octaves = np.log2(bins_hz / 27.5)
+    # Bin 0 has no pitch: it is put one and a half octaves below bin 1.
+    octaves = np.concatenate([[octaves[0] - 1.5], octaves])
+    width = np.maximum(np.diff(octaves) * n_chroma, 1.0)[:, None]
+    octaves = octaves[:-1, None]
+    around = n_chroma // 2
+    class_of_c = 3 * (n_chroma // 12)  # the scale of octaves begins at an A
+    distance = octaves * n_chroma - (np.arange(n_chroma) + class_of_c)
+    distance = np.mod(distance + around, n_chroma) - around
+    bumps = np.exp(-2.0 * (distance / width) ** 2)
+    bumps /= np.linalg.norm(bumps, axis=1, keepdims=True)
+    return bumps * np.exp(-0.5 * ((octaves - 5.0) / 2.0) ** 2)
 
 
 def dct_matrix(n_mels: int, n_mfcc: int, lifter: float = 0.0) -> np.ndarray:

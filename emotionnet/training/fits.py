@@ -264,7 +264,7 @@ def _within_graph(rows, labels, neighbours):
 
 def _between_graph(rows, labels, pairs):
     """Sparse (n, n): 1 where two rows are one of the shortest pairs between a class and the rest."""
-    from sklearn.metrics import pairwise_distances
+    from sklearn.metrics.pairwise import euclidean_distances
 
     first, second = [], []
     for label in np.unique(labels):
@@ -273,7 +273,7 @@ def _between_graph(rows, labels, pairs):
         found = np.empty((0, 3))  # distance, row inside, row outside
         for i in range(0, len(own), step):
             block = own[i : i + step]
-            far = pairwise_distances(rows[block], rows[others], "sqeuclidean").ravel()
+            far = euclidean_distances(rows[block], rows[others], squared=True).ravel()
             best = (
                 np.argpartition(far, pairs - 1)[:pairs] if pairs < len(far) else np.arange(len(far))
             )
