@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers
 
 from emotionnet.errors import EmotionNetError, UsageError
@@ -20,6 +21,7 @@ from emotionnet.systems import ghost_fan
 from emotionnet.systems.base import check_fields
 
 _URL = "https://storage.googleapis.com/tensorflow/keras-applications/"
+_OTHER_URL = "https://storage.googleapis.com/keras-applications/"
 _KERNELS = "weights_tf_dim_ordering_tf_kernels"
 #: ``weights`` that mean: random ones.
 RANDOM = (None, "", "none")
@@ -32,11 +34,13 @@ class Weights:
 
     Attributes:
         file: its name.
-        folder: of the address that it comes from.
+        folder: of the address that it comes from; an address of its own begins with ``https://``.
         digest: MD5 (32 hex digits) or SHA-256 (64) that Keras holds for it; "" where it holds none.
         pixels: what the network wants: ``tf`` -1...1, ``torch`` 0...1 normalised, ``caffe`` BGR less
             the mean, or "" where scaling is part of the network.
         least: smallest height and width.
+        deviation: of red, green and blue; by its root Keras divides once more behind the network's own
+            normalization, in a layer that only its ImageNet network has. () for none.
     """
 
     file: str
@@ -44,14 +48,17 @@ class Weights:
     digest: str = ""
     pixels: str = ""
     least: int = 32
+    deviation: tuple[float, ...] = ()
 
     @property
     def url(self) -> str:
         """Where the file is to be had."""
-        return f"{_URL}{self.folder}/{self.file}"
+        whole = self.folder.startswith("https://")
+        return f"{self.folder}{self.file}" if whole else f"{_URL}{self.folder}/{self.file}"
 
 
-#: The networks by their name in ``keras.applications``: the 16 of system 3's paper, and MobileNetV2.
+#: The networks by their name in ``keras.applications``: the 16 of system 3's paper, MobileNetV2, and
+#: EfficientNetB0 of system 5's.
 WEIGHTS = {
     "MobileNet": Weights("mobilenet_1_0_224_tf_no_top.h5", "mobilenet", pixels="tf"),
     "MobileNetV2": Weights(
@@ -82,6 +89,10 @@ WEIGHTS = {
     ),
     "VGG19": Weights(
         f"vgg19_{_KERNELS}_notop.h5", "vgg19", "253f8cb515780f3b799900260a226db6", "caffe"
+    ),
+    "EfficientNetB0": Weights(
+        "efficientnetb0_notop.h5", _OTHER_URL, "50bc09e76180e00e4465e1a485ddc09d",
+        deviation=(0.229, 0.224, 0.225),
     ),
     "EfficientNetV2B0": Weights(
         "efficientnetv2-b0_notop.h5", "efficientnet_v2", "893217f2bb855e2983157299931e43ff"
@@ -247,6 +258,11 @@ def load_backbone_weights(
             f"{path}: these are not weights of {name} without its head ({reason}).\n"
             f"Put {about.file} there, from {about.url}."
         ) from error
+    if about.deviation:
+        norm = next(x for x in network.layers if isinstance(x, layers.Normalization))
+        mean, variance, *count = norm.get_weights()
+        norm.set_weights([mean, variance * np.float32(about.deviation), *count])
+        norm.finalize_state()
 
 
 def _fetched(name: str, about: Weights) -> Path:

@@ -41,7 +41,7 @@ def test_every_name_is_in_keras_and_its_pixels_are_those_of_keras():
         "MobileNet": "mobilenet", "MobileNetV2": "mobilenet_v2", "ResNet101": "resnet",
         "ResNet152V2": "resnet_v2", "DenseNet201": "densenet", "InceptionV3": "inception_v3",
         "InceptionResNetV2": "inception_resnet_v2", "Xception": "xception", "VGG16": "vgg16",
-        "VGG19": "vgg19", "EfficientNetV2B0": "efficientnet_v2",
+        "VGG19": "vgg19", "EfficientNetB0": "efficientnet", "EfficientNetV2B0": "efficientnet_v2",
         "EfficientNetV2L": "efficientnet_v2", "ConvNeXtTiny": "convnext",
         "ConvNeXtSmall": "convnext", "ConvNeXtBase": "convnext", "ConvNeXtLarge": "convnext",
         "ConvNeXtXLarge": "convnext",
@@ -73,6 +73,34 @@ def test_efficientnet_without_head_and_a_saved_one(tmp_path):
     again = systems.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(
         again.predict(pixels, verbose=0), model.predict(pixels, verbose=0)
+    )
+
+
+def test_efficientnet_b0_sees_pixels_as_keras_shows_them_to_its_imagenet_network(
+    tmp_path, monkeypatch
+):
+    """Keras puts a layer without weights into that network only, which weights do not bring along."""
+    about = backbones.WEIGHTS["EfficientNetB0"]
+    assert about.url == "https://storage.googleapis.com/keras-applications/efficientnetb0_notop.h5"
+    shape = {"include_top": False, "input_shape": (32, 32, 3)}
+    network = keras.applications.EfficientNetB0(weights=None, **shape)
+    assert network.count_params() == 4_049_571
+    norm = next(x for x in network.layers if isinstance(x, keras.layers.Normalization))
+    norm.set_weights([np.float32([0.485, 0.456, 0.406]), np.float32(about.deviation), np.int32(0)])
+    network.save(tmp_path / about.file)
+    monkeypatch.setitem(backbones.WEIGHTS, "EfficientNetB0", dataclasses.replace(about, digest=""))
+    ours = backbones.application("EfficientNetB0", tmp_path, 32)
+    from keras.src.applications import efficientnet
+
+    monkeypatch.setattr(
+        efficientnet.file_utils, "get_file", lambda *args, **kwargs: str(tmp_path / about.file)
+    )
+    theirs = keras.applications.EfficientNetB0(weights="imagenet", **shape)
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    wanted = theirs.predict(pixels, verbose=0)
+    assert np.ptp(wanted) > 0
+    np.testing.assert_allclose(
+        ours.predict(pixels, verbose=0), wanted, atol=1e-4 * np.abs(wanted).max()
     )
 
 
