@@ -25,7 +25,7 @@ import numpy as np
 from keras import layers, ops
 from operator_times import operator_times, peak_macs, print_operators
 
-from emotionnet.cost import _pair
+from emotionnet.command import field_value
 from emotionnet.deploy import latency, onnx, rewrite, tflite
 from emotionnet.layers.attention import FrameAttention, TripletAttention
 from emotionnet.layers.ghost import GhostBottleneck, GhostModule
@@ -152,7 +152,7 @@ def take_turns(runners: dict[str, Callable[[], None]], runs: int) -> dict[str, d
 def main() -> None:
     """Makes the files, times them and prints tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--set", dest="config", type=_pair, action="append", default=[])
+    parser.add_argument("--set", dest="config", type=field_value, action="append", default=[])
     parser.add_argument("--runs", type=int, default=30, help="of each file (default: 30)")
     parser.add_argument("--profile", action="store_true", help="time every operator by itself")
     parser.add_argument("--json", metavar="FILE", help="write the numbers there too")
