@@ -3,6 +3,7 @@
 import argparse
 import ast
 import errno
+import os
 import sys
 import types
 from collections.abc import Callable, Sequence
