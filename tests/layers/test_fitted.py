@@ -8,9 +8,8 @@ pytest.importorskip("keras")
 import keras
 
 from emotionnet.errors import UsageError
-from emotionnet.layers import Projection, Standardize
+from emotionnet.layers import Projection, Standardize, fits
 from emotionnet.systems import load_model
-from emotionnet.training import fits
 
 
 def test_before_they_are_fitted_they_hand_features_on():

@@ -5,7 +5,7 @@ import pytest
 from scipy.linalg import subspace_angles
 
 from emotionnet.errors import EmotionNetError
-from emotionnet.training import fits
+from emotionnet.layers import fits
 
 
 def blobs(classes=4, each=30, width=12, apart=1.0, seed=0):
