@@ -1,14 +1,15 @@
 """``python -m emotionnet.prepare``: a folder of clips becomes a folder of records.
 
 Also ``emotionnet.prepare(corpus, root, out)``. What is in the folder is told in
-`emotionnet.clips.records`.
+`emotionnet.clips.records`. With ``--fields`` it adds side fields (`emotionnet.clips.fields`), with
+``--records`` to records that are there already.
 """
 
 import argparse
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,9 @@ def prepare(
     runner: str = "local",
     beam_options: Sequence[str] = (),
     rows: Sequence | None = None,
+    records: str | os.PathLike | None = None,
+    fields: Sequence[str] = (),
+    field_options: Mapping[str, object] | None = None,
     **options: object,
 ) -> Path:
     """Decodes the clips of a corpus, finds their faces and writes all as records.
@@ -51,28 +55,41 @@ def prepare(
         beam_options: of the pipeline, such as ``--runner=FlinkRunner``; by default it runs in ``workers``
             processes of this machine.
         rows: manifest rows, instead of scanning ``root``.
+        records: a folder of finished records that ``fields`` are added to; no clip is read then.
+        fields: side fields to add, of `emotionnet.clips.fields.FIELDS`.
+        field_options: of the fields, for example ``{"openface": folder}``.
         options: of the corpus' ``scan``, for example ``channel="all"``.
 
     Returns:
-        ``out``; `emotionnet.clips.records.Records.open` opens it.
+        ``out``, or ``records``; `emotionnet.clips.records.Records.open` opens it.
 
     Raises:
         UsageError: an unknown corpus or option, a missing folder, or ``out`` holds something else.
         EmotionNetError: no clip could be used, or ``out`` cannot be written.
     """
     from emotionnet import corpora
+    from emotionnet.clips.fields import make_fields
+    from emotionnet.clips.fields.add import add_fields
     from emotionnet.clips.shards import plan_shards
 
-    corpus = corpora.get_corpus(corpus).NAME
     if workers is not None and workers < 0:
         raise UsageError(f"workers={workers}: must be 0 (this process alone) or more")
+    wanted = make_fields(fields, field_options or {})
+    if records is not None:
+        beam = list(beam_options) or None
+        _check_alone(
+            corpus, root=root, out=out, rows=rows, runner=runner, beam_options=beam, **options
+        )
+        add_fields(records, wanted, workers)
+        return Path(records)
+    corpus = corpora.get_corpus(corpus).NAME
     if runner not in RUNNERS:
         raise UsageError(f"--runner {runner}: not known. Choose one of {', '.join(RUNNERS)}.")
     if beam_options and runner != "beam":
         raise UsageError("--beam-options are for --runner beam")
     root, out = _folders(corpus, root, out, options)
     config = _config(corpus, root, options)
-    _claim(out, config)
+    config |= _claim(out, config)
     ignored: list[tuple[str, str]] = []
     if rows is None:
         if corpus == "demo":
@@ -86,7 +103,22 @@ def prepare(
         make = partial(_beam, options=beam_options) if runner == "beam" else _write
         _make_shards(corpus, root, out, shards, todo, config, workers, make)
     _finish(out, shards, config, ignored, changed=bool(todo))
+    if wanted:
+        add_fields(out, wanted, workers)
     return out
+
+
+def _check_alone(corpus: str, **others: object) -> None:
+    """With ``--records`` nothing else may be asked for: no clip is read then."""
+    defaults = {"runner": RUNNERS[0], "corpus": "demo"}
+    given = [
+        name for name, value in {**others, "corpus": corpus}.items() if value != defaults.get(name)
+    ]
+    if given:
+        raise UsageError(
+            f"--records with --{given[0].replace('_', '-')}: that is for reading clips, and these have been "
+            "read. Only --fields, their options and --workers go with --records."
+        )
 
 
 def _folders(
@@ -139,8 +171,12 @@ def _config(corpus: str, root: Path, options: dict[str, object]) -> dict[str, An
     }
 
 
-def _claim(out: Path, config: dict[str, Any]) -> None:
-    """Makes sure that ``out`` is free for these records, or holds them already."""
+def _claim(out: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """Makes sure that ``out`` is free for these records, or holds them already.
+
+    Returns:
+        What ``records.json`` keeps of before: the side fields.
+    """
     from emotionnet.clips.records import META_FILE, read_meta
 
     if out.exists() and not out.is_dir():
@@ -148,7 +184,7 @@ def _claim(out: Path, config: dict[str, Any]) -> None:
     if not (out / META_FILE).is_file():
         if out.is_dir() and any(not _ours(path) for path in out.iterdir()):
             raise UsageError(f"{out}: holds other files; choose an empty or a new folder")
-        return
+        return {}
     meta = read_meta(out)
     for name in ("corpus", "root", "options"):
         if meta.get(name) != config[name]:
@@ -156,11 +192,15 @@ def _claim(out: Path, config: dict[str, Any]) -> None:
                 f"{out}: holds records of {name} {meta.get(name)!r}, not {config[name]!r}. "
                 "Choose another --out, or delete that folder."
             )
+    return {"fields": meta["fields"]} if "fields" in meta else {}
 
 
 def _ours(path: Path) -> bool:
     """True for what may stand in a folder of records (hidden: remains of a killed run)."""
-    return path.name.startswith((".", "shard-")) or path.name in _FILES
+    from emotionnet.clips.fields import FIELDS
+
+    beside = ("copies", "features", *FIELDS)
+    return path.name.startswith((".", "shard-")) or path.name in (*_FILES, *beside)
 
 
 def _check_rows(rows: Sequence, root: Path) -> None:
@@ -332,7 +372,8 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-_COMMON = ("corpus", "root", "out", "workers", "runner", "beam_options")
+#: Options of side fields on the command line.
+_FIELD_OPTIONS = ()
 
 
 def parser() -> argparse.ArgumentParser:
@@ -340,11 +381,10 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="python -m emotionnet.prepare",
         description="Decode the clips of a corpus, find their faces, and write all as records. "
-        "Can be stopped at any moment; the same command goes on.",
+        "Can be stopped at any moment; the same command resumes.",
     )
     p.add_argument(
         "--corpus",
-        default="demo",
         help="demo (default), ravdess, crema_d, fer2013, or folder (your clips)",
     )
     p.add_argument("--root", metavar="DIR", help="folder of the corpus (demo: made where missing)")
@@ -367,6 +407,18 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help='of the pipeline: "--runner=… --…" (default: --workers processes of this machine)',
     )
+    p.add_argument(
+        "--records",
+        metavar="DIR",
+        help="add --fields to these finished records; no clip is read",
+    )
+    p.add_argument(
+        "--fields",
+        nargs="+",
+        metavar="NAME",
+        default=(),
+        help="side fields to add: landmarks5 (the five landmarks that cut the face out)",
+    )
     g = p.add_argument_group("options of one corpus")
     g.add_argument("--channel", help="ravdess: speech (default), song or all")
     g.add_argument(
@@ -386,9 +438,11 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command."""
     arguments = vars(parser().parse_args(argv))
-    common = {name: arguments.pop(name) for name in _COMMON}
-    options = {name: value for name, value in arguments.items() if value is not None}
-    out = prepare(**common, **options)
+    given = {name: value for name, value in arguments.items() if value is not None}
+    of_fields = {name: given.pop(name) for name in _FIELD_OPTIONS if name in given}
+    out = prepare(**given, field_options=of_fields)
+    if "records" in given:
+        return 0
     print((out / "summary.txt").read_text(encoding="utf-8"), end="")
     return 0
 

@@ -27,32 +27,30 @@ def make_clip(name, emotion="happy", actor="01", sex="male", faces=True, sound=T
     return ClipData(row, times_s, jpegs, *shape, (180, 240), sounds)
 
 
-def write_records(folder, clips):
-    """Writes clips as a finished folder of records of one shard, and opens it."""
-    import tensorflow as tf
-
+def write_records(folder, clips, per_shard=100):
+    """Writes clips as a finished folder of records, and opens it."""
     from emotionnet.clips import records as r
-    from emotionnet.files import file_sha256, write_json
+    from emotionnet.clips.shards import write_examples
+    from emotionnet.files import write_json
 
     folder.mkdir(parents=True)
-    rows, offset = [], 0
-    with tf.io.TFRecordWriter(str(folder / "shard-00000.tfrecord")) as writer:
-        for clip in clips:
-            example = r.serialize(clip)
-            writer.write(example)
-            rows.append(
-                r.RecordRow(
-                    **dataclasses.asdict(clip.row),
-                    shard="shard-00000.tfrecord",
-                    offset=offset,
-                    frames=len(clip.faces),
-                    faces_found=clip.faces_found,
-                    samples=len(clip.waveform),
-                )
+    rows = []
+    for start in range(0, len(clips), per_shard):
+        mine = clips[start : start + per_shard]
+        path = folder / f"shard-{start // per_shard:05d}.tfrecord"
+        offsets, written = write_examples(path, map(r.serialize, mine))
+        write_json(path.with_suffix(".json"), written)
+        rows += [
+            r.RecordRow(
+                **dataclasses.asdict(clip.row),
+                shard=path.name,
+                offset=offset,
+                frames=len(clip.faces),
+                faces_found=clip.faces_found,
+                samples=len(clip.waveform),
             )
-            offset += len(example) + r.FRAMING_BYTES
-    path = folder / "shard-00000.tfrecord"
-    write_json(path.with_suffix(".json"), {"bytes": offset, "sha256": file_sha256(path)})
+            for clip, offset in zip(mine, offsets)
+        ]
     r.write_record_manifest(folder / r.MANIFEST_FILE, rows)
     meta = {
         "schema": r.SCHEMA_VERSION,

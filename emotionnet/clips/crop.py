@@ -78,12 +78,34 @@ def crop_face(
     x, y, side = crop_box(landmarks)
     if upright:
         picture, x, y = _turned(picture, landmarks, x, y, side)
-    side = max(2, round(side))
-    left, top = round(x - (side - 1) / 2), round(y - (side - 1) / 2)
+    left, top, side = _whole_pixels(x, y, side)
     square = _cut(picture, left, top, side)
     return cv2.resize(
         square, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
     )
+
+
+def in_crop_units(points: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Points of the picture in units of the crop: 0, 0 is its upper left corner, 1, 1 its lower right.
+
+    Args:
+        points: (n, 2) x, y in pixels of the upright picture.
+        landmarks: (5, 2), those that the crop is made by (see `crop_box`); NaN without a face.
+
+    Returns:
+        (n, 2) float64; NaN without a face.
+    """
+    if not np.isfinite(landmarks).all():
+        return np.full(np.shape(points), np.nan)
+    left, top, side = _whole_pixels(*crop_box(landmarks))
+    # The first pixel's centre is half a pixel from the edge of the square.
+    return (np.asarray(points, np.float64) - [left - 0.5, top - 0.5]) / side
+
+
+def _whole_pixels(x: float, y: float, side: float) -> tuple[int, int, int]:
+    """Left, top and side of the square in whole pixels (rule 5)."""
+    side = max(2, round(side))
+    return round(x - (side - 1) / 2), round(y - (side - 1) / 2), side
 
 
 def _cut(picture: np.ndarray, left: int, top: int, side: int) -> np.ndarray:

@@ -11,10 +11,9 @@ Features of an example (schema 1): ``row`` (JSON), ``jpegs`` (n bytes), ``times_
 ``boxes`` (4 n), ``landmarks`` (10 n), ``picture_size`` (2 ints), ``waveform`` (little-endian int16),
 ``notes`` (texts). What each means is told in `emotionnet.clips.clip.ClipData`.
 
-Fields that come later (68 landmarks, interest points) leave these shards as they are: each field gets
-shards of its own, ``<field>/shard-00000.tfrecord``, whose example ``i`` belongs to example ``i`` of
-the shard of the same name and carries its ``clip``; a reader zips the two. So nothing is decoded and no
-face is searched for again, and a folder without the field stays valid.
+Fields that are added later leave these shards as they are: each has shards of its own,
+``<field>/shard-00000.tfrecord``, see `emotionnet.clips.fields`. So nothing is decoded and no face is
+searched for again, and a folder without the field stays valid. ``records.json`` names the fields.
 """
 
 import dataclasses
@@ -23,12 +22,15 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from emotionnet.clips import fields as side_fields
 from emotionnet.clips.clip import ClipData
+from emotionnet.clips.fields.files import FieldFiles
 from emotionnet.corpora.manifest import COLUMNS, ManifestRow, manifest_hash
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import file_sha256, read_csv, write_csv
@@ -92,39 +94,48 @@ def serialize(clip: ClipData) -> bytes:
     return example.SerializeToString(deterministic=True)
 
 
-def parse(serialized) -> dict:
+def parse(serialized, fields: Sequence[str] = ()) -> dict:
     """Reads a serialized example (graph mode).
 
     Args:
         serialized: () string tensor.
+        fields: side fields that it was read with, see `Records.dataset`.
 
     Returns:
         ``jpegs`` (n,) string; ``times_s`` (n,), ``boxes`` (n, 4), ``landmarks`` (n, 5, 2) float32;
-        ``waveform`` (samples,) float32 in [-1, 1).
+        ``waveform`` (samples,) float32 in [-1, 1). For each field its values (m, …) under its name and
+        their times ``<field>_times_s`` (m,), see `emotionnet.clips.fields`.
     """
     import tensorflow as tf
 
     def many(dtype):
         return tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True)
 
-    raw = tf.io.parse_single_example(
-        serialized,
-        {
-            "jpegs": many(tf.string),
-            "times_s": many(tf.float32),
-            "boxes": many(tf.float32),
-            "landmarks": many(tf.float32),
-            "waveform": tf.io.FixedLenFeature([], tf.string),
-        },
-    )
+    features = {
+        "jpegs": many(tf.string),
+        "times_s": many(tf.float32),
+        "boxes": many(tf.float32),
+        "landmarks": many(tf.float32),
+        "waveform": tf.io.FixedLenFeature([], tf.string),
+    }
+    for name in fields:
+        features[f"{name}/times_s"] = many(tf.float32)
+        features[f"{name}/values"] = tf.io.FixedLenFeature([], tf.string, "")
+    raw = tf.io.parse_single_example(serialized, features)
     waveform = tf.io.decode_raw(raw["waveform"], tf.int16, little_endian=True)
-    return {
+    parsed = {
         "jpegs": raw["jpegs"],
         "times_s": raw["times_s"],
         "boxes": tf.reshape(raw["boxes"], [-1, 4]),
         "landmarks": tf.reshape(raw["landmarks"], [-1, 5, 2]),
         "waveform": tf.cast(waveform, tf.float32) / 32768.0,
     }
+    for name in fields:
+        field = side_fields.get_field(name)
+        values = tf.io.decode_raw(raw[f"{name}/values"], field.dtype, little_endian=True)
+        parsed[name] = tf.reshape(values, [-1, *field.shape])
+        parsed[f"{name}_times_s"] = raw[f"{name}/times_s"]
+    return parsed
 
 
 @dataclass(frozen=True)
@@ -178,18 +189,61 @@ class Records:
             records._check_size(shard)
         return records
 
-    def dataset(self, rows: Sequence[RecordRow]):
+    @property
+    def fields(self) -> dict[str, dict[str, Any]]:
+        """The side fields that were added to all of these records: name to what is known of it."""
+        return self.meta.get("fields", {})
+
+    def field_files(self, name: str) -> FieldFiles:
+        """The files of a side field, opened once.
+
+        Raises:
+            UsageError: these records do not have it.
+            EmotionNetError: it is of other records or another version, or damaged.
+        """
+        if name not in self._opened:
+            self._opened[name] = FieldFiles.open(self, name)
+        return self._opened[name]
+
+    @cached_property
+    def _opened(self) -> dict:
+        return {}
+
+    def dataset(self, rows: Sequence[RecordRow], fields: Sequence[str] = ()):
         """The serialized examples of ``rows``, in that order.
+
+        Args:
+            rows: of these records.
+            fields: side fields to read with them; give the same to `parse`.
 
         Returns:
             A `tf.data.Dataset` of () string tensors, as many as rows.
+
+        Raises:
+            UsageError, EmotionNetError: a field cannot be read, see `field_files`.
         """
         import tensorflow as tf
 
-        paths = [str(self.folder / row.shard) for row in rows]
-        offsets = np.array([row.offset for row in rows], np.int64)
+        files = [self.field_files(name) for name in fields]
+        places = [
+            [(str(self.folder / row.shard), row.offset), *(f.place(row.clip) for f in files)]
+            for row in rows
+        ]
+        paths = tf.constant([[p for p, _ in mine] for mine in places], tf.string)
+        offsets = tf.constant([[o for _, o in mine] for mine in places], tf.int64)
+        shape = [len(rows), 1 + len(files)]
+        paths, offsets = tf.reshape(paths, shape), tf.reshape(offsets, shape)
 
-        def read(path, offset):
+        def read(paths, offsets):
+            example = read_one(paths[0], offsets[0])
+            # One after the other the bytes of several examples are one example with all features.
+            fields = [
+                tf.cond(o < 0, lambda: tf.constant(b""), lambda p=p, o=o: read_one(p, o))
+                for p, o in zip(tf.unstack(paths)[1:], tf.unstack(offsets)[1:])
+            ]
+            return tf.strings.join([example, *fields]) if fields else example
+
+        def read_one(path, offset):
             file = tf.raw_ops.TFRecordDatasetV2(
                 filenames=[path],
                 compression_type="",
@@ -199,7 +253,7 @@ class Records:
             file = tf.data.experimental.from_variant(file, tf.TensorSpec([], tf.string))
             return file.take(1).get_single_element()
 
-        dataset = tf.data.Dataset.from_tensor_slices((tf.constant(paths, tf.string), offsets))
+        dataset = tf.data.Dataset.from_tensor_slices((paths, offsets))
         dataset = dataset.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         return without_autotune(dataset)
 
@@ -222,17 +276,24 @@ class Records:
             raise
 
     def verify(self) -> None:
-        """Reads every shard and compares it with the checksum of its index.
+        """Reads every shard, also of the fields in use, and compares it with the checksum of its index.
 
         Raises:
             EmotionNetError: one is damaged.
         """
         for shard in sorted({row.shard for row in self.rows}):
             self._check_size(shard)
-            if file_sha256(self.folder / shard) != self._index(shard)["sha256"]:
+            if file_sha256(self.folder / shard) != self.index(shard)["sha256"]:
                 raise EmotionNetError(f"{self.folder / shard}: is damaged. {_remedy(shard)}")
+        for files in self._opened.values():
+            files.verify()
 
-    def _index(self, shard: str) -> dict[str, Any]:
+    def index(self, shard: str) -> dict[str, Any]:
+        """The index of a shard: ``bytes``, ``sha256``, …
+
+        Raises:
+            EmotionNetError: it is missing or damaged.
+        """
         path = (self.folder / shard).with_suffix(".json")
         try:
             return json.loads(path.read_text(encoding="utf-8"))
@@ -240,7 +301,7 @@ class Records:
             raise EmotionNetError(f"{path}: is missing or damaged. {_remedy(shard)}") from None
 
     def _check_size(self, shard: str) -> None:
-        path, index = self.folder / shard, self._index(shard)
+        path, index = self.folder / shard, self.index(shard)
         found = path.stat().st_size if path.is_file() else 0
         if found != index["bytes"]:
             raise EmotionNetError(

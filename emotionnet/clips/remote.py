@@ -2,8 +2,8 @@
 
 Training reads every clip in every epoch, by byte offset and in another order: over a network that
 would be a request a clip and epoch. Features and copies stand beside the records as well, and the
-checksums are known. So the folder is brought here whole, shard by shard, and what is here already is
-not fetched again.
+checksums are known. So the folder is brought here whole, shard by shard and with its side fields, and
+what is here already is not fetched again.
 
 What reads the bucket is fsspec where it has the driver (s3fs, extra ``cloud``; gcsfs), else TensorFlow's
 own file system for ``gs://``. tensorflow-io 0.37.1 would read ``s3://`` beside TensorFlow 2.17, but the
@@ -70,12 +70,23 @@ def stage(url: str | os.PathLike) -> Path:
         (folder / META_FILE).unlink(missing_ok=True)
         _write(folder / MANIFEST_FILE, manifest)
     shards = sorted({row.shard for row in read_record_manifest(folder)})
-    strange = next((shard for shard in shards if Path(shard).name != shard), None)
-    if strange:
-        raise EmotionNetError(f"{url}/{MANIFEST_FILE}: names a shard {strange!r}, it is damaged.")
+    fields = _fields_in(meta)
+    for what, names, file in (("shard", shards, MANIFEST_FILE), ("field", fields, META_FILE)):
+        strange = next((name for name in names if Path(name).name != name), None)
+        if strange:
+            raise EmotionNetError(f"{url}/{file}: names a {what} {strange!r}, it is damaged.")
+    shards += [f"{field}/{shard}" for field in fields for shard in shards]
     _fetch(bucket, folder, shards, trusted=all(same))
     _write(folder / META_FILE, meta)
     return folder
+
+
+def _fields_in(meta: bytes) -> list[str]:
+    """The side fields that a ``records.json`` names; one that is damaged is noticed when it is opened."""
+    try:
+        return sorted(json.loads(meta).get("fields", {}))
+    except (ValueError, AttributeError, TypeError):
+        return []
 
 
 def _fetch(bucket: "_Bucket", folder: Path, shards: list[str], trusted: bool) -> None:
@@ -85,9 +96,9 @@ def _fetch(bucket: "_Bucket", folder: Path, shards: list[str], trusted: bool) ->
     def index_of(shard: str) -> tuple[str, bytes | None]:
         """A shard, and its index where it has to be fetched."""
         path = folder / shard
-        mine = path.with_suffix(".json")
+        mine = folder / _index_of(shard)
         here = mine.read_bytes() if mine.is_file() and path.is_file() else b""
-        index = here if trusted and here else bucket.read(mine.name)
+        index = here if trusted and here else bucket.read(_index_of(shard))
         whole = here == index and path.stat().st_size == json.loads(index)["bytes"]
         return shard, None if whole else index
 
@@ -100,8 +111,7 @@ def _fetch(bucket: "_Bucket", folder: Path, shards: list[str], trusted: bool) ->
         with progress(total=sum(sizes.values()), what=f"fetch {bucket.url}", unit="B") as bar:
             bar.unit, bar.unit_scale = "B", True
             jobs = {
-                pool.submit(_fetch_one, bucket, folder / s, index): s
-                for s, index in missing.items()
+                pool.submit(_fetch_one, bucket, folder, s, index): s for s, index in missing.items()
             }
             try:
                 for job in as_completed(jobs):
@@ -111,15 +121,19 @@ def _fetch(bucket: "_Bucket", folder: Path, shards: list[str], trusted: bool) ->
                 pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _fetch_one(bucket: "_Bucket", path: Path, index: bytes) -> None:
-    with atomic_path(path) as temporary:
-        bucket.fetch(path.name, temporary)
+def _index_of(shard: str) -> str:
+    return shard.removesuffix(".tfrecord") + ".json"
+
+
+def _fetch_one(bucket: "_Bucket", folder: Path, shard: str, index: bytes) -> None:
+    with atomic_path(folder / shard) as temporary:
+        bucket.fetch(shard, temporary)
         if file_sha256(temporary) != json.loads(index)["sha256"]:
             raise EmotionNetError(
-                f"{bucket.url}/{path.name}: is not what its index says, it is damaged or was replaced "
+                f"{bucket.url}/{shard}: is not what its index says, it is damaged or was replaced "
                 "just now. Try again; if it stays so, make the records again and copy them there."
             )
-    _write(path.with_suffix(".json"), index)
+    _write(folder / _index_of(shard), index)
 
 
 def _check_disk(folder: Path, needed: int) -> None:

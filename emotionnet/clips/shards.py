@@ -8,7 +8,7 @@ change), same crop and schema. So a run that was killed, at any moment, goes on 
 import dataclasses
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,42 +98,53 @@ def write_shard(shard: Shard, results: Iterator[tuple[ManifestRow, ClipData | Ba
     Raises:
         EmotionNetError: the disk is full, or the folder cannot be written.
     """
-    import tensorflow as tf
+    entries, skipped = [], []
 
-    clips, skipped, offset = [], [], 0
-    try:
-        with atomic_path(shard.path) as temporary:
-            with tf.io.TFRecordWriter(os.fspath(temporary)) as writer:
-                for _ in shard.rows:
-                    row, clip = next(results)
-                    if isinstance(clip, BadClip):
-                        skipped.append({"clip": row.clip, "reason": str(clip)})
-                        continue
-                    example = serialize(clip)
-                    writer.write(example)
-                    clips.append(_entry(clip, offset))
-                    offset += len(example) + FRAMING_BYTES
-            # The writer is silent about a disk that became full as it closed the file.
-            if temporary.stat().st_size != offset:
-                raise EmotionNetError(
-                    f"{shard.path}: only {temporary.stat().st_size:,} of {offset:,} bytes could be "
-                    f"written. {_SPACE}"
-                )
-            digest = file_sha256(temporary)
-    except tf.errors.OpError as error:
-        raise EmotionNetError(
-            f"{shard.path}: cannot be written ({error.message}). {_SPACE}"
-        ) from None
+    def examples():
+        for _ in shard.rows:
+            row, clip = next(results)
+            if isinstance(clip, BadClip):
+                skipped.append({"clip": row.clip, "reason": str(clip)})
+                continue
+            entries.append(_entry(clip))
+            yield serialize(clip)
+
+    offsets, written = write_examples(shard.path, examples())
+    clips = [{**entry, "offset": offset} for entry, offset in zip(entries, offsets)]
     write_json(
         shard.index_path,
-        {
-            "fingerprint": shard.fingerprint,
-            "bytes": offset,
-            "sha256": digest,
-            "clips": clips,
-            "skipped": skipped,
-        },
+        {"fingerprint": shard.fingerprint, **written, "clips": clips, "skipped": skipped},
     )
+
+
+def write_examples(path: Path, examples: Iterable[bytes]) -> tuple[list[int], dict[str, Any]]:
+    """Writes serialized examples as a TFRecord file, whole or not at all.
+
+    Returns:
+        The offset of each, and ``bytes`` and ``sha256`` of the file.
+
+    Raises:
+        EmotionNetError: the disk is full, or the folder cannot be written.
+    """
+    import tensorflow as tf
+
+    offsets, end = [], 0
+    try:
+        with atomic_path(path) as temporary:
+            with tf.io.TFRecordWriter(os.fspath(temporary)) as writer:
+                for example in examples:
+                    writer.write(example)
+                    offsets.append(end)
+                    end += len(example) + FRAMING_BYTES
+            # The writer is silent about a disk that became full as it closed the file.
+            if temporary.stat().st_size != end:
+                raise EmotionNetError(
+                    f"{path}: only {temporary.stat().st_size:,} of {end:,} bytes could be "
+                    f"written. {_SPACE}"
+                )
+            return offsets, {"bytes": end, "sha256": file_sha256(temporary)}
+    except tf.errors.OpError as error:
+        raise EmotionNetError(f"{path}: cannot be written ({error.message}). {_SPACE}") from None
 
 
 _SPACE = (
@@ -142,10 +153,9 @@ _SPACE = (
 )
 
 
-def _entry(clip: ClipData, offset: int) -> dict[str, Any]:
+def _entry(clip: ClipData) -> dict[str, Any]:
     return {
         "clip": clip.row.clip,
-        "offset": offset,
         "frames": len(clip.faces),
         "faces_found": clip.faces_found,
         "samples": len(clip.waveform),
