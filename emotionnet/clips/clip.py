@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 
 from emotionnet.clips import SAMPLE_RATE
-from emotionnet.clips.crop import crop_face
 from emotionnet.clips.decode import Sound, read_frames, read_sound
 from emotionnet.clips.faces import FaceFinder
 from emotionnet.corpora.manifest import ManifestRow
@@ -146,8 +145,7 @@ def _crops(path: Path, finder: FaceFinder, notes: list[str]) -> Iterator[tuple]:
     for frame, face in finder.follow(read_frames(path, notes)):
         jpeg = b""
         if face is not None:
-            crop = crop_face(frame.picture(), face.landmarks)
-            jpeg = encode_jpeg(crop)
+            jpeg = encode_jpeg(frame.face(face.landmarks))
         yield frame.time_s, frame.size, jpeg, face
 
 

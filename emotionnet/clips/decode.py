@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from emotionnet.clips import SAMPLE_RATE
+from emotionnet.clips.frame import Frame
 from emotionnet.corpora.listing import LFS_MAGIC
 from emotionnet.errors import BadClip
 
@@ -20,65 +21,6 @@ from emotionnet.errors import BadClip
 MAX_RATE = 30.0
 #: A waveform whose largest sample is no larger is digital silence (int16 steps; about -84 dBFS).
 SILENCE_STEPS = 2
-
-
-class Frame:
-    """One decoded picture, upright, not yet converted.
-
-    Args:
-        frame: the decoder's frame.
-        time_s: presentation time in seconds.
-        converters: shared by the frames of a stream: FFmpeg's converters by long side, since making
-            one costs more than converting.
-    """
-
-    __slots__ = ("_converters", "_frame", "_quarter_turns", "time_s")
-
-    def __init__(self, frame, time_s: float, converters: dict | None = None):
-        self._frame = frame
-        self._converters = {} if converters is None else converters
-        self.time_s = time_s
-        # The display matrix of phone videos, counterclockwise as `numpy.rot90` counts.
-        self._quarter_turns = round(frame.rotation / 90) % 4
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of the upright picture in pixels."""
-        size = (self._frame.height, self._frame.width)
-        return size[::-1] if self._quarter_turns % 2 else size
-
-    @property
-    def buffer_bytes(self) -> int:
-        """Roughly what holding this frame costs."""
-        return sum(plane.buffer_size for plane in self._frame.planes)
-
-    def picture(self, long_side: int | None = None) -> np.ndarray:
-        """The upright picture as RGB.
-
-        Args:
-            long_side: reduce to this many pixels on the longer side (area average); never enlarges.
-                By default the picture keeps its size.
-
-        Returns:
-            (height, width, 3) uint8. Grey becomes three equal channels; an alpha channel is dropped.
-        """
-        height, width = self._frame.height, self._frame.width
-        scale = 1.0 if long_side is None else min(1.0, long_side / max(height, width))
-        if long_side not in self._converters:
-            from av.video.reformatter import VideoReformatter
-
-            self._converters[long_side] = VideoReformatter()
-        rgb = self._converters[long_side].reformat(
-            self._frame,
-            width=max(1, round(width * scale)),
-            height=max(1, round(height * scale)),
-            format="rgb24",
-            interpolation="AREA",
-        )
-        plane = rgb.planes[0]
-        # A view: rows may be longer than the picture is wide.
-        view = np.ndarray((rgb.height, rgb.width, 3), np.uint8, plane, 0, (plane.line_size, 3, 1))
-        return np.ascontiguousarray(np.rot90(view, self._quarter_turns))
 
 
 @dataclass
@@ -168,6 +110,7 @@ def read_frames(
         step = 1 / float(stream.average_rate or stream.guessed_rate or 25)
         start, time, slot, kept = None, None, None, 0
         converters: dict = {}
+        aspect = float(stream.sample_aspect_ratio or 1)
         for frame in damage.decode(container, stream):
             previous = time
             time = frame.time
@@ -180,7 +123,10 @@ def read_frames(
                 continue
             slot = now
             kept += 1
-            yield Frame(frame, time, converters)
+            picture = Frame(frame, time, converters, aspect)
+            if kept == 1 and picture.hdr:
+                notes.append("the picture is HDR; brightness and colours were brought to the usual")
+            yield picture
         if not kept:
             raise BadClip("has a picture stream, but not one picture could be decoded")
         damage.note(notes, "picture", stream, time - start + step)

@@ -21,6 +21,8 @@ from emotionnet.errors import BadClip
 SHARD_PICTURES = 2048
 #: Larger pictures are made this large: the side of the crops that clips have.
 LARGEST = 224
+#: Quality of a JPEG that has to be turned: nearly that of the picture that it was.
+TURNED_QUALITY = 98
 _JPEG = b"\xff\xd8\xff"
 
 
@@ -41,7 +43,10 @@ def read_pictures(
 
 
 def picture_clip(row: ManifestRow, picture: bytes | np.ndarray) -> ClipData:
-    """A picture as a clip: a JPEG stays what it is, byte for byte.
+    """A picture as a clip: a JPEG that is stored upright stays what it is, byte for byte.
+
+    One that says how it has to be turned (EXIF, as phones write it) is turned here, once, since readers
+    differ in whether they heed it.
 
     Args:
         row: its row of the manifest.
@@ -56,12 +61,13 @@ def picture_clip(row: ManifestRow, picture: bytes | np.ndarray) -> ClipData:
         if pixels is None:
             raise BadClip("cannot be decoded: no whole JPEG or PNG picture")
     height, width = pixels.shape[:2]
-    jpeg = picture
     if max(height, width) > LARGEST:
         pixels = cv2.resize(pixels, (LARGEST, LARGEST), interpolation=cv2.INTER_AREA)
-        jpeg = None
-    if jpeg is None or not isinstance(jpeg, bytes) or not jpeg.startswith(_JPEG):
-        jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+        jpeg = _encode(pixels, JPEG_QUALITY)
+    elif not isinstance(picture, bytes) or not picture.startswith(_JPEG):
+        jpeg = _encode(pixels, JPEG_QUALITY)
+    else:
+        jpeg = _encode(pixels, TURNED_QUALITY) if _is_turned(picture, pixels) else picture
     return ClipData(
         row,
         times_s=np.zeros(1, np.float32),
@@ -71,6 +77,19 @@ def picture_clip(row: ManifestRow, picture: bytes | np.ndarray) -> ClipData:
         picture_size=(height, width),
         waveform=np.zeros(0, np.int16),
     )
+
+
+def _encode(pixels: np.ndarray, quality: int) -> bytes:
+    return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+def _is_turned(jpeg: bytes, upright: np.ndarray) -> bool:
+    """Whether the pixels of a JPEG lie otherwise than its EXIF says that they are to be shown."""
+    if b"Exif" not in jpeg:
+        return False
+    flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    stored = cv2.imdecode(np.frombuffer(jpeg, np.uint8), flags)
+    return not np.array_equal(stored, upright)
 
 
 class PictureFiles:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 import numpy as np
 
 from emotionnet.clips.clip import encode_jpeg
-from emotionnet.clips.crop import crop_face
 from emotionnet.clips.decode import MAX_RATE, Frame
 from emotionnet.clips.faces import CHUNK_BYTES, CHUNK_FRAMES, FaceFinder, Follower
 
@@ -117,7 +116,7 @@ class Pictures:
 
 def _cropper(frame: Frame, landmarks: np.ndarray) -> Callable[[], Crop]:
     # Through JPEG, so that a live face looks like the stored ones that the model learnt from.
-    return lambda: encode_jpeg(crop_face(frame.picture(), landmarks))
+    return lambda: encode_jpeg(frame.face(landmarks))
 
 
 def _ready(crop: Crop) -> Callable[[], Crop]:
