@@ -21,6 +21,7 @@ _MODULES = {
     "frames": ("FoldFrames", "MaskedMean", "UnfoldFrames"),
     "fusion": ("LateFusion", "WeightedSum"),
     "ghost": ("GhostBottleneck", "GhostModule"),
+    "interest_points": ("CellHistogram", "InterestPoints"),
     "landmarks": ("CentredLandmarks", "KeyFrames", "RegionAttention", "TakePoints"),
     "pitch": ("Pitch",),
     "pixels": ("ReverseChannels",),
