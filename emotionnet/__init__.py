@@ -1,8 +1,8 @@
 """Audio-visual emotion recognition, from a folder of talking-face clips to a model on a phone.
 
 The verbs of the command line are the Python API: ``emotionnet.fit(...)`` is
-``python -m emotionnet.fit``, and so are ``prepare``, ``evaluate``, ``predict``, ``label`` and
-``stream``.
+``python -m emotionnet.fit``, and so are ``prepare``, ``evaluate``, ``predict``, ``label``,
+``stream`` and ``page``.
 Importing this package loads neither TensorFlow nor Keras. Once both are imported, in any order,
 ``keras.models.load_model`` knows the layers of a run's ``model.keras``.
 """
@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 
 VERBS = (
     *("download", "prepare", "fit", "evaluate", "predict", "export", "verify", "cost"),
-    *("refit", "robustness", "backbones", "compare", "label", "stream"),
+    *("refit", "robustness", "backbones", "compare", "label", "stream", "page"),
 )
 _PACKAGES = (
     *("corpora", "clips", "inputs", "layers", "systems", "training", "evaluation"),

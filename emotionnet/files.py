@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 
+def cache_folder() -> Path:
+    """Where what was fetched is kept: ``$EMOTIONNET_CACHE``, or ``~/.cache/emotionnet``."""
+    return Path(os.environ.get("EMOTIONNET_CACHE") or Path.home() / ".cache" / "emotionnet")
+
+
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yields a temporary name beside ``path``; renames it to ``path`` when the block ends well.

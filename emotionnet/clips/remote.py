@@ -21,7 +21,7 @@ from pathlib import Path
 
 from emotionnet.clips.records import MANIFEST_FILE, META_FILE, read_record_manifest
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import atomic_path, file_sha256
+from emotionnet.files import atomic_path, cache_folder, file_sha256
 
 #: Shards that are fetched at once.
 AT_ONCE = 8
@@ -40,10 +40,9 @@ def plain_url(url: str | os.PathLike) -> str:
 
 def local_folder(url: str) -> Path:
     """Where records of an address are kept: below ``$EMOTIONNET_CACHE`` or ``~/.cache/emotionnet``."""
-    home = os.environ.get("EMOTIONNET_CACHE") or Path.home() / ".cache" / "emotionnet"
     scheme, path = _URL.fullmatch(url).groups()
     parts = [part for part in path.split("/") if part not in ("", ".", "..")]
-    return Path(home, "records", scheme, *parts)
+    return Path(cache_folder(), "records", scheme, *parts)
 
 
 def stage(url: str | os.PathLike) -> Path:

@@ -59,7 +59,7 @@ def _values(contract: Mapping[str, Any]) -> dict[str, str]:
         raise EmotionNetError("the Kotlin crop does not turn pictures: crop with upright=False.")
     outputs = {name: _outputs(signature) for name, signature in signatures.items()}
     faces = contract["faces"]
-    precision = _precision(contract["files"])
+    precision = best_precision(contract["files"])
     file = contract["files"][precision]
     labels = contract["labels"]
     return {
@@ -114,12 +114,12 @@ def _outputs(signature: Mapping[str, Any]) -> dict[str, int]:
     return sizes
 
 
-def _precision(files: Mapping[str, Mapping[str, Any]]) -> str:
-    """Of the file for a phone."""
+def best_precision(files: Mapping[str, Mapping[str, Any]]) -> str:
+    """Of the file for a phone, or a browser."""
     for precision in _BEST:
         if precision in files:
             return precision
-    raise EmotionNetError("the contract names no .tflite file, which an Android app needs.")
+    raise EmotionNetError("the contract names no .tflite file, which phones and browsers need.")
 
 
 def _kotlin_string(text: str) -> str:

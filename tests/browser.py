@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -25,9 +26,21 @@ def find_browser() -> str | None:
 
 
 class Browser:
-    """One tab. Close it with `close`; the profile (and its storage) is kept where one is given."""
+    """One tab. Close it with `close`; the profile (and its storage) is kept where one is given.
 
-    def __init__(self, profile: Path | None = None, width: int = 1100, height: int = 900):
+    Args:
+        profile: folder of the profile.
+        width, height: of the window in pixels.
+        arguments: more of the browser's own.
+    """
+
+    def __init__(
+        self,
+        profile: Path | None = None,
+        width: int = 1100,
+        height: int = 900,
+        arguments: Sequence[str] = (),
+    ):
         self._own = None if profile else tempfile.TemporaryDirectory()
         self._profile = profile or Path(self._own.name)
         to_browser, self._in = os.pipe()
@@ -45,7 +58,7 @@ class Browser:
             "--remote-debugging-pipe", f"--user-data-dir={self._profile}",
             f"--window-size={width},{height}", "--no-first-run", "--disable-dev-shm-usage",
             "--mute-audio", "--autoplay-policy=no-user-gesture-required",
-            "--disable-background-networking", "--disable-component-update", "about:blank",
+            "--disable-background-networking", "--disable-component-update", *arguments, "about:blank",
         ]  # fmt: skip
         self._process = subprocess.Popen(
             command,
@@ -57,6 +70,8 @@ class Browser:
         os.close(to_browser)
         os.close(from_browser)
         self._number, self._rest, self._session = 0, b"", None
+        #: Addresses that the page asked for, from `watch_requests` on.
+        self.requests: list[str] = []
         targets = self.send("Target.getTargets")["targetInfos"]
         page = next(t["targetId"] for t in targets if t["type"] == "page")
         attached = self.send("Target.attachToTarget", targetId=page, flatten=True)
@@ -72,6 +87,8 @@ class Browser:
                 if "error" in reply:
                     raise RuntimeError(f"{method}: {reply['error']['message']}")
                 return reply["result"]
+            if reply.get("method") == "Network.requestWillBeSent":
+                self.requests.append(reply["params"]["request"]["url"])
             if reply.get("method") == "Page.javascriptDialogOpening":
                 # "Leave the page?": yes.
                 self._post("Page.handleJavaScriptDialog", {"accept": True})
@@ -96,6 +113,16 @@ class Browser:
     def open(self, url: str) -> None:
         self.send("Page.navigate", url=url)
         self.wait("document.readyState === 'complete' && location.href !== 'about:blank'")
+
+    def watch_requests(self) -> None:
+        """Keeps the address of everything that is loaded or sent in `requests`."""
+        self.send("Network.enable")
+
+    def choose_file(self, selector: str, *paths) -> None:
+        """Gives files to an input, as its dialogue does."""
+        node = self.send("Runtime.evaluate", expression=f"document.querySelector({selector!r})")
+        files = [str(path) for path in paths]
+        self.send("DOM.setFileInputFiles", files=files, objectId=node["result"]["objectId"])
 
     def run(self, script: str):
         """The value of a JavaScript expression."""

@@ -1,0 +1,67 @@
+"""``python -m emotionnet.page BUNDLE``: the model in a browser, as one file that needs no network.
+
+The page looks at camera and microphone, or at a file, on the visitor's machine. It first proves on the
+bundle's golden clips that it answers as on the PC, and it has no right to connect to anything.
+"""
+
+import argparse
+import os
+import sys
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+
+from emotionnet.command import make_callable, run_command
+from emotionnet.files import write_text
+
+
+def page(bundle: str | os.PathLike, out: str | os.PathLike | None = None) -> Path:
+    """Writes the page of a bundle.
+
+    Args:
+        bundle: folder that `emotionnet.export` made.
+        out: the HTML file to write; by default beside the bundle, with its name.
+
+    Returns:
+        The file.
+
+    Raises:
+        UsageError: no bundle there, or one without the entry points of live use.
+        EmotionNetError: the bundle is damaged, or there is no Node to make the page with.
+    """
+    from emotionnet.web.build import build_page
+
+    folder = Path(bundle).resolve()
+    place = Path(out) if out else folder.with_name(f"{folder.name}.html")
+    write_text(place, build_page(folder))
+    return place
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m emotionnet.page``."""
+    p = argparse.ArgumentParser(
+        prog="python -m emotionnet.page",
+        description="Make one HTML file that runs a bundle's model in a browser, and open it.",
+    )
+    p.add_argument(
+        "bundle", metavar="BUNDLE", help="a folder that python -m emotionnet.export made"
+    )
+    p.add_argument("--out", metavar="FILE", help="the file to write (default: BUNDLE.html)")
+    p.add_argument("--no-open", action="store_true", help="do not open it in a browser")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parses the command line, writes the page and opens it."""
+    args = parser().parse_args(argv)
+    place = page(args.bundle, args.out)
+    print(f"page  {place} ({place.stat().st_size / 1e6:.2f} MB; it needs nothing but itself)")
+    if not args.no_open and not webbrowser.open(place.resolve().as_uri()):
+        print("note: no browser was found here; open the file in any", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(main)
+else:
+    make_callable(__name__)

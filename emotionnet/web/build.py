@@ -1,0 +1,195 @@
+"""A bundle becomes one HTML file: runtime, models, golden clips and all, nothing fetched."""
+
+import base64
+import gzip
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from emotionnet.deploy.detectors import detector_row
+from emotionnet.deploy.golden import LIVE
+from emotionnet.deploy.handoff_files import best_precision
+from emotionnet.deploy.measure import MARGIN
+from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.web import node
+from emotionnet.web.templates import render, script_data
+
+#: The golden clips that go along: one with all, one without sound, one without a face.
+GOLDEN = ("whole_1", "no_sound", "no_face")
+#: LiteRT.js's build that runs in every browser with WebAssembly SIMD.
+RUNTIME = "@litertjs/core/wasm/litert_wasm_compat_internal"
+FINDER = "@mediapipe/face_detection/face_detection_short_range.tflite"
+
+
+def build_page(bundle: str | os.PathLike) -> str:
+    """The page of a bundle.
+
+    Args:
+        bundle: folder that `emotionnet.export` made.
+
+    Returns:
+        An HTML document that needs nothing but itself.
+
+    Raises:
+        UsageError: no bundle there, or one without the entry points of live use.
+        EmotionNetError: the bundle is damaged, or there is no Node to make the page with.
+    """
+    folder = Path(bundle)
+    contract = read_contract(folder)
+    precision = best_precision(contract["files"])
+    arrays, golden = _golden(folder, precision)
+    modules = node.packages()
+    files = {
+        "runtime.js": modules / f"{RUNTIME}.js",
+        "runtime.wasm": modules / f"{RUNTIME}.wasm",
+        "model": folder / contract["files"][precision]["file"],
+        "finder": modules / FINDER,
+    }
+    parts = {name: _packed(_read(path)) for name, path in files.items()}
+    parts |= {name: _packed(_plain(array)) for name, array in arrays.items()}
+    facts = {
+        "contract": contract,
+        "golden": golden,
+        "arrays": {name: str(array.dtype) for name, array in arrays.items()},
+        "tolerance": contract["tolerances"][precision]["own"],
+        "detector": detector_row(contract, "BlazeFace"),
+        "margin": MARGIN,
+    }
+    with resources.as_file(resources.files("emotionnet.web") / "js") as scripts:
+        script = node.one_script(scripts / "page.js")
+    return _document(folder, contract, parts, facts, script)
+
+
+def read_contract(folder: Path) -> dict[str, Any]:
+    """The contract of a bundle that can be used live.
+
+    Raises:
+        UsageError: no bundle there, or one that cannot.
+    """
+    path = folder / "contract.json"
+    if not path.is_file():
+        raise UsageError(
+            f"{folder}: no bundle here (no contract.json). `python -m emotionnet.export` makes one."
+        )
+    try:
+        contract = json.loads(path.read_text(encoding="utf-8"))
+        missing = [name for name in LIVE if name not in contract["signatures"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise EmotionNetError(f"{path}: is damaged ({error}).") from None
+    if missing:
+        raise UsageError(
+            f"{folder}: a page needs the entry points of live use, and this bundle "
+            f"({contract.get('system')}) has no {', '.join(missing)}. Systems with both a stream of "
+            "faces and one of speech (ghost_fan) have them."
+        )
+    return contract
+
+
+def _golden(folder: Path, precision: str) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
+    """Arrays by name, each once, and the golden clips that are made of them."""
+    from emotionnet.deploy import golden
+
+    try:
+        told = golden.read(folder)
+        clips, arrays, names = [], {}, {}
+        for clip in (name for name in GOLDEN if name in told):
+            inputs = {}
+            with np.load(folder / told[clip]["inputs"], allow_pickle=False) as file:
+                for key, array in file.items():
+                    digest = hashlib.sha256(array.tobytes() + str(array.dtype).encode()).hexdigest()
+                    inputs[key] = names.setdefault(digest, f"golden.{len(names)}")
+                    arrays[inputs[key]] = array
+            expected = told[clip]["expected"][precision]["live"]
+            clips.append({"name": clip, "inputs": inputs, "expected": expected})
+    except (OSError, ValueError, KeyError) as error:
+        raise EmotionNetError(f"{folder / golden.FOLDER}: cannot be read ({error}).") from None
+    if not clips:
+        raise EmotionNetError(f"{folder / golden.EXPECTED}: holds none of {', '.join(GOLDEN)}.")
+    return arrays, clips
+
+
+def _plain(array: np.ndarray) -> bytes:
+    """Little-endian; of colours the difference to the pixel before, which packs better."""
+    values = np.ravel(array).astype(array.dtype.newbyteorder("<"))
+    if array.dtype == np.uint8:
+        values[3:] = values[3:] - np.ravel(array)[:-3]
+    return values.tobytes()
+
+
+def _packed(data: bytes) -> str:
+    return base64.b85encode(gzip.compress(data, 9, mtime=0)).decode()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise EmotionNetError(f"{path}: cannot be read ({error.strerror}).") from None
+
+
+def _document(
+    folder: Path,
+    contract: Mapping[str, Any],
+    parts: Mapping[str, str],
+    facts: Mapping[str, Any],
+    script: str,
+) -> str:
+    style = render("look.css") + render("page.css")
+    card, forbidden = _card(folder)
+    script = script.replace("</script", "<\\/script")
+    streams = contract["fusion"]["streams"]
+    senses = {"faces": "face", "speech": "voice"}
+    return render(
+        "page.html",
+        name=contract["name"],
+        senses=" and ".join(senses.get(stream, stream) for stream in streams),
+        drawn=contract["provenance"].get("label_kind") == "drawn",
+        face_size=contract["faces"]["size"],
+        policy=_policy(style, script),
+        style=Markup(style),
+        card=card,
+        forbidden=forbidden,
+        parts={name: Markup(text) for name, text in parts.items()},
+        facts=Markup(script_data(json.dumps(facts, allow_nan=False))),
+        script=Markup(script),
+    )
+
+
+def _policy(style: str, script: str) -> str:
+    """The Content-Security-Policy: no connection of any kind, and no code but the page's own."""
+
+    def checksum(text: str) -> str:
+        return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+    return "; ".join(
+        [
+            "default-src 'none'",
+            "connect-src 'none'",
+            # LiteRT.js's own loader is started as a blob, what listens to the sound as data.
+            f"script-src 'sha256-{checksum(script)}' 'wasm-unsafe-eval' blob: data:",
+            f"style-src 'sha256-{checksum(style)}'",
+            "img-src data: blob:",
+            "media-src blob: mediastream:",
+            "form-action 'none'",
+            "base-uri 'none'",
+        ]
+    )
+
+
+def _card(folder: Path) -> tuple[Markup, Markup]:
+    """The model card as HTML, and its part about forbidden uses."""
+    from markdown_it import MarkdownIt
+
+    text = _read(folder / "MODEL_CARD.md").decode("utf-8")
+    before, heading, after = text.partition("\n## Forbidden uses")
+    # HTML in the card stays text.
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    forbidden = heading + after if heading else "## Forbidden uses\n\nThe model card names none."
+    return Markup(markdown.render(before)), Markup(markdown.render(forbidden))

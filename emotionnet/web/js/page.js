@@ -1,0 +1,256 @@
+/** The page: gets ready, proves that it answers as on the PC, then looks at what it is given. */
+
+import {Finder} from "./finder.js";
+import {checkGolden} from "./golden.js";
+import {Live} from "./live.js";
+import {openCamera, openFile, openPicture} from "./media.js";
+import {Meter} from "./meter.js";
+import {toArray, unpacked} from "./payload.js";
+import {Model, startRuntime} from "./runtime.js";
+import {Session} from "./session.js";
+import {$, View} from "./view.js";
+
+const facts = JSON.parse($("facts").textContent);
+const {contract} = facts;
+const meter = new Meter();
+const view = new View(facts, meter);
+let live = null;
+let finder = null;
+let session = null;
+let current = null; // file
+
+/** A module that uses 128-bit vectors and does nothing else. */
+const SIMD = Uint8Array.of(
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
+);
+
+class Refusal extends Error {}
+
+function trouble(sentence) {
+  $("trouble").textContent = sentence;
+  $("trouble").hidden = !sentence;
+}
+
+function state(name) {
+  document.body.dataset.state = name;
+}
+
+async function part(name) {
+  const element = document.querySelector(`[data-part="${name}"]`);
+  const bytes = await unpacked(element.textContent);
+  element.remove();
+  return bytes;
+}
+
+async function prepare() {
+  const able = self.WebAssembly && WebAssembly.validate(SIMD) && self.DecompressionStream;
+  if (!able) {
+    throw new Refusal(
+      "This browser is too old for this page: it lacks WebAssembly with SIMD, or the means to unpack it. " +
+        "Chrome, Edge, Firefox and Safari of 2023 or later have both.",
+    );
+  }
+  const names = ["runtime.js", "runtime.wasm", "model", "finder"];
+  const [script, wasm, own, faces] = await Promise.all(names.map(part));
+  await startRuntime(new TextDecoder().decode(script), wasm);
+  const model = await Model.open(own);
+  await prove(model);
+  finder = new Finder(await Model.open(faces), facts.detector, contract.faces.size);
+  await finder.find(Object.assign(document.createElement("canvas"), {width: 64, height: 48}), 64, 48);
+  live = new Live(model, contract);
+}
+
+/** The golden clips, or no further. */
+async function prove(model) {
+  const arrays = {};
+  for (const [name, dtype] of Object.entries(facts.arrays)) arrays[name] = toArray(await part(name), dtype);
+  const clips = facts.golden.map((clip) => ({
+    ...clip,
+    inputs: Object.fromEntries(Object.entries(clip.inputs).map(([key, name]) => [key, arrays[name]])),
+  }));
+  const {largest, clip, allowed, ok} = await checkGolden(model, clips, facts.tolerance);
+  const far = Number.isFinite(largest) ? largest.toExponential(0) : "no number";
+  if (!ok) {
+    throw new Refusal(
+      `This browser does not answer as the PC did: on the golden clip ${clip} it is ${far} off, and ${allowed} is ` +
+        "allowed. Its answers cannot be trusted, so it gives none. Another browser may do; if not, the bundle is damaged.",
+    );
+  }
+  const text = `Answers as on the PC: largest difference ${far} on ${clips.length} golden clips`;
+  $("check").textContent = text;
+  $("check").className = "good";
+  view.showFigures({"Golden clips": text});
+}
+
+async function main() {
+  state("loading");
+  try {
+    await prepare();
+  } catch (error) {
+    $("check").textContent = "";
+    trouble(error instanceof Refusal ? error.message : `The model could not be started: ${error.message ?? error}`);
+    state("refused");
+    return;
+  }
+  view.showFigures({"Ready after": `${(performance.now() / 1000).toFixed(2)} s`});
+  $("start").hidden = false;
+  state("ready");
+}
+
+/** Begins something new to look at; what it throws is said on the page. */
+async function begin(name, open) {
+  if (!live || document.body.dataset.state === "opening") return;
+  stop();
+  trouble("");
+  state("opening");
+  meter.clear();
+  live.reset();
+  try {
+    await open();
+    $("source").textContent = name;
+  } catch (error) {
+    stop();
+    trouble(error.message);
+  }
+}
+
+function showLive() {
+  $("start").hidden = true;
+  $("live").hidden = false;
+  state("running");
+}
+
+function stop() {
+  session?.stop();
+  session = null;
+  view.element?.pause?.();
+  if (view.element?.src) URL.revokeObjectURL(view.element.src);
+  $("live").hidden = true;
+  $("start").hidden = false;
+  state("ready");
+}
+
+function newVideo() {
+  const video = document.createElement("video");
+  video.playsInline = true;
+  video.tabIndex = 0;
+  return video;
+}
+
+async function play(video, stream = null) {
+  view.setStage(video, {mirror: Boolean(stream)});
+  $("pause").hidden = $("again").hidden = Boolean(stream);
+  showLive();
+  if (!video.videoWidth && !stream) soundOnly();
+  const mine = (session = new Session({
+    video, stream, live, finder, meter,
+    saw: (found) => view.showFaces(found, video.videoWidth, video.videoHeight),
+    answered: (answer, atS) => view.showAnswer(answer, atS),
+  })); // prettier-ignore
+  if (stream) stream.getTracks().forEach((track) => track.addEventListener("ended", lost));
+  video.onplay = video.onpause = () => {
+    $("pause").lastElementChild.textContent = video.paused ? "Play" : "Pause";
+  };
+  video.onseeking = () => view.restart();
+  mine.run().then(
+    () => session === mine && state("ended"),
+    (error) => session === mine && trouble(`It has stopped: ${error.message ?? error}`),
+  );
+  try {
+    await video.play();
+  } catch (error) {
+    if (error.name !== "NotAllowedError") throw error;
+    view.note("play", "The browser plays nothing before a click: press Play.");
+    video.addEventListener("play", () => view.note("play", ""), {once: true});
+  }
+}
+
+function soundOnly() {
+  const mark = document.createElement("div");
+  mark.className = "over";
+  mark.textContent = "♪ sound only";
+  $("play").append(mark);
+}
+
+function lost() {
+  if (session) view.note("lost", "The camera or the microphone has gone.");
+}
+
+async function camera() {
+  const {stream, notes} = await openCamera();
+  const video = newVideo();
+  video.muted = true;
+  video.srcObject = stream;
+  await play(video, stream);
+  notes.forEach((sentence, i) => view.note(`media${i}`, sentence));
+  if (!stream.getVideoTracks().length) soundOnly();
+}
+
+async function file(chosen) {
+  current = chosen;
+  if (chosen.type.startsWith("image/")) return picture(chosen);
+  const video = newVideo();
+  await openFile(video, chosen);
+  return play(video);
+}
+
+async function picture(chosen) {
+  const bitmap = await openPicture(chosen);
+  const {width, height} = bitmap;
+  const still = document.createElement("canvas");
+  Object.assign(still, {width, height, className: "still"});
+  still.getContext("2d").drawImage(bitmap, 0, 0);
+  bitmap.close();
+  view.setStage(still);
+  $("pause").hidden = $("again").hidden = true;
+  showLive();
+  const found = await finder.find(still, width, height);
+  await live.addFrame(0, found.face);
+  view.showFaces(found, width, height);
+  view.showAnswer(await live.answer(1 / 30), 0);
+}
+
+$("camera").onclick = () => begin("camera and microphone", camera);
+$("choose").onclick = () => $("file").click();
+$("file").onchange = () => {
+  const [chosen] = $("file").files;
+  if (chosen) begin(chosen.name, () => file(chosen));
+  $("file").value = "";
+};
+$("stop").onclick = stop;
+$("pause").onclick = () => (view.element.paused ? view.element.play() : view.element.pause());
+$("again").onclick = () => begin(current.name, () => file(current));
+
+addEventListener("dragover", (event) => {
+  event.preventDefault();
+  document.body.classList.add("dropping");
+});
+addEventListener("dragleave", () => document.body.classList.remove("dropping"));
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  document.body.classList.remove("dropping");
+  const [dropped] = event.dataTransfer.files;
+  if (dropped) begin(dropped.name, () => file(dropped));
+});
+
+document.addEventListener("visibilitychange", () => {
+  if (!session) return;
+  if (document.hidden) view.note("hidden", "Paused while this page is in the background.");
+  else {
+    session.startAnew();
+    setTimeout(() => view.note("hidden", ""), 1500);
+  }
+});
+
+const KEYS = {c: "camera", f: "choose", s: "stop", " ": "pause", r: "again"};
+addEventListener("keydown", (event) => {
+  if (event.altKey || event.ctrlKey || event.metaKey || event.repeat) return;
+  const button = $(KEYS[event.key.toLowerCase()] ?? "");
+  const focused = event.target.closest?.("button, input, summary, video");
+  // What has the focus keeps its space and its letters.
+  if (!button || button.offsetParent === null || (focused && (event.key === " " || focused.type === "text"))) return;
+  event.preventDefault();
+  button.click();
+});
+
+main();
