@@ -1,6 +1,6 @@
 """Layers whose weights are computed from training rows in one go, and never learnt by gradient.
 
-What computes them is `emotionnet.layers.fits`: each function there returns the arrays of one of
+What computes them is `emotionnet.systems.fits`: each function there returns the arrays of one of
 these layers, in the order of its weights. All numbers are weights, so a saved model holds them,
 loads in safe mode, and exports like any other. All of them compute in float32 whatever the dtype
 policy: what is fitted spans scales that half precision does not hold.

@@ -9,7 +9,7 @@ import keras
 
 from emotionnet.errors import UsageError
 from emotionnet.layers import Projection, Standardize, fits
-from emotionnet.systems import load_model
+from emotionnet.systems import fits, load_model
 
 
 def test_before_they_are_fitted_they_hand_features_on():

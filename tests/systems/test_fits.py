@@ -5,7 +5,7 @@ import pytest
 from scipy.linalg import subspace_angles
 
 from emotionnet.errors import EmotionNetError
-from emotionnet.layers import fits
+from emotionnet.systems import fits
 
 
 def blobs(classes=4, each=30, width=12, apart=1.0, seed=0):

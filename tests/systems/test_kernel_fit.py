@@ -7,7 +7,7 @@ from sklearn.decomposition import KernelPCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from emotionnet.errors import EmotionNetError
-from emotionnet.layers import fits
+from emotionnet.systems import fits
 
 
 def digits(each=20, classes=6):
