@@ -8,7 +8,7 @@ pytest.importorskip("keras")
 import keras
 
 from emotionnet.errors import UsageError
-from emotionnet.layers import Projection, Standardize, fits
+from emotionnet.layers import Projection, Standardize
 from emotionnet.systems import fits, load_model
 
 
