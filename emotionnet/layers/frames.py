@@ -67,3 +67,48 @@ def weighted_mean(values, weights):
     # + 1 only where all weights are zero: no division by zero, and no epsilon that bends answers.
     safe = total + ops.cast(ops.equal(total, 0), total.dtype)
     return ops.sum(weights * values, axis=1) / safe
+
+
+@keras.saving.register_keras_serializable(package="emotionnet")
+class StepsPresent(keras.layers.Layer):
+    """A mask for steps that are all there or all absent: 1 where a count (batch,) is above 0.
+
+    Args:
+        steps: number of them.
+
+    Returns:
+        (batch, steps) float32.
+    """
+
+    def __init__(self, steps: int, **kwargs):
+        kwargs["dtype"] = "float32"
+        super().__init__(**kwargs)
+        self.steps = steps
+
+    def call(self, count):
+        there = ops.cast(ops.expand_dims(count, -1) > 0, "float32")
+        return ops.tile(there, (1, self.steps))
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape, self.steps)
+
+    def get_config(self):
+        return {**super().get_config(), "steps": self.steps}
+
+
+@keras.saving.register_keras_serializable(package="emotionnet")
+class AnyStep(keras.layers.Layer):
+    """Whether any step of a mask is valid: (batch, steps) to (batch, 1), 1 or 0, float32."""
+
+    def __init__(self, **kwargs):
+        kwargs["dtype"] = "float32"
+        super().__init__(**kwargs)
+
+    def call(self, valid):
+        return ops.cast(ops.max(valid, axis=1, keepdims=True) > 0, "float32")
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], 1)
+
+    def get_config(self):
+        return super().get_config()

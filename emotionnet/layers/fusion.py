@@ -104,3 +104,23 @@ class WeightedSum(keras.layers.Layer):
 
     def get_config(self):
         return super().get_config()
+
+
+@keras.saving.register_keras_serializable(package="emotionnet")
+class Otherwise(keras.layers.Layer):
+    """The first of two answers where something is there, else the second. It has no weights.
+
+    Call it with ``first`` and ``second`` (batch, width), and ``there`` (batch, 1), 1 or 0.
+
+    Returns:
+        (batch, width).
+    """
+
+    def call(self, first, second, there):
+        return ops.where(ops.cast(there, "float32") > 0, first, second)
+
+    def compute_output_shape(self, first_shape, *others):
+        return first_shape
+
+    def get_config(self):
+        return super().get_config()

@@ -1,0 +1,216 @@
+"""System 5: the printed numbers of weights, RACNN as a 3-D network, and what is absent."""
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+
+from keras import layers  # noqa: E402
+
+from emotionnet.errors import UsageError  # noqa: E402
+from emotionnet.systems import load_model, racnn  # noqa: E402
+
+SMALL = {
+    "backbone": "GhostNet", "backbone_weights": "none", "image_size": 32, "picture_size": 32,
+    "frames": 3, "landmarks": 12, "key_frames": 4, "samples": 16000, "klda_points": 8,
+}  # fmt: skip
+CLASSES = 4
+CONVOLUTIONS = (1_184, 2_080, 2_080, 12_384, 18_528, 110_880, 166_176)
+
+
+def test_racnn_has_the_weights_and_the_steps_of_the_paper():
+    network = racnn.racnn(224)
+    by_name = {layer.name: layer.count_params() for layer in network.layers}
+    assert tuple(by_name[f"conv{i}"] for i in range(1, 8)) == CONVOLUTIONS
+    assert sum(CONVOLUTIONS) == 313_312
+    assert sum(by_name[f"norm{i}"] for i in range(1, 8)) == 1_728
+    assert network.count_params() == 358_144
+    assert network.output_shape == (None, 147, 288)
+    # Table I, with the 14 x 14 that its Conv6 must mean.
+    shapes = [network.get_layer(f"relu{i}").output.shape[1:] for i in range(1, 8)]
+    assert shapes == [
+        (7, 112, 112, 32), (6, 56, 56, 32), (5, 56, 56, 32), (5, 28, 28, 96), (4, 28, 28, 96),
+        (4, 14, 14, 288), (3, 14, 14, 288),
+    ]  # fmt: skip
+
+
+def test_the_parts_add_up_to_the_published_number():
+    config = racnn.Config(backbone_weights="none")
+    shapes = {
+        "sound_steps": (147, 288), "sound_there": (147,),
+        "face_features": (15, 1280), "frame_mask": (15,),
+        "key_frames": (8, 68, 2), "key_mask": (8,),
+    }  # fmt: skip
+    fusion = racnn.fusion(config, shapes)
+    regions = fusion.get_layer("regions")
+    parts = {
+        "racnn": racnn.racnn(224).count_params(),
+        "efficientnet_b0": racnn.face_encoder(config).count_params(),
+        "face_steps": fusion.get_layer("face_steps").count_params(),
+        "deep_bi_gru": fusion.get_layer("deep_bi_gru").count_params(),
+        "region_grus": sum(
+            regions.get_layer(f"{name}_gru").count_params() for name in racnn.REGIONS
+        ),
+        "attention": regions.get_layer("attention").count_params(),
+        "geometry": regions.get_layer("dense").count_params(),
+    }
+    assert parts == {
+        "racnn": 358_144, "efficientnet_b0": 4_049_571, "face_steps": 368_928,
+        "deep_bi_gru": 617_472, "region_grus": 114_816, "attention": 65, "geometry": 114_944,
+    }  # fmt: skip
+    assert sum(parts.values()) == 5_623_940
+    assert fusion.count_params() == 368_928 + 617_472 + 229_825 + 1  # the weight of the sum
+
+
+def test_every_landmark_is_in_one_region():
+    ends = list(racnn.REGIONS.values())
+    assert [i for first, last in ends for i in range(first, last)] == list(range(68))
+
+
+def in_three_dimensions(size: int) -> keras.Model:
+    """RACNN of Keras's 3-D layers, written from Table I; weights in the order of `racnn.racnn`."""
+
+    def convolution(x, filters, depth, plane, number):
+        x = layers.Conv3D(
+            filters, (depth, plane, plane), strides=(1, plane, plane), name=f"conv{number}"
+        )(x)
+        x = layers.GroupNormalization(8, name=f"norm{number}")(x)
+        return layers.ReLU()(x)
+
+    def attention(x, number):
+        channels = x.shape[-1]
+        down = layers.Dense(channels // 16, activation="relu", name=f"ra{number}_down")
+        up = layers.Dense(channels, name=f"ra{number}_up")
+        pools = layers.GlobalAveragePooling3D()(x), layers.GlobalMaxPooling3D()(x)
+        gate = keras.ops.sigmoid(up(down(pools[0])) + up(down(pools[1])))
+        x = x * keras.ops.reshape(gate, (-1, 1, 1, 1, channels))
+        maps = [f(x, axis=-1, keepdims=True) for f in (keras.ops.mean, keras.ops.max)]
+        gate = layers.Conv3D(
+            1, (1, 7, 7), padding="same", use_bias=False, activation="sigmoid",
+            name=f"ra{number}_places",
+        )(keras.ops.concatenate(maps, axis=-1))  # fmt: skip
+        return x * gate
+
+    pictures = keras.Input((9, size, size, 3))
+    x = convolution(pictures, 32, 3, 2, 1)
+    x = layers.MaxPooling3D((1, 2, 2))(x)
+    for number, filters in enumerate((32, 96, 288), start=1):
+        first = (2, 1) if number == 1 else (1, 2)
+        short = layers.AveragePooling3D(
+            (3, 1, 1) if number == 1 else (2, 2, 2), strides=(1, first[1], first[1])
+        )(x)
+        if number > 1:
+            short = layers.Conv3D(filters, 1, use_bias=False, name=f"ra{number}_widen")(short)
+        x = convolution(x, filters, *first, 2 * number)
+        x = convolution(x, filters, 2, 1, 2 * number + 1)
+        x = attention(x, number) + short
+    x = layers.AveragePooling3D((1, 2, 2))(x)
+    return keras.Model(pictures, layers.Reshape((-1, 288))(x))
+
+
+def test_it_is_the_3d_network():
+    keras.utils.set_random_seed(1)
+    flat, deep = racnn.racnn(64), in_three_dimensions(64)
+    assert deep.count_params() == flat.count_params()
+    rng = np.random.default_rng(1)
+    for layer in deep.layers:
+        if not layer.weights:
+            continue
+        old = [w + rng.normal(0, 0.05, w.shape) for w in layer.get_weights()]
+        layer.set_weights(old)
+        name = layer.name
+        if name.startswith("conv") or name.endswith(("places", "widen")):
+            kernel, *bias = layer.get_weights()
+            plane, filters = kernel.shape[1:3], kernel.shape[-1]
+            kernel = kernel.transpose(1, 2, 0, 3, 4).reshape(*plane, -1, filters)
+            kernel = kernel[0, 0] if name.endswith("widen") else kernel
+            flat.get_layer(name).set_weights([kernel, *bias])
+        elif name.endswith(("down", "up")):
+            part = getattr(flat.get_layer(f"{name[:3]}_channels"), name[4:])
+            part.set_weights(layer.get_weights())
+        else:
+            flat.get_layer(name).set_weights(layer.get_weights())
+    pictures = rng.normal(size=(2, 9, 64, 64, 3)).astype(np.float32)
+    wanted = deep.predict_on_batch(pictures)
+    found = flat.predict_on_batch(pictures)
+    assert np.std(wanted) > 0.1
+    np.testing.assert_allclose(found, wanted, atol=1e-6 * np.abs(wanted).max())
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A small one whose kernel projection has numbers in it."""
+    keras.utils.set_random_seed(0)
+    model = racnn.build(racnn.Config(**SMALL), CLASSES)
+    fill(model)
+    return model
+
+
+def fill(model) -> None:
+    rng = np.random.default_rng(3)
+    for layer in model._flatten_layers():
+        if layer.name == "projection":
+            shapes = [w.shape for w in layer.weights]
+            layer.set_weights([rng.normal(size=s) if s else np.float32(0.01) for s in shapes])
+
+
+def clips(seed=0, clips=2) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    mask = np.ones((clips, 3), np.float32)
+    mask[:, 1] = 0
+    seen = np.ones((clips, 12), np.float32)
+    seen[:, 4:6] = 0
+    return {
+        "faces": rng.integers(0, 256, (clips, 3, 32, 32, 3)).astype(np.float32),
+        "frame_mask": mask,
+        "waveform": rng.normal(0, 0.1, (clips, 16000)).astype(np.float32),
+        "waveform_samples": np.full(clips, 12000, np.int32),
+        "landmarks": rng.uniform(0, 1, (clips, 12, 68, 2)).astype(np.float32),
+        "landmark_mask": seen,
+    }
+
+
+def answers(model, inputs) -> dict[str, np.ndarray]:
+    return {name: np.array(value) for name, value in model(inputs, training=False).items()}
+
+
+def test_garbage_behind_the_masks_changes_nothing(model):
+    inputs = clips()
+    broken = {name: value.copy() for name, value in inputs.items()}
+    broken["waveform"][:, 12000:] = np.nan
+    broken["landmarks"][:, 4:6] = np.nan
+    broken["faces"][:, 1] = 200
+    for name, value in answers(model, broken).items():
+        np.testing.assert_allclose(value, answers(model, inputs)[name], atol=2e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("present", ["speech", "faces", "geometry", ""])
+def test_one_stream_alone_is_the_whole_answer(model, present):
+    inputs, none = clips(), {
+        "speech": "waveform_samples", "faces": "frame_mask", "geometry": "landmark_mask",
+    }  # fmt: skip
+    for stream, mask in none.items():
+        if stream != present:
+            inputs[mask] = np.zeros_like(inputs[mask])
+    found = answers(model, inputs)
+    for stream, output in racnn.OUTPUTS.items():
+        if stream == present:
+            assert np.ptp(found[output]) > 1e-4
+            np.testing.assert_allclose(found["probabilities"], found[output], atol=1e-6)
+        else:
+            np.testing.assert_allclose(found[output], 1 / CLASSES, atol=1e-6)
+    if not present:
+        np.testing.assert_allclose(found["probabilities"], 1 / CLASSES, atol=1e-6)
+
+
+def test_it_is_saved_and_loaded_in_safe_mode(model, tmp_path):
+    model.save(tmp_path / "model.keras")
+    again = load_model(tmp_path / "model.keras")
+    for name, value in answers(model, clips()).items():
+        np.testing.assert_array_equal(answers(again, clips())[name], value)
+
+
+@pytest.mark.parametrize("fields", [{"picture_size": 100}, {"klda_shrinkage": 1.0}, {"frames": 0}])
+def test_settings_that_make_no_sense_are_refused(fields):
+    with pytest.raises(UsageError):
+        racnn.Config(backbone_weights="none", **fields)
