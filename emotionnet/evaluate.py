@@ -93,12 +93,12 @@ def evaluate(
         raise UsageError(f"--mask {mask}: not known. Choose one of {', '.join(MASKS)}.")
     asked = Asked(part, mask, mirror)
     children = group_members(run)
+    runs = [Run.open(child) for child in children or [run]]
+    if records and part == "test" and all(each.has_other_test_clips(records) for each in runs):
+        asked = replace(asked, part="unseen")
     if children:
         return _evaluate_group(Path(run), children, records, asked, batch_size)
-    run = Run.open(run)
-    if records and part == "test" and run.has_other_test_clips(records):
-        asked = replace(asked, part="unseen")
-    return _evaluate_run(run, records, asked, batch_size)
+    return _evaluate_run(runs[0], records, asked, batch_size)
 
 
 def check_part(part: str) -> None:
@@ -238,9 +238,9 @@ def _evaluate_group(
     runs, unfinished = open_group(folder, children)
     answers, each, calibrated, learning = [], [], [], []
     for run in runs:
-        # Answered already, by the model that is there now.
+        # Answered already, by the model that is there now; unseen clips may be those of other records.
         place = asked.path(run.folder, "metrics.json")
-        if not _is_newer(place, run.folder / "model.keras"):
+        if asked.part == "unseen" or not _is_newer(place, run.folder / "model.keras"):
             _evaluate_run(run, records, asked, batch_size)
         answers.append(Answers.read(asked.path(run.folder, "predictions.csv"), run.labels))
         scores = json.loads(place.read_text(encoding="utf-8"))

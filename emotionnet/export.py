@@ -217,9 +217,10 @@ class _Export:
         return np.array(found[0] if layer.return_mask else found)
 
     def _front_end(self):
+        from emotionnet.keras_private import layers_inside
         from emotionnet.layers.audio import LogMelSpectrogram
 
-        for layer in self.model._flatten_layers():
+        for layer in layers_inside(self.model):
             if isinstance(layer, LogMelSpectrogram):
                 return layer
         return None

@@ -19,6 +19,7 @@ from emotionnet.deploy.operations import (
     kind_name,
 )
 from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.keras_private import layers_inside
 
 _MARK = re.compile(r"\bat(\d+)at(?:_\d+)?/")
 
@@ -84,7 +85,7 @@ def _layers(layer, path: str = "") -> Iterator[tuple[str, object]]:
             return
         seen.add(id(layer))
         yield path, layer
-        for child in layer._flatten_layers(include_self=False, recursive=False):
+        for child in layers_inside(layer, deep=False):
             yield from walk(child, f"{path}/{child.name}".lstrip("/"))
 
     yield from walk(layer, path)
@@ -107,7 +108,7 @@ def _inlined() -> Iterator[None]:
 
 
 def _own_parameters(layer) -> int:
-    children = layer._flatten_layers(include_self=False, recursive=False)
+    children = layers_inside(layer, deep=False)
     inner = {id(weight) for child in children for weight in child.weights}
     return sum(math.prod(w.shape) for w in layer.weights if id(w) not in inner)
 

@@ -22,6 +22,7 @@ from ai_edge_litert import schema_py_generated as schema
 from emotionnet.deploy.litert import operators
 from emotionnet.deploy.pixels import take_pixels_as_integers, widen_pixel_ranges
 from emotionnet.errors import EmotionNetError
+from emotionnet.keras_private import quantizer
 from emotionnet.layers.audio import LogMelSpectrogram
 
 _WEIGHTED = (
@@ -153,9 +154,6 @@ def to_int8(calibrated: bytes, layers: Mapping[str, Iterable[str]]) -> bytes:
         calibrated: a file in float32 whose tensors carry the ranges that calibration has seen.
         layers: of `quantised_layers`.
     """
-    # The converter's own second step, called by itself since only here names can be excluded.
-    from tensorflow.lite.python.convert import mlir_quantize
-
     inside = re.compile(scope(layers))
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(calibrated, 0))
     _unite_ranges(model)
@@ -177,7 +175,8 @@ def to_int8(calibrated: bytes, layers: Mapping[str, Iterable[str]]) -> bytes:
                 tensor.quantization = None
     builder = flatbuffers.Builder(len(calibrated))
     builder.Finish(model.Pack(builder), b"TFL3")
-    quantised = mlir_quantize(bytes(builder.Output()), denylisted_nodes=stay)
+    # The step is called by itself since only here names can be excluded.
+    quantised = quantizer()(bytes(builder.Output()), denylisted_nodes=stay)
     quantised = take_pixels_as_integers(quantised)
     check_front_end_is_float(quantised)
     return quantised

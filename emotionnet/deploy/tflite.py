@@ -13,6 +13,7 @@ from emotionnet.deploy.litert import operators
 from emotionnet.deploy.quantize import quantised_layers, to_dynamic, to_float16, to_int8
 from emotionnet.deploy.signatures import signatures
 from emotionnet.errors import EmotionNetError
+from emotionnet.keras_private import only_calibrate
 
 
 def save(form: keras.Model, folder: str | os.PathLike) -> None:
@@ -85,7 +86,7 @@ def _convert(saved: Path, names: Sequence[str], samples: Callable | None = None)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = samples
         # Float operators that carry their ranges: quantising comes next, with names excluded.
-        converter._experimental_calibrate_only = True
+        only_calibrate(converter)
     try:
         return converter.convert()
     except Exception as error:  # the converter raises several kinds, with the operators in the text

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
+from scipy.special import softmax
 
 from emotionnet.inputs.source import WHOLE, Source, epoch_rows
+from emotionnet.keras_private import keeping_history, made_from
 from emotionnet.systems.base import without_xla
 from emotionnet.training.features import computed
 from emotionnet.training.uncertainty import entropy_bits
@@ -45,12 +47,8 @@ class Cut:
             # Keras would have tensors in the middle of a graph called as they are called here.
             warnings.filterwarnings("ignore", message="When providing `inputs` as a dict")
             through = {name: own[name] for name in self.inputs}
-            # Keras hangs inputs that it keeps on a node of the new graph; they stay the old one's too,
-            # which otherwise could not be saved.
-            history = {name: tensor._keras_history for name, tensor in through.items()}
-            self.rest = keras.Model(between | through, model.output, name=f"{model.name}_rest")
-            for name, tensor in through.items():
-                tensor._keras_history = history[name]
+            with keeping_history(through):
+                self.rest = keras.Model(between | through, model.output, name=f"{model.name}_rest")
         # Only what the features need: no pictures are read for the features of sound.
         seen = {name: own[name] for name in _needed(list(between.values()), (), own)}
         self.front = keras.Model(seen, between, name="front")
@@ -70,8 +68,7 @@ def _needed(outputs, cut, inputs: Mapping) -> tuple[str, ...]:
         if id(tensor) in names:
             needed.add(names[id(tensor)])
             continue
-        made = tensor._keras_history
-        todo += made.operation._inbound_nodes[made.node_index].input_tensors
+        todo += made_from(tensor)
     return tuple(name for name in inputs if name in needed)
 
 
@@ -140,6 +137,5 @@ def uncertainty(answer: Callable, batches, logits: bool) -> np.ndarray:
     answers = [np.asarray(answer(batch), np.float64) for batch in batches]
     answers = np.concatenate(answers)
     if logits:
-        answers = np.exp(answers - answers.max(axis=1, keepdims=True))
-        answers /= answers.sum(axis=1, keepdims=True)
+        answers = softmax(answers, axis=1)
     return entropy_bits(answers)

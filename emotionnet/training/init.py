@@ -9,6 +9,7 @@ import numpy as np
 
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import file_sha256
+from emotionnet.keras_private import layers_inside
 from emotionnet.training.optimizer import find_layers
 from emotionnet.training.run import Run
 
@@ -123,7 +124,7 @@ def _layers(encoder: keras.Model) -> list[tuple[keras.Layer, dict]]:
     """The layers with weights, with those of their settings that matter."""
     return [
         (layer, {k: v for k, v in layer.get_config().items() if k not in _IGNORED})
-        for layer in encoder._flatten_layers(include_self=False)
+        for layer in layers_inside(encoder)
         if layer.weights and not isinstance(layer, keras.Model)
     ]
 

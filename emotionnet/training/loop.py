@@ -15,6 +15,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from scipy.special import log_softmax
 from sklearn.metrics import balanced_accuracy_score
 
 from emotionnet.progress import progress
@@ -219,8 +220,7 @@ def _validate(
         return dict.fromkeys(("val_loss", "val_accuracy", "val_uar"), float("nan"))
     outputs = devices.agreed(np.concatenate([answer(x) for x in data.validation()]))
     if from_logits:
-        outputs -= outputs.max(1, keepdims=True)
-        log_p = outputs - np.log(np.exp(outputs).sum(1, keepdims=True))
+        log_p = log_softmax(outputs, axis=1)
     else:
         log_p = np.log(np.maximum(outputs, 1e-12))
     targets, answers = data.validation_targets, log_p.argmax(1)

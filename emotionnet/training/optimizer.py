@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from emotionnet.errors import UsageError
+from emotionnet.keras_private import layers_inside, rate_variable, weight_averages
 from emotionnet.training.settings import Settings
 
 #: Weights that do not decay, beside all of fewer than two axes.
@@ -120,7 +121,7 @@ def reset(optimizer) -> None:
     """Makes a built optimizer as good as new; its learning rate and loss scale stay."""
     own = _own(optimizer)
     for variable in own.variables:
-        if variable is not own._learning_rate:
+        if variable is not rate_variable(own):
             variable.assign(np.zeros(variable.shape, variable.dtype))
 
 
@@ -131,8 +132,7 @@ def averaged(model: keras.Model) -> Iterator[None]:
     if not own.use_ema:
         yield
         return
-    pairs = [*zip(own._trainable_variables, own._model_variables_moving_average)]
-    pairs += zip(own._followed, own._averages)
+    pairs = [*weight_averages(own), *zip(own._followed, own._averages)]
     before = [np.array(variable) for variable, _ in pairs]
     for variable, average in pairs:
         # A copy: JAX would have both share memory, which a step on one of them gives away.
@@ -211,5 +211,5 @@ def find_layers(model: keras.Model, name: str) -> list[keras.Layer]:
 def _walk(layer: keras.Layer, depth: int = 0) -> Iterator[tuple[keras.Layer, int]]:
     """A layer and all that are in it, outer before inner, with their depth."""
     yield layer, depth
-    for inner in layer._flatten_layers(include_self=False, recursive=False):
+    for inner in layers_inside(layer, deep=False):
         yield from _walk(inner, depth + 1)

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from emotionnet.errors import EmotionNetError
+from emotionnet.keras_private import layers_inside
 
 
 def plain(batch: Any) -> Any:
@@ -132,7 +133,7 @@ def answering(model: keras.Model) -> Callable[[Any], np.ndarray]:
 @contextmanager
 def synchronized(model: keras.Model) -> Iterator[None]:
     """Inside, every BatchNorm of ``model`` takes its statistics over all replicas."""
-    norms = [x for x in model._flatten_layers() if isinstance(x, keras.layers.BatchNormalization)]
+    norms = [x for x in layers_inside(model) if isinstance(x, keras.layers.BatchNormalization)]
     before = [norm.synchronized for norm in norms]
     for norm in norms:
         norm.synchronized = True

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from scipy.special import entr
 
 from emotionnet.errors import UsageError
 
@@ -181,5 +182,4 @@ def entropy_bits(probabilities: np.ndarray) -> np.ndarray:
     Returns:
         (n,) float64.
     """
-    p = np.asarray(probabilities, np.float64)
-    return -(p * np.log2(np.where(p > 0, p, 1.0))).sum(axis=1)
+    return entr(np.asarray(probabilities, np.float64)).sum(axis=1) / np.log(2)

@@ -9,6 +9,7 @@ import pytest
 from emotionnet import cost as cost_verb
 from emotionnet.deploy.operations import Operation, Tensor, einsum_terms, floating_operations
 from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.keras_private import with_constants
 from emotionnet.systems import SYSTEMS
 
 
@@ -88,11 +89,10 @@ def test_front_end_is_apart_and_the_parts_add_up(whole_cost):
 
 def test_agrees_with_tensorflows_profiler():
     import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     encoder = face_encoder("faithful")
     traced = tf.function(encoder).get_concrete_function(tf.TensorSpec((1, 224, 224, 3)))
-    frozen = convert_variables_to_constants_v2(traced)
+    frozen = with_constants(traced)
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation() | {"output": "none"}
     theirs = tf.compat.v1.profiler.profile(frozen.graph, options=options).total_float_ops
     assert counted(encoder).sum().flops == pytest.approx(theirs, rel=1e-3)

@@ -43,3 +43,13 @@ def test_records_that_lost_clips_are_no_other_ones(run, tmp_path):
         evaluating.evaluate(run.folder, broken.folder)
     metrics = evaluating.evaluate(run.folder, broken.folder, part="unseen")
     assert metrics["fused"]["n"] == 2
+
+
+def test_a_group_means_the_same_and_answers_each_records_anew(run, tmp_path):
+    (tmp_path / "group").mkdir()
+    run.folder.rename(tmp_path / "group" / "fold_1_seed_0")
+    for name, new in (("one", "xyz"), ("two", "wv")):
+        other = write_records(tmp_path / name, clips(f"de{new}"))
+        metrics = evaluating.evaluate(tmp_path / "group", other.folder)
+        assert metrics["part"] == "unseen"
+        assert metrics["fused"]["n"] == len(new)

@@ -12,6 +12,7 @@ from tiny_model import CONFIG, tiny_inputs, tiny_model
 keras = pytest.importorskip("keras")
 
 from emotionnet.errors import EmotionNetError, UsageError  # noqa: E402
+from emotionnet.keras_private import with_constants  # noqa: E402
 from emotionnet.systems import build_model, load_model  # noqa: E402
 from emotionnet.systems.ghost_fan import NAME, STREAMS, Config  # noqa: E402
 
@@ -37,12 +38,8 @@ def model():
 def profiler_giga(function, *shape) -> float:
     """Multiply-adds of a call in 10^9, as the FLOPs that TensorFlow's profiler counts, halved."""
     tf = pytest.importorskip("tensorflow")
-    from tensorflow.python.framework.convert_to_constants import (
-        convert_variables_to_constants_v2,
-    )
-
     concrete = tf.function(function).get_concrete_function(tf.TensorSpec(shape, tf.float32))
-    graph = convert_variables_to_constants_v2(concrete).graph
+    graph = with_constants(concrete).graph
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
     options["output"] = "none"
     return tf.compat.v1.profiler.profile(graph, options=options).total_float_ops / 2e9

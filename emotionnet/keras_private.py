@@ -1,0 +1,70 @@
+"""All that is used of Keras and TensorFlow without being promised by them, in one place.
+
+A new version may rename any of it. ``tests/test_keras_private.py`` says when one is gone.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+#: What the optimizers of `emotionnet.training.optimizer` override or call of Keras's. A hook that Keras
+#: no longer calls would be left out in silence.
+OPTIMIZER_HOOKS = (
+    "_apply_weight_decay",
+    "_update_model_variables_moving_average",
+    "_use_weight_decay",
+    "_var_key",
+)
+
+
+def layers_inside(layer, *, deep: bool = True) -> list:
+    """The layers in a layer, without itself; ``deep``: those in them too, else its own alone."""
+    return layer._flatten_layers(include_self=False, recursive=deep)
+
+
+def made_from(tensor) -> list:
+    """The symbolic tensors that the operation behind a symbolic tensor was called with."""
+    made = tensor._keras_history
+    return made.operation._inbound_nodes[made.node_index].input_tensors
+
+
+@contextmanager
+def keeping_history(tensors: Mapping) -> Iterator[None]:
+    """Within, symbolic tensors may become inputs of other models; they stay those of their own.
+
+    Keras hangs inputs that it keeps on a node of the new graph; the old one could not be saved then.
+    """
+    history = {name: tensor._keras_history for name, tensor in tensors.items()}
+    try:
+        yield
+    finally:
+        for name, tensor in tensors.items():
+            tensor._keras_history = history[name]
+
+
+def rate_variable(optimizer):
+    """The variable that holds the learning rate of an optimizer."""
+    return optimizer._learning_rate
+
+
+def weight_averages(optimizer) -> list[tuple]:
+    """Each weight that an optimizer trains, with the variable that holds its average (``use_ema``)."""
+    return [*zip(optimizer._trainable_variables, optimizer._model_variables_moving_average)]
+
+
+def with_constants(concrete_function) -> Callable:
+    """A concrete function of TensorFlow with its variables as constants."""
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    return convert_variables_to_constants_v2(concrete_function)
+
+
+def only_calibrate(converter) -> None:
+    """Has a TFLite converter note the ranges of all tensors, and leave them float."""
+    converter._experimental_calibrate_only = True
+
+
+def quantizer() -> Callable:
+    """The TFLite converter's own second step: quantises a file whose tensors carry ranges."""
+    from tensorflow.lite.python.convert import mlir_quantize
+
+    return mlir_quantize
