@@ -78,20 +78,20 @@ class KeyFrames(layers.Layer):
     def call(self, landmarks, valid):
         frames, points = landmarks.shape[1:3]
         members, distance = self.clusters(landmarks, valid)
-        far = distance + (1.0 - members) * _NOWHERE
-        chosen = ops.argmin(far, axis=1)  # (batch, count), the first of equally near ones
         some = ops.max(members, axis=1)
-        # Empty clusters come last; the others in order of time, which no two share.
-        when = ops.cast(chosen, "float32") + (1.0 - some) * (
-            frames + np.arange(self.count, dtype=np.float32)
-        )
+        # The member nearest to its cluster's centre; none of an empty cluster.
+        take = _nearest(distance + (1.0 - members) * _NOWHERE, axis=1) * ops.expand_dims(some, 1)
+        # In order of time, which no two share; empty clusters come last.
+        place = np.arange(frames, dtype=np.float32)[:, None]
+        empty = frames + np.arange(self.count, dtype=np.float32)
+        when = ops.sum(take * place, axis=1) + (1.0 - some) * empty
         earlier = ops.cast(ops.expand_dims(when, 1) < ops.expand_dims(when, 2), "float32")
-        place = ops.cast(ops.sum(earlier, axis=2), "int32")
-        order = ops.transpose(ops.one_hot(place, self.count), (0, 2, 1))
-        take = ops.one_hot(chosen, frames) * ops.expand_dims(some, -1)
-        take = ops.matmul(order, take)  # (batch, count, frames)
-        x = ops.reshape(self._flat(landmarks, valid), (-1, frames, 2 * points))
-        return ops.reshape(ops.matmul(take, x), (-1, self.count, points, 2)), ops.sum(take, axis=2)
+        rank = ops.expand_dims(ops.sum(earlier, axis=2), 1)
+        number = np.arange(self.count, dtype=np.float32)[:, None]
+        order = ops.cast(ops.equal(rank, number), "float32")
+        take = ops.matmul(order, ops.transpose(take, (0, 2, 1)))  # (batch, count, frames)
+        x = ops.matmul(take, self._flat(landmarks, valid))
+        return ops.reshape(x, (-1, self.count, points, 2)), ops.sum(take, axis=2)
 
     def clusters(self, landmarks, valid):
         """Which cluster each frame belongs to, and how far it is from every one.
@@ -103,7 +103,7 @@ class KeyFrames(layers.Layer):
         kernel = self._kernel(self._flat(landmarks, valid), valid)
         members = self._pieces_of_time(valid)
         for _ in range(self.rounds):
-            nearest = ops.one_hot(ops.argmin(self._distance(kernel, members), axis=2), self.count)
+            nearest = _nearest(self._distance(kernel, members), axis=2)
             members = nearest * ops.expand_dims(valid, -1)
         return members, self._distance(kernel, members)
 
@@ -148,6 +148,19 @@ class KeyFrames(layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "count": self.count, "rounds": self.rounds}
+
+
+def _nearest(distance, axis: int):
+    """1 at the smallest distance along an axis, the first of equal ones, and 0 elsewhere.
+
+    Not `ops.argmin`, whose care for -0.0 under TensorFlow is no builtin of TensorFlow Lite.
+    """
+    count = distance.shape[axis]
+    shape = [count if i == axis else 1 for i in range(len(distance.shape))]
+    place = np.arange(count, dtype=np.float32).reshape(shape)
+    least = ops.min(distance, axis=axis, keepdims=True)
+    first = ops.min(ops.where(distance <= least, place, float(count)), axis=axis, keepdims=True)
+    return ops.cast(ops.equal(first, place), "float32")
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")

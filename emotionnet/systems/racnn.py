@@ -26,6 +26,7 @@ alone; ``face_probabilities`` and ``geometry_probabilities`` are the whole's ans
 without the rest. Where there is sound alone the whole answers as RACNN does.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
@@ -156,7 +157,7 @@ def build(config: Config, num_classes: int) -> keras.Model:
     """The whole model: inputs of `clip_inputs`, four outputs by name.
 
     Nested models: ``speech_stream`` (sound to the logits of RACNN alone), and of the whole ``racnn``,
-    ``face_encoder``, ``fusion`` (see there). Layers: ``hybrid``, what is fused; ``fused_logits``, what
+    ``face_encoder`` and ``regions``. Layers: ``bi_gru1``, ``bi_gru2``; ``hybrid``, what is fused; ``fused_logits``, what
     the whole is trained by; ``projection``, kernel LDA; ``discriminants``; ``head_logits``.
     """
     inputs = _inputs(config)
@@ -214,72 +215,71 @@ def _pictures(config: Config, inputs: dict):
 
 
 def _whole(config: Config, inputs: dict, num_classes: int) -> dict:
-    """Logits of the fused answer and of each stream but speech without the rest, each with a mask (batch, 1)
-    that says whether there is anything to answer from."""
-    features = _features(config, inputs)
-    shapes = {name: x.shape[1:] for pair in features.values() for name, x in pair.items()}
-    fuse = fusion(config, shapes)
-    any_step = {
-        stream: AnyStep(name=f"any_{stream}")(list(pair.values())[1])
-        for stream, pair in features.items()
-    }
-    nothing = {
-        stream: layers.Rescaling(0.0, dtype="float32", name=f"{list(pair)[1]}_none")(
-            list(pair.values())[1]
+    """Logits of the fused answer, and of faces and of landmarks without the rest; each with a mask
+    (batch, 1) that says whether there is anything to answer from."""
+    there, sides, alone = [], [], {}
+    steps = _steps(config, inputs)
+    if steps:
+        gru = deep_bi_gru()
+        x, valid = (
+            layers.Concatenate(axis=1, name=name)(list(parts)) if len(parts) > 1 else parts[0]
+            for name, parts in zip(("steps", "steps_there"), zip(*steps.values()))
         )
-        for stream, pair in features.items()
-    }
-
-    def hybrid(*streams: str):
-        given = {}
-        for stream, pair in features.items():
-            (values, mask) = pair
-            given |= {values: pair[values], mask: pair[mask]}
-            if stream not in streams:
-                given[mask] = nothing[stream]
-        return fuse(given)
-
-    there = list(any_step.values())
-    anything = layers.Maximum(name="anything")(there) if len(there) > 1 else there[0]
-    x = layers.Activation("linear", name="hybrid")(hybrid(*features))
-    dropout = layers.Dropout(config.dropout, name="dropout")
-    trained = layers.Dense(num_classes, name="fused_classifier")
-    fused = layers.Multiply(name="fused_logits")([trained(dropout(x)), anything])
-    if config.klda:
-        project = KernelProjection(config.klda_points, num_classes - 1, name="projection")
-        classify = layers.Dense(num_classes, name="classifier")
-        discriminants = layers.Activation("linear", name="discriminants")(project(x))
-        head = layers.Activation("linear", name="head_logits")(classify(discriminants))
-        # What the whole was trained by stays in the model: it answers where there is nothing at all.
-        fused = Otherwise(name="head_or_nothing")(head, fused, anything)
-    answers = {"fused": (fused, anything)}
-    for stream in ("faces", "geometry"):
-        if stream not in features:
-            continue
-        alone = hybrid(stream) if len(features) > 1 else x
-        alone = classify(project(alone)) if config.klda else trained(alone)
-        alone = layers.Multiply(name=f"{stream}_logits")([alone, any_step[stream]])
-        answers[stream] = alone, any_step[stream]
-    return answers
-
-
-def _features(config: Config, inputs: dict) -> dict:
-    """What is fused of each stream: the values and their mask, by the names of `fusion`'s inputs."""
-    features = {}
-    if "speech" in config.streams:
-        steps = racnn(config.picture_size)(_pictures(config, inputs))
-        there = StepsPresent(steps.shape[1], name="sound_there")(inputs["waveform_samples"])
-        features["speech"] = {"sound_steps": steps, "sound_there": there}
-    if "faces" in config.streams:
-        x = face_encoder(config)(FoldFrames(name="fold")(inputs["faces"]))
-        x = UnfoldFrames(config.frames, name="face_features")(x)
-        features["faces"] = {"face_features": x, "frame_mask": inputs["frame_mask"]}
+        sides.append(gru(x, valid))
+        there.append(AnyStep(name="heard_or_seen")(valid))
+        if "faces" in steps:
+            x = gru(*steps["faces"]) if len(steps) > 1 else sides[0]
+            alone["faces"] = x, AnyStep(name="seen")(inputs["frame_mask"])
     if "geometry" in config.streams:
         seen = inputs["landmark_mask"]
         x = CentredLandmarks(name="centred")(inputs["landmarks"], seen)
-        x, there = KeyFrames(config.key_frames, name="key_frames")(x, seen)
-        features["geometry"] = {"key_frames": x, "key_mask": there}
-    return features
+        x, valid = KeyFrames(config.key_frames, name="key_frames")(x, seen)
+        sides.append(regions(config)({"key_frames": x, "key_mask": valid}))
+        there.append(AnyStep(name="tracked")(seen))
+        alone["geometry"] = sides[-1], there[-1]
+    anything, x = there[0], sides[0]
+    if len(sides) > 1:
+        anything = layers.Maximum(name="anything")(there)
+        x = WeightedSum(name="weighted_sum")(*sides, *there)
+    x = layers.Activation("linear", name="hybrid")(x)
+    dropout = layers.Dropout(config.dropout, name="dropout")
+    answer = layers.Dense(num_classes, name="fused_classifier")
+    fused = layers.Multiply(name="fused_logits")([answer(dropout(x)), anything])
+    if config.klda:
+        project = KernelProjection(config.klda_points, num_classes - 1, name="projection")
+        classify = layers.Dense(num_classes, name="classifier")
+        x = layers.Activation("linear", name="discriminants")(project(x))
+        x = layers.Activation("linear", name="head_logits")(classify(x))
+        # What the whole was trained by stays in the model: it answers where there is nothing at all.
+        fused = Otherwise(name="head_or_nothing")(x, fused, anything)
+
+        def answer(x):
+            return classify(project(x))
+
+    logits = {
+        stream: layers.Multiply(name=f"{stream}_logits")([answer(x), present])
+        for stream, (x, present) in alone.items()
+    }
+    return {"fused": (fused, anything)} | {s: (logits[s], alone[s][1]) for s in logits}
+
+
+def _steps(config: Config, inputs: dict) -> dict:
+    """What the deep Bi-GRU hears and sees, in this order: steps (batch, steps, 288) and their mask.
+
+    Faces follow the sound in time: only so the parts add up to 5,623,940.
+    """
+    steps = {}
+    if "speech" in config.streams:
+        x = racnn(config.picture_size)(_pictures(config, inputs))
+        steps["speech"] = (
+            x,
+            StepsPresent(x.shape[1], name="heard_steps")(inputs["waveform_samples"]),
+        )
+    if "faces" in config.streams:
+        x = face_encoder(config)(FoldFrames(name="fold")(inputs["faces"]))
+        x = UnfoldFrames(config.frames, name="face_features")(x)
+        steps["faces"] = layers.Dense(WIDTH, name="face_steps")(x), inputs["frame_mask"]
+    return steps
 
 
 def face_encoder(config: Config) -> keras.Model:
@@ -287,38 +287,6 @@ def face_encoder(config: Config) -> keras.Model:
     picture = keras.Input((config.image_size,) * 2 + (3,), name="picture", dtype="float32")
     x = layers.GlobalAveragePooling2D(name="pool")(backbone_of(config)(picture))
     return keras.Model(picture, x, name="face_encoder")
-
-
-def fusion(config: Config, shapes: dict) -> keras.Model:
-    """Sound, faces and landmarks to the hybrid feature, (256,).
-
-    Inputs, those of ``shapes``: ``sound_steps`` and ``sound_there`` (steps,), ``face_features`` and
-    ``frame_mask``, ``key_frames`` and ``key_mask``. What a mask says is absent changes nothing.
-    """
-    inputs = {name: keras.Input(shape, name=name) for name, shape in shapes.items()}
-    sequence, valid, sides = [], [], []
-    if "sound_steps" in inputs:
-        sequence.append(inputs["sound_steps"])
-        valid.append(inputs["sound_there"])
-    if "face_features" in inputs:
-        sequence.append(layers.Dense(WIDTH, name="face_steps")(inputs["face_features"]))
-        valid.append(inputs["frame_mask"])
-    if sequence:
-        # Faces follow the sound in time: only so the parts add up to 5,623,940.
-        both = len(sequence) > 1
-        steps = layers.Concatenate(axis=1, name="steps")(sequence) if both else sequence[0]
-        mask = layers.Concatenate(axis=1, name="valid")(valid) if both else valid[0]
-        x = deep_bi_gru(steps.shape[1])({"steps": steps, "valid": mask})
-        sides.append((x, AnyStep(name="heard_or_seen")(mask)))
-    if "key_frames" in inputs:
-        keys = {name: inputs[name] for name in ("key_frames", "key_mask")}
-        sides.append((regions(config)(keys), AnyStep(name="tracked")(inputs["key_mask"])))
-    if len(sides) == 2:
-        (a, a_there), (b, b_there) = sides
-        x = WeightedSum(name="weighted_sum")(a, b, a_there, b_there)
-    else:
-        x = layers.Multiply(name="present")(list(sides[0]))
-    return keras.Model(inputs, x, name="fusion")
 
 
 def racnn(size: int, name: str = "racnn") -> keras.Model:
@@ -401,18 +369,18 @@ def regions(config: Config) -> keras.Model:
     return keras.Model({"key_frames": points, "key_mask": valid}, x, name="regions")
 
 
-def deep_bi_gru(steps: int) -> keras.Model:
-    """Steps of sound and faces, in time, to 256 features; steps that are masked are passed by.
+def deep_bi_gru() -> Callable:
+    """Two bidirectional GRUs: (steps, valid) to 256 features; steps that are masked are passed by.
 
-    Inputs: ``steps`` (steps, 288), ``valid`` (steps,).
+    Any number of steps goes through the same weights, at 288 numbers a step 617,472.
     """
-    sequence = keras.Input((steps, WIDTH), name="steps")
-    valid = keras.Input((steps,), name="valid")
-    x = layers.Bidirectional(layers.GRU(UNITS, return_sequences=True), name="bi_gru1")(
-        sequence, mask=valid
-    )
-    x = layers.Bidirectional(layers.GRU(UNITS), name="bi_gru2")(x, mask=valid)
-    return keras.Model({"steps": sequence, "valid": valid}, x, name="deep_bi_gru")
+    first = layers.Bidirectional(layers.GRU(UNITS, return_sequences=True), name="bi_gru1")
+    second = layers.Bidirectional(layers.GRU(UNITS), name="bi_gru2")
+
+    def through(steps, valid):
+        return second(first(steps, mask=valid), mask=valid)
+
+    return through
 
 
 def _inputs(config: Config) -> dict[str, keras.KerasTensor]:
