@@ -33,21 +33,25 @@ _KIND = re.compile(r"(pitch|stretch|speed|noise)([+-]?\d+(?:\.\d+)?)?(#\d+)?")
 _SHARD = 128
 
 
-def parse_kind(kind: str) -> tuple[str, float | None]:
+def parse_kind(kind: str) -> list[tuple[str, float | None]]:
     """What a kind of copy is, by its name.
 
     ``pitch`` semitones up or down, drawn for each clip within ±2; ``pitch+1.5`` as many;
     ``stretch`` 0.8 times as fast, at the same pitch; ``stretch1.2`` another rate; ``speed0.9`` as a
     slower tape sounds, in pitch too; ``noise15`` white noise 15 dB below the sound. ``pitch#2`` is
-    a second draw, and so on.
+    a second draw, and so on. ``stretch_pitch+0.7`` is one change after another.
 
     Returns:
-        What, and how much; None for what is drawn.
+        What is changed, and by how much (None for what is drawn): each change in order.
 
     Raises:
         UsageError: no such kind.
     """
-    match = _KIND.fullmatch(kind)
+    return [_parse_change(change, kind) for change in kind.split("_")]
+
+
+def _parse_change(change: str, kind: str) -> tuple[str, float | None]:
+    match = _KIND.fullmatch(change)
     what, amount = (match[1], match[2] and float(match[2])) if match else ("", None)
     if what == "stretch" and amount is None:
         amount = STRETCH_RATE
@@ -55,7 +59,8 @@ def parse_kind(kind: str) -> tuple[str, float | None]:
     if not match or (rate and not 0.25 <= (amount or 0) <= 4) or (what == "noise" and not match[2]):
         raise UsageError(
             f"copies of kind {kind!r}: not known. There are pitch, pitch+1.5 (semitones), stretch, "
-            "stretch1.2 and speed0.9 (rates of 0.25 to 4), noise15 (dB), and draws like pitch#2."
+            "stretch1.2 and speed0.9 (rates of 0.25 to 4), noise15 (dB), draws like pitch#2, and "
+            "changes in a row like stretch_pitch+0.7."
         )
     return what, amount
 
@@ -106,11 +111,16 @@ def speech_copies(
 
 def transform(waveform: np.ndarray, kind: str, clip: str) -> np.ndarray:
     """A copy of a waveform (samples,) float32 in [-1, 1); what is drawn is drawn from the names."""
-    import librosa
-
-    what, amount = parse_kind(kind)
     # The paper's own pitch is drawn from the clip's name alone.
     draw = np.random.default_rng(int(sha256(clip if kind == "pitch" else f"{clip}~{kind}")[:8], 16))
+    for what, amount in parse_kind(kind):
+        waveform = _changed(waveform, what, amount, draw)
+    return waveform
+
+
+def _changed(waveform, what: str, amount: float | None, draw: np.random.Generator) -> np.ndarray:
+    import librosa
+
     if what == "stretch":
         return librosa.effects.time_stretch(waveform, rate=amount)
     if what == "speed":

@@ -20,15 +20,17 @@ def loudest_hz(sound) -> float:
 
 
 def test_kinds_are_what_their_names_say():
-    assert parse_kind("pitch") == ("pitch", None)
-    assert parse_kind("pitch-1.5") == ("pitch", -1.5)
-    assert parse_kind("stretch") == ("stretch", 0.8)
-    assert parse_kind("speed0.9") == ("speed", 0.9)
-    assert parse_kind("noise15#2") == ("noise", 15.0)
+    assert parse_kind("pitch") == [("pitch", None)]
+    assert parse_kind("pitch-1.5") == [("pitch", -1.5)]
+    assert parse_kind("stretch") == [("stretch", 0.8)]
+    assert parse_kind("speed0.9") == [("speed", 0.9)]
+    assert parse_kind("noise15#2") == [("noise", 15.0)]
+    assert parse_kind("stretch_pitch+0.7") == [("stretch", 0.8), ("pitch", 0.7)]
 
 
 @pytest.mark.parametrize(
-    "kind", ["echo", "speed", "noise", "stretch0", "speed9", "pitch#", "pitch~"]
+    "kind",
+    ["echo", "speed", "noise", "stretch0", "speed9", "pitch#", "pitch~", "pitch_", "pitch_echo"],
 )
 def test_other_kinds_are_refused(kind):
     with pytest.raises(UsageError, match="not known"):
@@ -45,6 +47,9 @@ def test_each_changes_what_it_should():
     higher = transform(tone(), "pitch+12", "clip")
     assert len(higher) == RATE
     assert loudest_hz(higher) == pytest.approx(800, abs=10)
+    both = transform(tone(), "stretch_pitch+12", "clip")
+    assert len(both) == pytest.approx(RATE / 0.8, abs=2)
+    assert loudest_hz(both) == pytest.approx(800, abs=10)
     noise = transform(tone(), "noise20", "clip") - tone()
     assert 20 * np.log10(tone().std() / noise.std()) == pytest.approx(20, abs=0.3)
 
