@@ -33,7 +33,7 @@ def main() -> int:
     from emotionnet.training.devices import choose
     from emotionnet.training.optimizer import compile_stream
     from emotionnet.training.settings import Settings
-    from emotionnet.training.stream_data import unit_of
+    from emotionnet.training.unit import unit_of
 
     devices = choose(args.device, args.replicas)
     devices.check(args.batch_size, args.precision)

@@ -34,7 +34,7 @@ def main() -> int:
     from emotionnet.inputs.views import View
     from emotionnet.systems import build_model, get_system, without_weights
     from emotionnet.training import plan
-    from emotionnet.training.stream_data import unit_of
+    from emotionnet.training.unit import unit_of
 
     keras.utils.set_random_seed(0)
     records = Records.open(args.records)

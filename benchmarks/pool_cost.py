@@ -40,15 +40,23 @@ def main() -> int:
     from emotionnet.training import plan
     from emotionnet.training.front import Cut, Front, uncertainty
     from emotionnet.training.loop import Settings, compile_stream
-    from emotionnet.training.stream_data import augmentation, unit_of
+    from emotionnet.training.stream_data import augmentation
+    from emotionnet.training.unit import unit_of
 
     records = Records.open(args.records)
     rows = [row for row in records.rows if row.samples > 0][: args.clips]
     labels = label_order(row.emotion for row in records.rows)
-    wanted = [args.stream] if args.stream != "joint" else plan.streams_of("both", rows)
+    wanted = (
+        [args.stream] if args.stream != "joint" else plan.streams_of("both", args.system, records)
+    )
     config = plan.system_config(args.system, rows[0].corpus, records.rows, wanted, {})
     model = build_model(args.system, len(labels), **config)
-    run = {"system": args.system, "streams": wanted, "augment": args.augment}
+    run = {
+        "system": args.system,
+        "system_config": config,
+        "streams": wanted,
+        "augment": args.augment,
+    }
     unit = unit_of(model, run, args.stream)
     size = Settings(**plan.stream_settings(args.system, "")[args.stream]).batch_size
     frames = config.get("frames") or config["segments"]

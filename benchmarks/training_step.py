@@ -42,7 +42,7 @@ def main() -> int:
     from emotionnet.training import plan
     from emotionnet.training.optimizer import compile_stream
     from emotionnet.training.settings import Settings
-    from emotionnet.training.stream_data import cut_of, unit_of
+    from emotionnet.training.unit import cut_of, unit_of
 
     keras.config.set_dtype_policy(args.precision)
     fields = without_weights(args.system) | dict(args.fields)

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from emotionnet.command import make_callable, run_command
 from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.inputs.kinds import OUTPUTS, TITLES, stream_named
 
 if TYPE_CHECKING:
     from emotionnet.clips.records import RecordRow, Records
     from emotionnet.training.run import Run
 
 PARTS = ("test", "validation", "train", "unseen")
-#: ``--mask`` → the stream that is taken away.
-MASKS = {"audio": "speech", "faces": "faces"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Asked:
 
     Attributes:
         part: one of `PARTS`.
-        mask: one of `MASKS` that is taken away from every clip, or None.
+        mask: the stream that is taken away from every clip, or None.
         mirror: every face is shown mirrored too, and the answers are averaged.
     """
 
@@ -69,13 +68,13 @@ def evaluate(
             ``records`` hold none of its test clips. Other parts than ``test`` are written to files
             of their own (``metrics_validation.json`` …).
         batch_size: clips at a time.
-        mask: ``audio`` or ``faces`` is taken away from every clip; written to files of its own
-            (``metrics_masked_audio.json`` …).
+        mask: a stream that is taken away from every clip (``speech``, also called ``audio``; ``faces``
+            …); written to files of its own (``metrics_masked_speech.json`` …).
         mirror: answer every face as it is and mirrored, and average both: twice the work, mostly a
             little better; written to files of its own (``metrics_mirrored.json`` …).
 
     Returns:
-        What ``metrics.json`` says: ``fused``, ``faces``, ``speech`` (each as
+        What ``metrics.json`` says: ``fused`` and each stream that was trained (each as
         `emotionnet.evaluation.metrics.score` gives it), ``masked``, ``calibrated`` (temperatures
         fitted on the validation clips, and how sure the answers are at them; test part only),
         ``learning`` (loss and accuracy of the epoch that was kept), and what they are about
@@ -89,9 +88,7 @@ def evaluate(
     from emotionnet.training.run import Run, group_members
 
     check_part(part)
-    if mask not in (None, *MASKS):
-        raise UsageError(f"--mask {mask}: not known. Choose one of {', '.join(MASKS)}.")
-    asked = Asked(part, mask, mirror)
+    asked = Asked(part, mask and stream_named(mask, "--mask"), mirror)
     children = group_members(run)
     runs = [Run.open(child) for child in children or [run]]
     if records and part == "test" and all(each.has_other_test_clips(records) for each in runs):
@@ -156,9 +153,10 @@ def open_part(
 def _evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]:
     from emotionnet.evaluation.answers import answer_rows, measure
     from emotionnet.evaluation.learning import kept_epochs, learning_curves
+    from emotionnet.systems import get_system
 
     config, mask = run.config, asked.mask
-    if mask and config["streams"] == [MASKS[mask]]:
+    if mask and config["streams"] == [mask]:
         raise UsageError(f"--mask {mask}: nothing is left, {run.folder} was trained on that alone.")
     if asked.mirror and (mask == "faces" or "faces" not in config["streams"]):
         raise UsageError(f"--mirror: {run.folder} is asked about no faces.")
@@ -166,11 +164,11 @@ def _evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]
     opened, rows = open_part(run, records, asked.part)
     answers = answer_rows(
         model, run.view(), opened, rows, run.labels, config["streams"], batch_size,
-        MASKS.get(mask), asked.mirror,
+        mask, asked.mirror,
     )  # fmt: skip
     answers.write(asked.path(run.folder, "predictions.csv"))
     metrics = {"run": run.name, **_question(asked), **provenance(run)}
-    metrics |= measure(answers, MASKS.get(mask))
+    metrics |= measure(answers, mask, get_system(config["system"]).STREAMS)
     if asked.part == "test" and asked.plainly:
         metrics["calibrated"] = _calibrated(run, model, opened, answers, batch_size)
     if asked.part == "unseen":
@@ -234,6 +232,7 @@ def _evaluate_group(
     from emotionnet.evaluation.intervals import mean_and_sd
     from emotionnet.evaluation.learning import mean_kept
     from emotionnet.evaluation.temperature import pool_calibrated
+    from emotionnet.systems import get_system
 
     runs, unfinished = open_group(folder, children)
     answers, each, calibrated, learning = [], [], [], []
@@ -246,16 +245,17 @@ def _evaluate_group(
         scores = json.loads(place.read_text(encoding="utf-8"))
         calibrated.append(scores.get("calibrated", {}))
         learning.append(scores.get("learning", {}))
-        kinds = [k for k in ("fused", "faces", "speech") if k in scores]
+        kinds = [k for k in OUTPUTS if k in scores]
         short = {k: {m: scores[k][m] for m in ("accuracy", "uar", "n")} for k in kinds}
         each.append({"run": run.name, "fold": scores["fold"], "seed": scores["seed"], **short})
     metrics = {"run": folder.name, **_question(asked), **group_provenance(runs)}
-    metrics |= measure(Answers.pool(answers), MASKS.get(asked.mask))
+    offered = get_system(runs[0].config["system"]).STREAMS
+    metrics |= measure(Answers.pool(answers), asked.mask, offered)
     metrics["calibrated"] = pool_calibrated(answers, calibrated)
     metrics["learning"] = mean_kept(learning)
     metrics["runs"] = each
     metrics["over_runs"] = {}
-    for kind in ("fused", "faces", "speech"):
+    for kind in OUTPUTS:
         having = [entry[kind] for entry in each if kind in entry]
         if kind in metrics and having:
             over = metrics["over_runs"][kind] = {"runs": len(having)}
@@ -342,7 +342,7 @@ def _write(folder: Path, asked: Asked, metrics: dict[str, Any], curves: dict[str
 
 def summary(metrics: dict[str, Any]) -> str:
     """The headline as a few lines of text."""
-    from emotionnet.evaluation.report import STREAMS, interval, percent, spread
+    from emotionnet.evaluation.report import interval, percent, spread
 
     lines = [f"{metrics['corpus']}, {metrics['protocol']}, {metrics['part']} clips"]
     if metrics.get("mask"):
@@ -351,7 +351,7 @@ def summary(metrics: dict[str, Any]) -> str:
         lines[0] += ", faces mirrored too"
     if metrics["leaky"]:
         lines[0] += " (LEAKY: the same actors are in training and test)"
-    for name, title in STREAMS.items():
+    for name, title in TITLES.items():
         if name not in metrics:
             continue
         s = metrics[name]
@@ -376,7 +376,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--records", metavar="DIR", help="its records, where they have moved")
     p.add_argument("--part", default="test", help="test (default), validation or train; "
                    "or unseen: all clips of --records that the run has not learnt from")  # fmt: skip
-    p.add_argument("--mask", help="audio or faces: take it away from every clip")
+    p.add_argument("--mask", metavar="STREAM", help="speech, faces …: take it away from every clip")
     p.add_argument("--mirror", action="store_true",
                    help="average the answers to faces as they are and mirrored")  # fmt: skip
     p.add_argument("--batch-size", type=int, default=8, help="clips at a time (%(default)s)")

@@ -20,6 +20,7 @@ from emotionnet.command import make_callable, run_command
 from emotionnet.deploy.convert import PRECISIONS
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import sha256, write_json, write_text
+from emotionnet.inputs.kinds import FUSED, OUTPUTS, has
 
 ONNX = "onnx"
 KNOWN = (*PRECISIONS, ONNX)
@@ -160,14 +161,14 @@ class _Export:
             "model": str((self.run.folder / "model.keras").resolve()),
             "precisions": [p for p in self.precisions if p != ONNX],
             "onnx": ONNX in self.precisions,
+            "system": self.run.config["system"],
         }
         return convert(self.work, job, self.timeout_s)["quantised_layers"]
 
     def _useful(self, rows: Sequence) -> list:
         """Rows that have all the streams the run was trained on, where there are such rows."""
-        has = {"faces": lambda row: row.faces_found > 0, "speech": lambda row: row.samples > 0}
-        streams = [stream for stream in self.run.config["streams"] if stream in has]
-        whole = [row for row in rows if all(has[stream](row) for stream in streams)]
+        streams = self.run.config["streams"]
+        whole = [row for row in rows if all(has(self.records, row, each) for each in streams)]
         return whole or list(rows)
 
     def _files(self, layers: dict[str, list[str]]) -> dict[str, dict[str, Any]]:
@@ -231,7 +232,7 @@ class _Export:
         from emotionnet.deploy.jitter import crop_sensitivity
         from emotionnet.deploy.measure import MARGIN
 
-        output = "face_probabilities" if "faces" in self.run.config["streams"] else "probabilities"
+        output = OUTPUTS["faces" if "faces" in self.run.config["streams"] else FUSED]
         rows = spread(self._useful(self.parts.get("test", [])), min(clips, MOVED_CLIPS), seed=3)
         rows = [row for row in rows if row.faces_found > 0]
         if not rows or set(self.run.config["streams"]) == {"speech"}:

@@ -14,7 +14,6 @@ from pathlib import Path
 from emotionnet.command import field_value, make_callable, run_command
 from emotionnet.errors import UsageError
 
-STREAMS = ("faces", "speech")
 AUGMENT = ("none", "light", "paper", "strong")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -40,7 +39,9 @@ def fit(
     train: dict | None = None,
     augment: str | None = None,
     augmentation: dict | None = None,
+    init: str | os.PathLike | None = None,
     init_faces: str | os.PathLike | None = None,
+    init_speech: str | os.PathLike | None = None,
     teachers: Sequence[str | os.PathLike] = (),
     teachers_share: float = 0.5,
     train_actors: int | None = None,
@@ -76,14 +77,18 @@ def fit(
             apart (``holdout`` for the demo, else ``actor_folds``).
         folds: fold numbers from 1, or ``"all"``.
         seeds: seeds; several folds or seeds make a group of runs.
-        streams: ``faces``, ``speech`` or ``both``.
+        streams: ``both``: all that the system looks at and any clip has; or some of them, joined by "+".
         joint: train all through the fusion with one optimizer, instead of each stream by itself.
         epochs, batch_size, learning_rate, patience: for every stream; see `emotionnet.training.plan`.
         train: field of `emotionnet.training.settings.Settings` → value, for every stream; or
             "stream.field" → value, for one.
-        augment: ``none``, ``light``, ``paper`` or ``strong``, see `emotionnet.training.train.AUGMENTATIONS`.
+        augment: ``none``; ``light`` (faces: rotation, flip, scale, shift, brightness, contrast; sound:
+            noise); ``strong`` (further, and a rectangle of some faces erased); or ``paper`` (light, and
+            changed copies of the sound). A system may define them otherwise, in its ``AUGMENTATION``.
         augmentation: field of `emotionnet.inputs.augmentation.Augmentation` → value, on top of ``augment``.
-        init_faces: run folder, with whose face encoder the faces begin.
+        init: run folder; every part that agrees in name, kind and shapes begins with its weights, and
+            what does not is reported, see `emotionnet.training.init`.
+        init_faces, init_speech: run folder, with whose encoder of faces or of speech this run's begins.
         teachers: runs (or groups of them: those of the same fold) whose mean answers are learnt from
             besides the labels, see `emotionnet.training.teachers`.
         teachers_share: share of a target that is their answer, above 0 and at most 1.
@@ -125,10 +130,11 @@ def fit(
     from emotionnet.training.actors import with_actors
     from emotionnet.training.begin import check_kind, check_resume, default_name, name_for
     from emotionnet.training.devices import choose
-    from emotionnet.training.train import settings_of, trained_streams
+    from emotionnet.training.train import settings_of
     from emotionnet.training.uncertainty import Learning
+    from emotionnet.training.unit import learnt_names
 
-    _check(streams=(streams, (*STREAMS, "both")), precision=(precision, PRECISIONS))
+    _check(precision=(precision, PRECISIONS))
     check_resume(resume)
     if augment:
         _check(augment=(augment, AUGMENT))
@@ -160,7 +166,9 @@ def fit(
     augment = augment or getattr(own, "AUGMENT", "light" if demo else "paper")
     if folds == "all":
         folds = range(1, number_of_folds(rows, protocol) + 1)
-    trained = plan.streams_of(streams, rows)
+    trained = plan.streams_of(streams, system, records)
+    for line in plan.left_out(trained, system, records) if streams in ("both", "all") else ():
+        print(line)
     config = plan.system_config(system, corpus, rows, trained, system_config)
     common = {
         "system": system,
@@ -187,15 +195,17 @@ def fit(
         "precision": precision,
         "learning": dataclasses.asdict(labels_when),
     }
-    for each in trained_streams(common):
+    for each in learnt_names(common):
         devices.check(settings_of({**common, "seed": 0}, each).batch_size, precision)
     # Only where asked for, so that runs from before can still be resumed.
     if augmentation:
         common["augmentation"] = _augmentation(augmentation, common["augment"])
-    if init_faces is not None:
-        from emotionnet.training.init import init_source
+    begun = {"init": init, "init_faces": init_faces, "init_speech": init_speech}
+    for option, run in begun.items():
+        if run is not None:
+            from emotionnet.training.init import init_source
 
-        common["init_faces"] = init_source(init_faces)
+            common[option] = init_source(run)
     if train_actors is not None:
         common["train_actors"] = train_actors
     if records_cache is not None:
@@ -228,7 +238,7 @@ def _cached(records, folder: str | os.PathLike, config: dict):
     from emotionnet.inputs.cache_writer import write_cache
     from emotionnet.training.run import view_of
     from emotionnet.training.stream_data import augmentation
-    from emotionnet.training.train import trained_streams
+    from emotionnet.training.unit import learnt_names
 
     strength, streams, view = augmentation(config), config["streams"], view_of(config)
     if "faces" in streams:
@@ -238,7 +248,7 @@ def _cached(records, folder: str | os.PathLike, config: dict):
         records.check_streams(streams)
         return records
     # As in training: only what learns from sound alone learns from copies of it.
-    alone = streams == ["speech"] or "speech" in trained_streams(config)
+    alone = streams == ["speech"] or "speech" in learnt_names(config)
     copies = strength.copies if strength and alone else ()
     return write_cache(records, view, folder, streams, copies)
 
@@ -319,7 +329,8 @@ def parser() -> argparse.ArgumentParser:
     g.add_argument("--backbone-weights", metavar="FILE",
                    help="imagenet (default, but for the demo), a file or folder with the weights of "
                    "the system's backbone, or none for random ones")  # fmt: skip
-    g.add_argument("--streams", default="both", help="faces, speech or both (default)")
+    g.add_argument("--streams", default="both", help="faces, speech or both (default); of a system with "
+                   "more of them some, joined by +")  # fmt: skip
     g.add_argument("--joint", action="store_true", help="train through the fusion, all at once")
     g = p.add_argument_group("protocol")
     g.add_argument("--protocol", help="actor_folds (default), holdout (demo), given (fer2013), stratified, "
@@ -342,7 +353,10 @@ def parser() -> argparse.ArgumentParser:
     )
     g.add_argument("--augmentation", type=field_value, action="append", default=[],
                    metavar="FIELD=VALUE", help="change a strength: noise_share=0, copies=speed0.9,speed1.1")  # fmt: skip
-    g.add_argument("--init-faces", metavar="RUN", help="begin with the face encoder of another run")
+    g.add_argument("--init", metavar="RUN", help="begin with every part of another run that agrees")
+    for stream in ("faces", "speech"):
+        g.add_argument(f"--init-{stream}", metavar="RUN",
+                       help=f"begin with the encoder of {stream} of another run")  # fmt: skip
     g.add_argument("--teachers", nargs="+", default=[], metavar="RUN",
                    help="learn from the answers of these runs too (of a group: of its same fold)")  # fmt: skip
     g.add_argument("--teachers-share", type=float, default=0.5, metavar="SHARE",

@@ -59,18 +59,18 @@ def show_run(run: str | os.PathLike) -> Page:
     from emotionnet.evaluate import summary
     from emotionnet.evaluation import plots
     from emotionnet.evaluation.learning import learning_curves
-    from emotionnet.evaluation.report import STREAMS
+    from emotionnet.inputs.kinds import TITLES
 
     place = Path(run) / "metrics.json"
     if not place.is_file():
         raise UsageError(f"{run}: no metrics.json. `python -m emotionnet.evaluate {run}` makes it.")
     metrics = json.loads(place.read_text(encoding="utf-8"))
     text = f"{summary(metrics)}\n\nthe whole report: {Path(run) / 'report.html'}"
-    scored = [name for name in STREAMS if metrics.get(name)]
+    scored = [name for name in TITLES if metrics.get(name)]
     if len(scored) == 2:  # fused from one stream: the same once more
         scored.remove("fused")
     confusions = [
-        (plots.plot_confusion(metrics["labels"], metrics[name]["confusion"]), STREAMS[name])
+        (plots.plot_confusion(metrics["labels"], metrics[name]["confusion"]), TITLES[name])
         for name in scored
     ]
     curves = [

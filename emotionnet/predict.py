@@ -21,6 +21,7 @@ import numpy as np
 
 from emotionnet.command import explain_os_error, make_callable, not_empty, run_command
 from emotionnet.errors import BadClip, EmotionNetError, UsageError
+from emotionnet.inputs.kinds import STREAMS, in_words, present, together
 
 NEVER_SEEN = (
     "warning: this run was trained on the demo corpus: drawn faces and made-up voices. It has never "
@@ -231,11 +232,7 @@ class Predictor:
             inputs = windows(starts_s[first : first + WINDOWS_AT_ONCE])
             outputs = self.model.predict_on_batch(inputs)
             probabilities.append(np.asarray(outputs["probabilities"], np.float64))
-            there = {
-                "faces": inputs["frame_mask"].any(axis=1),
-                "speech": inputs["waveform_samples"] > 0,
-            }
-            has.append(np.stack([there[stream] for stream in self.streams], axis=1))
+            has.append(np.stack([present(inputs, stream) for stream in self.streams], axis=1))
         return np.concatenate(probabilities), np.concatenate(has)
 
     def _view_windows(self, parsed: dict, starts_s: Sequence[float]) -> dict[str, np.ndarray]:
@@ -259,7 +256,7 @@ class Predictor:
 
     def _answered(self, has: np.ndarray) -> str:
         answered = [stream for stream, yes in zip(self.streams, has) if yes]
-        return "both" if len(answered) == 2 else answered[0]
+        return together(answered)
 
     def _window(self, start_s: float, end_s: float, probabilities, has) -> dict[str, Any]:
         window = {"start_s": round(start_s, 3), "end_s": round(end_s, 3)}
@@ -274,10 +271,10 @@ class Predictor:
         }
 
     def _nothing(self) -> str:
-        if len(self.streams) == 2:
+        if set(self.streams) == {"faces", "speech"}:
             return "neither a face nor sound was found"
-        lacks = {"faces": "no face was found", "speech": "it has no sound"}[self.streams[0]]
-        return f"{lacks}, and this run was trained on {self.streams[0]} alone"
+        lacks = " and ".join(STREAMS[stream].none_found for stream in self.streams)
+        return f"{lacks}, and this run was trained on {in_words(together(self.streams))}"
 
 
 def window_starts(duration_s: float, window_s: float) -> list[float]:
@@ -308,11 +305,10 @@ def describe(answer: dict[str, Any], blocks: bool = True, width: int = 80) -> st
     """
     if "error" in answer:
         return f"{answer['clip']}\n  cannot be used: {answer['error']}"
-    who = {"both": "faces and speech", "faces": "faces alone", "speech": "speech alone"}
     best = answer["probabilities"][answer["emotion"]]
     lines = [
         answer["clip"],
-        f"  {answer['emotion']} ({100 * best:.0f} %), from {who[answer['streams']]}; {_shown(answer)}",
+        f"  {answer['emotion']} ({100 * best:.0f} %), from {in_words(answer['streams'])}; {_shown(answer)}",
     ]
     longest = max(map(len, answer["probabilities"]))
     room = max(10, min(40, width - longest - 12))

@@ -15,6 +15,7 @@ from typing import Any
 
 from emotionnet.command import make_callable, run_command
 from emotionnet.errors import BadClip, EmotionNetError
+from emotionnet.inputs.kinds import in_words
 
 SPEEDS = ("real", "max")
 
@@ -95,10 +96,9 @@ def describe(answer: Any) -> str:
     """An answer as one line of text."""
     if answer.emotion is None:
         return f"{answer.time_s:8.1f} s  nothing seen or heard"
-    who = {"both": "faces and speech", "faces": "faces alone", "speech": "speech alone"}
     best = 100 * float(answer.probabilities.max())
     return (
-        f"{answer.time_s:8.1f} s  {answer.emotion:<10} {best:3.0f} %  {who[answer.streams]:<16}  "
+        f"{answer.time_s:8.1f} s  {answer.emotion:<10} {best:3.0f} %  {in_words(answer.streams):<16}  "
         f"{answer.faces} of {answer.segments} segments with a face, {answer.sound_s:.1f} s of sound"
     )
 

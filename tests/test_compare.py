@@ -15,7 +15,11 @@ from emotionnet.files import read_csv, write_csv, write_json
 
 CLIPS = [
     AnsweredClip(
-        f"c{i:02d}", f"{i % 6 + 1:02d}", ("male", "female")[i % 2], LABELS[i % 3], True, True
+        f"c{i:02d}",
+        f"{i % 6 + 1:02d}",
+        ("male", "female")[i % 2],
+        LABELS[i % 3],
+        frozenset(("faces", "speech")),
     )
     for i in range(36)
 ]

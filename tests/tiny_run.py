@@ -102,7 +102,7 @@ def build_model(streams=STREAMS):
     from emotionnet.layers import LateFusion
     from emotionnet.systems.base import clip_inputs
 
-    inputs = clip_inputs(**SYSTEM_CONFIG)
+    inputs = clip_inputs(SYSTEM_CONFIG)
     half = SYSTEM_CONFIG["image_size"] // 2
     left = keras.layers.Cropping3D(((0, 0), (0, 0), (0, half)))(inputs["faces"])
     average = keras.layers.GlobalAveragePooling3D()(left)

@@ -205,6 +205,10 @@ class Records:
             self._opened[name] = FieldFiles.open(self, name)
         return self._opened[name]
 
+    def has_field(self, row: RecordRow, name: str) -> bool:
+        """Whether a clip has a value of a side field in any frame; not where nobody added the field."""
+        return name in self.fields and self.field_files(name).found.get(row.clip, 0) > 0
+
     @cached_property
     def _opened(self) -> dict:
         return {}

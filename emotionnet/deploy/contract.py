@@ -3,22 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from emotionnet.inputs.kinds import FUSED_OUTPUT, INPUTS, STREAMS
+
 #: Rises when the meaning of a field changes.
 FORMAT = 1
 
 #: What every tensor of every entry point means, and its range.
 MEANING: dict[str, tuple[str, Sequence[float] | None]] = {
-    "faces": (
-        "RGB pixels of the face crops, in the order of time; any value where masked",
-        (0, 255),
-    ),
+    **{each.name: (each.meaning, each.bounds) for each in INPUTS.values()},
     "face": ("RGB pixels of one face crop", (0, 255)),
-    "frame_mask": ("1 where there is a face, 0 where not; all 0: answer from speech alone", (0, 1)),
-    "waveform": ("mono sound at 16 kHz, zeros after its end; NaN counts as silence", (-1, 1)),
-    "waveform_samples": (
-        "true length of the sound in samples; 0: answer from the face alone",
-        None,
-    ),
     "face_mask": ("1 where the segment has a face, else 0", (0, 1)),
     "window": (
         "mono sound at 16 kHz around the segment's middle; zeros where there is none",
@@ -29,9 +22,13 @@ MEANING: dict[str, tuple[str, Sequence[float] | None]] = {
     "embeddings": ("features of the faces, in the order of time; any value where masked", None),
     "speech_logits": ("answer of the speech stream before softmax", None),
     "features": ("audio features (frame, coefficient), float32 in every precision", None),
-    "probabilities": ("fused answer, in the order of the labels", (0, 1)),
-    "face_probabilities": ("answer from the face alone; uniform where there is none", (0, 1)),
-    "speech_probabilities": ("answer from speech alone; uniform where there is none", (0, 1)),
+    "points": ("68 points (x, y) of one face in units of its crop", None),
+    "points_mask": ("1 where the points are known, else 0", (0, 1)),
+    FUSED_OUTPUT: ("fused answer, in the order of the labels", (0, 1)),
+    **{
+        kind.output: (f"answer from {kind.alone}; uniform where there is none", (0, 1))
+        for kind in STREAMS.values()
+    },
 }
 
 _FUSION = {

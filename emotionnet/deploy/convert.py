@@ -29,7 +29,8 @@ def convert(
 
     Args:
         folder: where it works; holds ``calibration.npz`` where int8 is asked for.
-        job: ``model`` (path of a ``.keras`` file), ``precisions``, ``onnx`` (whether).
+        job: ``model`` (path of a ``.keras`` file), ``precisions``, ``onnx`` (whether), ``system`` (its
+            name; by default that of the model).
         timeout_s: after which it is given up.
 
     Returns:
@@ -104,12 +105,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     _say("reading the model")
     form = deploy_form(load_model(job["model"]))
     _say("tracing the entry points")
-    tflite.save(form, folder / "saved_model")
+    system = job.get("system", "")
+    tflite.save(form, folder / "saved_model", system)
     calibration = None
     if "int8" in job["precisions"]:
         with np.load(folder / "calibration.npz") as file:
             calibration = dict(file)
-    layers = tflite.write(form, folder, job["precisions"], calibration, _say)
+    layers = tflite.write(form, folder, job["precisions"], calibration, _say, system)
     if job["onnx"]:
         _say("writing ONNX")
         onnx.write(folder / "saved_model", folder / "model.onnx")

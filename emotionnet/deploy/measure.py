@@ -9,14 +9,10 @@ from typing import Any
 import numpy as np
 
 from emotionnet.deploy.latency import litert_runner, onnx_runner, time_runs
+from emotionnet.inputs.kinds import FUSED, OUTPUTS
 
 #: Float's lead over its second answer from which on another answer counts as a change of mind.
 MARGIN = 0.1
-_KINDS = {
-    "fused": "probabilities",
-    "faces": "face_probabilities",
-    "speech": "speech_probabilities",
-}
 
 
 def accuracy(
@@ -30,7 +26,7 @@ def accuracy(
 
     Args:
         models: precision → opened file.
-        clips: the four inputs, (n, ...).
+        clips: their inputs, (n, ...).
         targets: label numbers (n,).
         reference: output → the Keras model's answers (n, classes).
         streams: that were trained.
@@ -41,7 +37,7 @@ def accuracy(
         ``agreement_clear`` (of those where Keras leads by `MARGIN`), ``clear`` (their number) and
         ``largest_difference`` in probability.
     """
-    kinds = {k: v for k, v in _KINDS.items() if k == "fused" or k in streams}
+    kinds = {k: v for k, v in OUTPUTS.items() if k == FUSED or k in streams}
     count = len(targets)
     answers = {"keras": {output: np.asarray(reference[output]) for output in kinds.values()}}
     for precision, model in models.items():

@@ -11,16 +11,18 @@ import tensorflow as tf
 from emotionnet.deploy.compact import compact
 from emotionnet.deploy.litert import operators
 from emotionnet.deploy.quantize import quantised_layers, to_dynamic, to_float16, to_int8
-from emotionnet.deploy.signatures import signatures
+from emotionnet.deploy.signatures import signatures, taken_apart
 from emotionnet.errors import EmotionNetError
+from emotionnet.inputs.kinds import STREAMS, present
 from emotionnet.keras_private import only_calibrate
+from emotionnet.systems.apart import MOMENT
 
 
-def save(form: keras.Model, folder: str | os.PathLike) -> None:
-    """Writes a SavedModel with the entry points of ``form``, batch 1, every shape fixed."""
+def save(form: keras.Model, folder: str | os.PathLike, system: str = "") -> None:
+    """Writes a SavedModel with the entry points of ``form`` (of a ``system``), batch 1, every shape fixed."""
     archive = keras.export.ExportArchive()
     archive.track(form)
-    for entry in signatures(form):
+    for entry in signatures(form, system):
         inputs = [
             tf.TensorSpec(shape, dtype, name=name) for name, (shape, dtype) in entry.inputs.items()
         ]
@@ -34,6 +36,7 @@ def write(
     precisions: Sequence[str],
     calibration: Mapping[str, np.ndarray] | None = None,
     say: Callable[[str], None] = lambda step: None,
+    system: str = "",
 ) -> dict[str, list[str]]:
     """Writes ``<precision>.tflite`` for each precision, from ``folder/saved_model``.
 
@@ -41,8 +44,9 @@ def write(
         form: the deploy form that was saved there.
         folder: where to write.
         precisions: of `emotionnet.deploy.convert.PRECISIONS`.
-        calibration: the four inputs of real clips, (clips, ...); for int8.
+        calibration: the inputs of real clips, (clips, ...); for int8.
         say: told what comes next.
+        system: of the form; by default its name.
 
     Returns:
         The layers that int8 quantises, see `emotionnet.deploy.quantize.quantised_layers`.
@@ -51,7 +55,7 @@ def write(
         EmotionNetError: an operation that TensorFlow Lite's builtins do not have.
     """
     folder = Path(folder)
-    names = [entry.name for entry in signatures(form)]
+    names = [entry.name for entry in signatures(form, system)]
     layers = quantised_layers(form)
     if not layers and set(precisions) - {"float32"}:
         raise EmotionNetError(
@@ -69,7 +73,7 @@ def write(
             files[precision] = make(plain, layers)
     if "int8" in precisions:
         say("calibrating int8")
-        samples = calibration_samples(form, calibration)
+        samples = calibration_samples(form, calibration, system)
         calibrated = _convert(folder / "saved_model", names, lambda: samples)
         say("converting to int8")
         files["int8"] = compact(to_int8(calibrated, layers))
@@ -112,50 +116,49 @@ def check_builtin(content: bytes) -> None:
 
 
 def calibration_samples(
-    form: keras.Model, clips: Mapping[str, np.ndarray]
+    form: keras.Model, clips: Mapping[str, np.ndarray], system: str = ""
 ) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """What calibration runs: every face and every sound once, each through its own entry point.
+    """What calibration runs: every moment and every sound once, each through its own entry point.
 
-    ``classify`` shares the ranges (see `emotionnet.deploy.quantize`), so it sees two clips only,
-    unless the model has no other entry points.
+    ``classify`` shares the ranges (see `emotionnet.deploy.quantize`), so it sees two clips only where all
+    networks have entry points of their own.
     """
-    entries = {entry.name: entry for entry in signatures(form)}
+    entries = {entry.name: entry for entry in signatures(form, system)}
+    apart = taken_apart(form, system)
     whole = [
         {name: values[i : i + 1] for name, values in clips.items()} for i in range(_count(clips))
     ]
-    live = "fuse" in entries
-    for clip in whole[:2] if live else whole:
+    by_parts = apart is not None and bool(apart.windows)
+    for clip in whole[:2] if by_parts else whole:
         yield "classify", clip
-    seen = set()
-    for clip in whole if live else ():
-        for face, there in zip(clip["faces"][0], clip["frame_mask"][0]):
-            if there:
-                seen.add("encode_face")
-                yield "encode_face", {"face": face[None]}
-        if clip["waveform_samples"][0] > 0:
-            sound = {name: clip[name] for name in ("waveform", "waveform_samples")}
-            for name in entries.keys() & {"encode_speech", "front_end"}:
+    seen = {"classify"}
+    for clip in whole if apart else ():
+        for step in apart.moments:
+            for moment in _moments(form, clip):
+                if any(np.any(moment[MOMENT[stream][1]]) for stream in step.streams):
+                    seen.add(step.name)
+                    yield step.name, {name: moment[name] for name in entries[step.name].inputs}
+        for name in ("front_end", *(step.name for step in apart.windows)):
+            if name in entries and present(clip, "speech")[0]:
                 seen.add(name)
-                yield name, sound
-    if "encode_segment" in entries:
-        seen.add("encode_segment")
-        wanted = entries["encode_segment"].inputs
-        for clip in whole:
-            for segment in _segments(form, clip):
-                yield "encode_segment", {name: segment[name] for name in wanted}
+                yield name, {key: clip[key] for key in entries[name].inputs}
     # A stream that no clip has (it was not trained) still needs ranges to become int8.
-    for name in entries.keys() - seen - {"classify"}:
+    for name in entries.keys() - seen:
         yield name, {key: np.zeros(*spec) for key, spec in entries[name].inputs.items()}
 
 
-def _segments(form: keras.Model, clip: Mapping[str, np.ndarray]) -> Iterator[dict]:
-    """The segments of a clip as its own model cuts them, each with batch 1."""
-    parts = {"face": clip["faces"], "face_mask": clip["frame_mask"]}
+def _moments(form: keras.Model, clip: Mapping[str, np.ndarray]) -> Iterator[dict]:
+    """The moments of a clip as its own model cuts them, each with batch 1."""
+    parts = {}
+    for stream, kind in STREAMS.items():
+        content, mask = MOMENT[stream]
+        if kind.content.name in clip and len(kind.presence.shape):
+            parts |= {content: clip[kind.content.name], mask: clip[kind.presence.name]}
     cutter = next((layer for layer in form.layers if layer.name == "windows"), None)
     if cutter is not None:
         windows, mask = cutter(clip["waveform"], clip["waveform_samples"])
         parts |= {"window": np.asarray(windows), "window_mask": np.asarray(mask)}
-    for i in range(clip["frame_mask"].shape[1]):
+    for i in range(min(values.shape[1] for values in parts.values())):
         yield {name: values[:, i] for name, values in parts.items()}
 
 

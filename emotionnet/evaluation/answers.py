@@ -14,15 +14,8 @@ import numpy as np
 from emotionnet.errors import EmotionNetError
 from emotionnet.evaluation.metrics import score
 from emotionnet.files import read_csv, write_csv
-from emotionnet.inputs.views import STREAM_INPUTS
+from emotionnet.inputs.kinds import FUSED, OUTPUTS, STREAMS, present, without
 
-STREAMS = ("faces", "speech")
-#: Kind of answer → the model's output.
-OUTPUTS = {
-    "fused": "probabilities",
-    "faces": "face_probabilities",
-    "speech": "speech_probabilities",
-}
 _FACTS = ("clip", "actor", "sex", "emotion")
 
 
@@ -34,12 +27,27 @@ class AnsweredClip:
     actor: str
     sex: str
     emotion: str
-    has_faces: bool
-    has_sound: bool
+    streams: frozenset[str]
 
     def has(self, stream: str) -> bool:
-        """Whether the clip has what the stream needs."""
-        return self.has_faces if stream == "faces" else self.has_sound
+        """Whether the model was shown what the stream needs."""
+        return stream in self.streams
+
+
+def answered_clips(rows: Sequence[Any], has: Mapping[str, np.ndarray]) -> list[AnsweredClip]:
+    """What is known of the clips of ``rows``.
+
+    Args:
+        rows: n rows of records.
+        has: stream → which of the clips have it, (n,) bool.
+    """
+    return [
+        AnsweredClip(
+            row.clip, row.actor, row.sex, row.emotion,
+            frozenset(stream for stream, flags in has.items() if flags[i]),
+        )
+        for i, row in enumerate(rows)
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,8 +57,8 @@ class Answers:
     Args:
         labels: C label names.
         clips: n clips.
-        probabilities: kind of answer (``fused``, ``faces``, ``speech``, ``without_faces``,
-            ``without_speech``) to (n, C); a row of NaN where the clip lacks what it takes.
+        probabilities: kind of answer (``fused``; a stream's name; ``without_`` and a stream's name) to
+            (n, C); a row of NaN where the clip lacks what it takes.
     """
 
     labels: tuple[str, ...]
@@ -59,18 +67,23 @@ class Answers:
 
     def write(self, path: str | os.PathLike) -> None:
         """Writes a CSV, a row a clip; cells are empty where there is no answer."""
-        columns = [*_FACTS, "has_faces", "has_sound"]
+        columns = [*_FACTS, *(STREAMS[stream].flag for stream in self._shown())]
         columns += [f"{kind}_{label}" for kind in self.probabilities for label in self.labels]
         write_csv(path, (self._row(i) for i in range(len(self.clips))), columns)
 
     def _row(self, i: int) -> dict[str, Any]:
         clip = self.clips[i]
         row = {name: getattr(clip, name) for name in _FACTS}
-        row |= {"has_faces": int(clip.has_faces), "has_sound": int(clip.has_sound)}
+        row |= {STREAMS[stream].flag: int(clip.has(stream)) for stream in self._shown()}
         for kind, table in self.probabilities.items():
             for label, p in zip(self.labels, table[i]):
                 row[f"{kind}_{label}"] = "" if np.isnan(p) else f"{p:.7g}"
         return row
+
+    def _shown(self) -> list[str]:
+        """The streams that a table of them says of each clip whether it has them."""
+        known = set(self.probabilities) | {"faces", "speech"}
+        return [stream for stream in STREAMS if stream in known]
 
     @classmethod
     def read(cls, path: str | os.PathLike, labels: Sequence[str]) -> "Answers":
@@ -83,8 +96,7 @@ class Answers:
         clips = [
             AnsweredClip(
                 **{name: row[name] for name in _FACTS},
-                has_faces=row["has_faces"] == "1",
-                has_sound=row["has_sound"] == "1",
+                streams=frozenset(s for s, kind in STREAMS.items() if row.get(kind.flag) == "1"),
             )
             for row in rows
         ]
@@ -118,7 +130,7 @@ def answer_rows(
     """Runs a model over rows, as it is and with each stream taken away at the input.
 
     Args:
-        model: with the four inputs and three outputs of every system.
+        model: of any system.
         view: the `emotionnet.inputs.views.View` of the model.
         records: opened `emotionnet.clips.records.Records` or `emotionnet.inputs.cache.ViewCache`.
         rows: rows of ``records`` to answer.
@@ -129,7 +141,7 @@ def answer_rows(
         mirror: average the answers to the faces as they are and mirrored.
 
     Returns:
-        Answers in the order of the rows. Only where two streams were trained, and none is masked,
+        Answers in the order of the rows. Only where several streams were trained, and none is masked,
         are there answers without one of them.
 
     Raises:
@@ -142,30 +154,27 @@ def answer_rows(
     without_xla(model)
 
     streams = [stream for stream in streams if stream != mask]
-    both = len(streams) > 1
-    kinds = ["fused", *streams, *(f"without_{s}" for s in streams if both)]
+    several = len(streams) > 1
+    kinds = [FUSED, *streams, *(f"without_{s}" for s in streams if several)]
     collected: dict[str, list[np.ndarray]] = {kind: [] for kind in kinds}
-    shown: dict[str, list[np.ndarray]] = {stream: [] for stream in STREAMS}
+    shown: dict[str, list[np.ndarray]] = {stream: [] for stream in view.streams}
     bar = progress(total=len(rows), what="evaluate", unit="clips")
     with bar, records.guard():
         for batch in open_source(records, view, labels).inference_batches(rows, batch_size):
             inputs = {name: np.asarray(value) for name, value in batch.items()}
             inputs = without(inputs, mask) if mask else inputs
             outputs = answer_batch(model, inputs, mirror)
-            for kind in ("fused", *streams):
+            for kind in (FUSED, *streams):
                 collected[kind].append(np.asarray(outputs[OUTPUTS[kind]], np.float64))
-            for stream in streams if both else ():
+            for stream in streams if several else ():
                 outputs = answer_batch(model, without(inputs, stream), mirror)
-                fused = np.asarray(outputs[OUTPUTS["fused"]], np.float64)
+                fused = np.asarray(outputs[OUTPUTS[FUSED]], np.float64)
                 collected[f"without_{stream}"].append(fused)
-            shown["faces"].append(inputs["frame_mask"].any(axis=1))
-            shown["speech"].append(inputs["waveform_samples"] > 0)
-            bar.update(len(inputs["frame_mask"]))
+            for stream, flags in shown.items():
+                flags.append(present(inputs, stream))
+            bar.update(len(collected[FUSED][-1]))
     has = {stream: np.concatenate(flags) for stream, flags in shown.items()}
-    clips = [
-        AnsweredClip(r.clip, r.actor, r.sex, r.emotion, bool(faces), bool(sound))
-        for r, faces, sound in zip(rows, has["faces"], has["speech"])
-    ]
+    clips = answered_clips(rows, has)
     tables = {kind: np.concatenate(batches) for kind, batches in collected.items()}
     for kind, table in tables.items():
         check_answers(table)
@@ -187,21 +196,18 @@ def check_answers(probabilities: np.ndarray) -> None:
         )
 
 
-def without(inputs: Mapping[str, np.ndarray], stream: str) -> dict[str, np.ndarray]:
-    """The inputs as they are of a clip that lacks the stream: its part all zero."""
-    gone = STREAM_INPUTS[stream]
-    return {k: np.zeros_like(v) if k in gone else v for k, v in inputs.items()}
-
-
-def measure(answers: Answers, mask: str | None = None) -> dict[str, Any]:
+def measure(
+    answers: Answers, mask: str | None = None, offered: Sequence[str] = ("faces", "speech")
+) -> dict[str, Any]:
     """The scores of each kind of answer, over the clips that have what it takes.
 
     Args:
         answers: of one model, or of several.
         mask: the stream that was taken away from every clip.
+        offered: the streams that the system has.
 
     Returns:
-        ``fused``, ``faces``, ``speech`` (a stream that was not trained or has no clips is absent),
+        ``fused`` and each stream's name (one that was not trained or has no clips is absent),
         ``masked`` (stream taken away → score; absent where there was one stream), ``notes``.
 
     Raises:
@@ -212,7 +218,7 @@ def measure(answers: Answers, mask: str | None = None) -> dict[str, Any]:
     masked = {}
     for kind, table in answers.probabilities.items():
         answered = ~np.isnan(table).all(axis=1)
-        if kind == "fused" and not answered.any():
+        if kind == FUSED and not answered.any():
             raise EmotionNetError("none of the clips has anything that the model can answer from")
         if not answered.any():
             notes.append(f"{kind.replace('_', ' ')}: no clip has what it takes, so it is left out.")
@@ -222,17 +228,21 @@ def measure(answers: Answers, mask: str | None = None) -> dict[str, Any]:
         scored = score(answers.labels, targets, table[answered], clips)
         missing = len(answered) - len(clips)
         if missing and kind in OUTPUTS:
-            lacks = "faces" if kind == "faces" else "sound" if kind == "speech" else "either"
+            lacks = STREAMS[kind].thing if kind in STREAMS else _none_of(offered)
             many = f"{missing} clip{'s' * (missing > 1)} without {lacks}"
             notes.append(f"{kind}: left out of its numbers: {many}.")
         if kind in OUTPUTS:
             result[kind] = scored
         else:
             masked[kind.removeprefix("without_")] = scored
-    for stream in STREAMS:
+    for stream in offered:
         if stream not in answers.probabilities and stream != mask:
             notes.append(f"The {stream} stream was not trained: there are no numbers for it.")
     return {**result, **({"masked": masked} if masked else {}), "notes": notes}
+
+
+def _none_of(streams: Sequence[str]) -> str:
+    return "either" if len(streams) == 2 else "any of what the system looks at"
 
 
 def _answerable(kind: str, has: Mapping[str, np.ndarray], streams: Sequence[str]) -> np.ndarray:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from emotionnet.evaluation import comparison_plots as pictures
 from emotionnet.evaluation import html, plots
 from emotionnet.evaluation.comparison import Candidate
-from emotionnet.evaluation.report import STREAMS, interval, percent, temperatures
+from emotionnet.evaluation.report import interval, percent, temperatures
+from emotionnet.inputs.kinds import TITLES
 
 
 def row_name(candidate: Candidate, kind: str) -> str:
     """What a table's row about one kind of answer is called."""
-    return f"{candidate.name}, {STREAMS[kind]}" if len(candidate.kinds) > 1 else candidate.name
+    return f"{candidate.name}, {TITLES[kind]}" if len(candidate.kinds) > 1 else candidate.name
 
 
 def confusions(candidates: Sequence[Candidate]) -> list[str]:
@@ -131,7 +132,7 @@ def history(candidates: Sequence[Candidate]) -> list[str]:
         curves = {name: [run for run in runs if run] for name, runs in curves.items()}
         curves = {name: runs for name, runs in curves.items() if runs}
         picture = plots.as_svg(pictures.plot_validation(curves))
-        shown.append((picture, f"UAR on validation clips, {STREAMS.get(stream, stream)}"))
+        shown.append((picture, f"UAR on validation clips, {TITLES.get(stream, stream)}"))
     if not shown:
         return []
     text = "The epoch that was kept was chosen on these validation clips, never on test clips."

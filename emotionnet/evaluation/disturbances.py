@@ -15,6 +15,7 @@ import numpy as np
 
 from emotionnet.clips import SAMPLE_RATE
 from emotionnet.files import sha256
+from emotionnet.inputs.kinds import STREAMS
 
 #: Voices of other clips that make a babble.
 BABBLE_VOICES = 4
@@ -33,7 +34,7 @@ class Disturbance:
     Attributes:
         name: for tables.
         title: for people.
-        stream: what it hits, "faces" or "speech".
+        stream: what it hits.
         unit: of the levels.
         levels: from mild to severe, or along an axis that passes through the clean clip.
         clean: where on the axis the clean clip stands; None: before the first level.
@@ -68,16 +69,15 @@ class Disturbance:
             clip: its name, which decides the draw.
             voices: sounds (n,) of other clips, for the babble.
         """
-        present = inputs["frame_mask"].any() if self.stream == "faces" else has_sound(inputs)
-        if not present:
+        if not has_stream(inputs, self.stream):
             return inputs
         rng = np.random.default_rng(int(sha256(f"{self.name} {clip}")[:16], 16))
         return {**inputs, **self.apply(inputs, level, rng, voices)}
 
 
-def has_sound(inputs: Inputs) -> bool:
-    """Whether a clip has sound at all."""
-    return int(inputs["waveform_samples"]) > 0
+def has_stream(inputs: Inputs, stream: str) -> bool:
+    """Whether a clip has ``stream`` at all."""
+    return bool(np.any(inputs[STREAMS[stream].presence.name] > 0))
 
 
 def white_noise(inputs: Inputs, snr_db: float, rng, voices) -> Inputs:
@@ -153,6 +153,21 @@ def jpeg(inputs: Inputs, quality: float, rng, voices) -> Inputs:
     return {"faces": faces}
 
 
+def dropped_landmarks(inputs: Inputs, share: float, rng, voices) -> Inputs:
+    """Takes away the points of ``share`` of the faces; they are masked."""
+    mask = inputs["landmark_mask"].copy()
+    known = rng.permutation(np.flatnonzero(mask))
+    mask[known[: round(share * len(known))]] = 0
+    return {"landmark_mask": mask, "landmarks": inputs["landmarks"] * (mask > 0)[:, None, None]}
+
+
+def jittered_landmarks(inputs: Inputs, share: float, rng, voices) -> Inputs:
+    """Moves every point by normal noise, ``share`` of the crop's side in each direction."""
+    points = inputs["landmarks"]
+    moved = points + share * rng.standard_normal(points.shape).astype(points.dtype)
+    return {"landmarks": moved * (inputs["landmark_mask"] > 0)[:, None, None]}
+
+
 def rms(sound: np.ndarray) -> float:
     """Root of the mean square; 0 for no samples."""
     return math.sqrt(float(np.mean(np.square(sound, dtype=np.float64)))) if len(sound) else 0.0
@@ -198,6 +213,12 @@ DISTURBANCES = (
                 "The light is halved that often (gamma 2.2, whole pixel values, no camera noise)."),
     Disturbance("jpeg", "JPEG", "faces", "quality", (50, 30, 20, 10, 5), jpeg,
                 "The faces are compressed as JPEG of that quality, in the size that the model sees."),
+    Disturbance("dropped_landmarks", "dropped landmarks", "geometry", "share of the frames",
+                (0.2, 0.4, 0.6, 0.8, 1.0), dropped_landmarks,
+                "The points of that share of the faces are missing, and the model knows."),
+    Disturbance("jittered_landmarks", "jittered landmarks", "geometry", "share of the crop's side",
+                (0.01, 0.02, 0.05, 0.1), jittered_landmarks,
+                "Every point is moved by normal noise of that deviation, in both directions."),
 )  # fmt: skip
 
 

@@ -8,8 +8,7 @@ from typing import Any
 from emotionnet.evaluation import html, learning, plots
 from emotionnet.evaluation.terms import TERMS
 from emotionnet.files import write_text
-
-STREAMS = {"fused": "fused", "faces": "faces only", "speech": "speech only"}
+from emotionnet.inputs.kinds import TITLES
 
 LABEL_KINDS = {
     "acted": "acted (what the actor was asked to show)",
@@ -60,7 +59,7 @@ def spread(mean: float, sd: float | None) -> str:
 
 
 def _scored(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {name: metrics[name] for name in STREAMS if metrics.get(name)}
+    return {name: metrics[name] for name in TITLES if metrics.get(name)}
 
 
 def warnings(metrics: Mapping[str, Any]) -> list[str]:
@@ -155,10 +154,10 @@ def _headline(metrics: Mapping[str, Any]) -> list[str]:
         if runs:
             o = runs[name]
             means = [spread(o[f"{m}_mean"], o[f"{m}_sd"]) for m in ("accuracy", "uar")]
-            rows.append([STREAMS[name], *means, *pooled, percent(s["ece"]), s["n"]])
+            rows.append([TITLES[name], *means, *pooled, percent(s["ece"]), s["n"]])
         else:
             more = [percent(s["uar"]), percent(s["ece"]), f"{s['nll']:.2f}", s["n"]]
-            rows.append([STREAMS[name], *pooled, *more])
+            rows.append([TITLES[name], *pooled, *more])
     parts = [html.heading("Result"), html.table(header, rows, main=0)]
     if runs:
         n = len(metrics["runs"])
@@ -184,9 +183,10 @@ def _headline(metrics: Mapping[str, Any]) -> list[str]:
 def _runs(metrics: Mapping[str, Any]) -> list[str]:
     if not metrics.get("runs"):
         return []
-    rows = []
-    for run in metrics["runs"]:
-        cells = [percent(run[name]["accuracy"]) if name in run else "–" for name in STREAMS]
+    rows, runs = [], metrics["runs"]
+    kinds = [kind for kind in TITLES if any(kind in run for run in runs)]
+    for run in runs:
+        cells = [percent(run[name]["accuracy"]) if name in run else "–" for name in kinds]
         rows.append(
             (
                 run["run"],
@@ -197,7 +197,7 @@ def _runs(metrics: Mapping[str, Any]) -> list[str]:
                 run["fused"]["n"],
             )
         )
-    header = ["run", "fold", "seed", *STREAMS.values(), "UAR, fused", "clips"]
+    header = ["run", "fold", "seed", *(TITLES[kind] for kind in kinds), "UAR, fused", "clips"]
     return [html.heading("Each run"), html.table(header, rows)]
 
 
@@ -219,7 +219,7 @@ def _masked(metrics: Mapping[str, Any]) -> list[str]:
         html.heading("With one stream taken away"),
         html.paragraph(
             "The fused answer when the model is given no faces, or no sound: what it does with a "
-            "covered camera or a muted microphone. Clips that then have neither are left out."
+            "covered camera or a muted microphone. Clips that then have nothing left are left out."
         ),
         html.table(["", "accuracy", "95 % interval", "UAR", "clips"], rows),
     ]
@@ -228,7 +228,7 @@ def _masked(metrics: Mapping[str, Any]) -> list[str]:
 def _confusions(metrics: Mapping[str, Any]) -> list[str]:
     labels = metrics["labels"]
     pictures = [
-        (plots.as_svg(plots.plot_confusion(labels, s["confusion"])), f"Confusion, {STREAMS[name]}")
+        (plots.as_svg(plots.plot_confusion(labels, s["confusion"])), f"Confusion, {TITLES[name]}")
         for name, s in _scored(metrics).items()
     ]
     return [html.heading("What is taken for what"), html.figures(pictures)]
@@ -245,7 +245,7 @@ def _classes(metrics: Mapping[str, Any]) -> list[str]:
             [f"{kind} average", *(percent(mean[key]) for key in CLASS_SCORES), s["n"]]
             for kind, mean in s.get("averages", {}).items()
         ]
-        parts.append(html.table([STREAMS[name], "precision", "recall", "F1", "clips"], rows))
+        parts.append(html.table([TITLES[name], "precision", "recall", "F1", "clips"], rows))
     return parts
 
 
@@ -271,7 +271,7 @@ def _kept(metrics: Mapping[str, Any]) -> list[str]:
         parts = [each.get("train", {}), each.get("validation", {})]
         losses = [*(part.get("loss") for part in parts), scores.get("nll")]
         rates = [*(part.get("accuracy") for part in parts), scores.get("accuracy")]
-        row = [STREAMS.get(name, name), _many(each["epoch"]), *map(_two, losses)]
+        row = [TITLES.get(name, name), _many(each["epoch"]), *map(_two, losses)]
         rows.append([*row, *map(percent, rates)])
     text = (
         "Of the epoch that was kept. Loss: cross-entropy in nats, on training clips as the epoch went "
@@ -287,8 +287,8 @@ def _curves(curves: Mapping[str, Mapping[str, Any]]) -> list[str]:
         return []
     pictures = []
     for name, c in curves.items():
-        figure = plots.plot_history(STREAMS.get(name, name), c["curves"], c.get("best_epoch"))
-        pictures.append((plots.as_svg(figure), f"Learning curves, {STREAMS.get(name, name)}"))
+        figure = plots.plot_history(TITLES.get(name, name), c["curves"], c.get("best_epoch"))
+        pictures.append((plots.as_svg(figure), f"Learning curves, {TITLES.get(name, name)}"))
     text = (
         "Training and validation clips, epoch by epoch. The dotted line marks the epoch that was "
         "kept: chosen on validation clips, never on test clips."
@@ -303,7 +303,7 @@ def _calibration(metrics: Mapping[str, Any]) -> list[str]:
     pictures = [
         (
             plots.as_svg(plots.plot_reliability(s["reliability"])),
-            f"Reliability, {STREAMS[name]}: ECE {percent(s['ece'])}",
+            f"Reliability, {TITLES[name]}: ECE {percent(s['ece'])}",
         )
         for name, s in _scored(metrics).items()
     ]
@@ -328,9 +328,9 @@ def _calibrated(metrics: Mapping[str, Any]) -> list[str]:
         before, pairs = metrics[name], []
         for measured, shown in (("ece", percent), ("nll", _two), ("brier", _two)):
             pairs += [shown(before.get(measured)), shown(c[measured])]
-        rows.append([STREAMS[name], temperatures(c["temperature"]), *pairs])
+        rows.append([TITLES[name], temperatures(c["temperature"]), *pairs])
         picture = plots.as_svg(plots.plot_reliability(c["reliability"]))
-        caption = f"Reliability, {STREAMS[name]}, at its temperature: ECE {percent(c['ece'])}"
+        caption = f"Reliability, {TITLES[name]}, at its temperature: ECE {percent(c['ece'])}"
         pictures.append((picture, caption))
     header = ["", "temperature", "ECE", "after", "NLL", "after", "Brier", "after"]
     text = (

@@ -14,12 +14,13 @@ import numpy as np
 from emotionnet.evaluation.answers import (
     OUTPUTS,
     AnsweredClip,
+    answered_clips,
     check_answers,
 )
 from emotionnet.evaluation.disturbances import BABBLE_VOICES, Disturbance, disturbances
 from emotionnet.evaluation.intervals import wilson_uar
 from emotionnet.evaluation.metrics import score
-from emotionnet.inputs.views import STREAM_INPUTS
+from emotionnet.inputs.kinds import STREAMS, present
 
 #: Clips whose sound may be heard in a babble.
 VOICES = 32
@@ -38,7 +39,7 @@ class Disturbed:
         labels: C label names.
         streams: that were trained.
         clips: n clips, and what they had before anything was done to them.
-        probabilities: condition → kind of answer (``fused``, ``faces``, ``speech``) → (n, C).
+        probabilities: condition → kind of answer (``fused``, or a stream's name) → (n, C).
     """
 
     labels: tuple[str, ...]
@@ -131,7 +132,7 @@ def answer_disturbed(
     """Runs a model over rows under every disturbance of its streams.
 
     Args:
-        model: with the four inputs and three outputs of every system.
+        model: of any system.
         view: the `emotionnet.inputs.views.View` of the model.
         records: opened `emotionnet.clips.records.Records` or `emotionnet.inputs.cache.ViewCache`.
         rows: rows of ``records`` to answer.
@@ -158,13 +159,9 @@ def answer_disturbed(
         crowd = _crowd(records, view, rows, labels) if "speech" in streams else []
         for batch in open_source(records, view, labels).inference_batches(rows, batch_size):
             batch = {name: np.asarray(value) for name, value in batch.items()}
-            here = rows[len(clips) : len(clips) + len(batch["frame_mask"])]
-            clips += [
-                AnsweredClip(row.clip, row.actor, row.sex, row.emotion, bool(faces), bool(sound))
-                for row, faces, sound in zip(
-                    here, batch["frame_mask"].any(axis=1), batch["waveform_samples"] > 0
-                )
-            ]
+            has = {stream: present(batch, stream) for stream in view.streams}
+            here = rows[len(clips) : len(clips) + len(has[streams[0]])]
+            clips += answered_clips(here, has)
             for condition, inputs in _disturbed_batches(batch, here, kinds_of, crowd):
                 outputs = model.predict_on_batch(inputs)
                 for kind in kinds:
@@ -187,7 +184,7 @@ def _disturbed_batches(
     clips = [{name: value[i] for name, value in batch.items()} for i in range(len(rows))]
     voices = [_voices(row, crowd) for row in rows]
     for disturbance in kinds_of:
-        hit = STREAM_INPUTS[disturbance.stream]
+        hit = STREAMS[disturbance.stream].inputs
         for level in disturbance.levels:
             done = [
                 disturbance(clip, level, row.clip, heard)
@@ -206,7 +203,7 @@ def _crowd(
     sounding = sorted((row for row in rows if row.samples > 0), key=lambda row: row.clip)
     order = np.random.default_rng(0).permutation(len(sounding))[:VOICES]
     chosen = [sounding[i] for i in order]
-    source = open_source(records, view, labels, STREAM_INPUTS["speech"])
+    source = open_source(records, view, labels, STREAMS["speech"].inputs)
     sounds = [
         waveform[:length].copy()
         for batch in (source.inference_batches(chosen, 8) if chosen else ())

@@ -8,14 +8,14 @@ from matplotlib.figure import Figure
 
 from emotionnet.evaluation import html, plots
 from emotionnet.evaluation.disturbances import Disturbance, disturbances
-from emotionnet.evaluation.report import STREAMS, facts, percent, warnings
+from emotionnet.evaluation.report import facts, percent, warnings
 from emotionnet.files import write_csv, write_json, write_text
+from emotionnet.inputs.kinds import FUSED, STREAMS, TITLES, ordered
 
 COLUMNS = (
     *("run", "protocol", "fold", "part", "disturbance", "level", "kind"),
     *("uar", "uar_low", "uar_high", "accuracy", "same", "n"),
 )
-_MARKERS = {"fused": "o", "faces": "s", "speech": "^"}
 
 
 def write_robustness(path: Path, result: Mapping[str, Any]) -> None:
@@ -47,14 +47,17 @@ def curve(result: Mapping[str, Any], disturbance: Disturbance, kind: str) -> lis
 def titles(result: Mapping[str, Any]) -> dict[str, str]:
     """Kind of answer → what it is called: a run of one stream has only that one's."""
     streams = result["streams"]
-    return STREAMS if len(streams) > 1 else {"fused": STREAMS[streams[0]]}
+    if len(streams) == 1:
+        return {FUSED: TITLES[streams[0]]}
+    return {kind: TITLES[kind] for kind in (FUSED, *ordered(streams))}
 
 
 @plots.styled
 def plot_robustness(result: Mapping[str, Any]) -> Figure:
     """A panel a disturbance: UAR with its 95 % interval against the level; sound left, picture right."""
     hit = disturbances(result["streams"])
-    columns = [[d for d in hit if d.stream == stream] for stream in ("speech", "faces")]
+    sound = [d for d in hit if d.stream == "speech"]
+    columns = [sound, [d for d in hit if d not in sound]]
     if not all(columns):
         columns = [hit[::2], hit[1::2]]
     rows = max(len(column) for column in columns)
@@ -89,7 +92,7 @@ def _draw_panel(ax, result: Mapping[str, Any], disturbance: Disturbance) -> None
             [point["uar"] for point in points],
             plots.DASHES[i],
             color=plots.COLOURS[i],
-            marker=_MARKERS[kind],
+            marker=STREAMS[kind].marker if kind in STREAMS else "o",
             markersize=3.5,
             linewidth=1.3,
             label=title,

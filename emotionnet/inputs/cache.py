@@ -8,8 +8,8 @@ memory mapping: only what a batch needs is ever in memory.
 
 The folder: ``cache.json`` (the view, the streams, the records' manifest hash), ``manifest.csv`` as in the
 records, and an ``.npy`` an input: ``faces`` uint8 (clips, frames, S, S, 3), ``frame_mask`` float32 (clips,
-frames), ``waveform`` int16 (clips, samples), ``waveform_samples`` int32 (clips,). Without the stream
-``faces`` there are no pixels in it, without ``speech`` no waveforms. Changed copies of the sound
+frames), ``waveform`` int16 (clips, samples), ``waveform_samples`` int32 (clips,), and the like for further
+streams. Without the stream ``faces`` there are no pixels in it, without ``speech`` no waveforms. Changed copies of the sound
 (`emotionnet.inputs.copies`) have a ``copies.json`` and arrays of their own.
 """
 
@@ -28,12 +28,12 @@ from emotionnet.clips.records import RecordRow, read_record_manifest
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.inputs.arrays import read_arrays
 from emotionnet.inputs.augmentation import Augmentation
+from emotionnet.inputs.kinds import STREAMS, ordered
 from emotionnet.inputs.views import View
 
 FORMAT = 2
 META_FILE, COPIES_FILE = "cache.json", "copies.json"
-STREAMS = ("faces", "speech")
-SOUND = ("waveform", "waveform_samples")
+SOUND = STREAMS["speech"].inputs
 _AGAIN = "Delete it and write it again where the records are."
 
 
@@ -74,7 +74,7 @@ class ViewCache:
 
     @property
     def streams(self) -> list[str]:
-        """What it holds of a clip: ``faces``, ``speech``."""
+        """The streams that it holds of a clip."""
         return self.meta["streams"]
 
     @classmethod
@@ -96,10 +96,8 @@ class ViewCache:
             if meta["format"] != FORMAT:
                 raise EmotionNetError(f"{folder}: a cache of another version. {_AGAIN}")
             rows, copied = read_record_manifest(folder), []
-            arrays, copied_arrays = (
-                read_arrays(stored_files(folder, stored_names(meta["streams"]))),
-                {},
-            )
+            names = stored_names(meta["streams"], View(**meta["view"]))
+            arrays, copied_arrays = read_arrays(stored_files(folder, names)), {}
             if meta["copies"]:
                 listed = json.loads((folder / COPIES_FILE).read_text(encoding="utf-8"))
                 copied = [RecordRow(**raw) for raw in listed]
@@ -124,8 +122,7 @@ class ViewCache:
         places = [self._places[row.clip] for row in rows]
         batch = {}
         for name in names:
-            shape, dtype = self._shape(name)
-            values = np.zeros((len(rows), *shape), dtype)
+            values = self.view.empty(len(rows), (name,))[name]
             for which, array in enumerate((self.arrays.get(name), self.copied_arrays.get(name))):
                 here = [i for i, (of, _) in enumerate(places) if of == which]
                 if here and array is not None:
@@ -181,6 +178,12 @@ class ViewCache:
         """As that of records; arrays need none."""
         yield
 
+    def has_field(self, row: RecordRow, field: str) -> bool:
+        """Whether a clip has a side field of the records; see `emotionnet.inputs.kinds.has`."""
+        _, place = self._places[row.clip.partition("~")[0]]
+        masks = [kind.presence.name for kind in STREAMS.values() if kind.field == field]
+        return any(name in self.arrays and self.arrays[name][place].any() for name in masks)
+
     @cached_property
     def _places(self) -> dict[str, tuple[int, int]]:
         return {
@@ -188,15 +191,6 @@ class ViewCache:
             for which, rows in enumerate((self.rows, self.copied))
             for i, row in enumerate(rows)
         }
-
-    def _shape(self, name: str) -> tuple[tuple[int, ...], type]:
-        view = self.view
-        return {
-            "faces": ((view.frames, view.image_size, view.image_size, 3), np.uint8),
-            "frame_mask": ((view.frames,), np.float32),
-            "waveform": ((view.samples,), np.float32),
-            "waveform_samples": ((), np.int32),
-        }[name]
 
 
 def check_augmentation(folder: str | os.PathLike, strength: Augmentation | None) -> None:
@@ -212,12 +206,10 @@ def check_augmentation(folder: str | os.PathLike, strength: Augmentation | None)
         )
 
 
-def stored_names(streams: Sequence[str]) -> tuple[str, ...]:
+def stored_names(streams: Sequence[str], view: View) -> tuple[str, ...]:
     """The inputs that are stored; what says what a clip has is small, and always is."""
-    heavy = (("faces",) if "faces" in streams else ()) + (
-        ("waveform",) if "speech" in streams else ()
-    )
-    return (*heavy, "frame_mask", "waveform_samples")
+    heavy = [STREAMS[stream].content.name for stream in ordered(streams)]
+    return (*heavy, *(STREAMS[stream].presence.name for stream in view.streams))
 
 
 def stored_files(folder: Path, names: Sequence[str], prefix: str = "") -> dict[str, Path]:
@@ -225,4 +217,6 @@ def stored_files(folder: Path, names: Sequence[str], prefix: str = "") -> dict[s
 
 
 def _described(view: View) -> str:
-    return f"{view.frames} faces of {view.image_size} px and {view.window_s:g} s of sound"
+    rate = f" at {view.frame_hz:g} Hz" if view.frame_hz else ""
+    points = f", landmarks of {view.landmarks} frames" if view.landmarks else ""
+    return f"{view.frames} faces{rate} of {view.image_size} px and {view.window_s:g} s of sound{points}"

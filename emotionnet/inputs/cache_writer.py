@@ -17,7 +17,6 @@ from emotionnet.inputs.cache import (
     FORMAT,
     META_FILE,
     SOUND,
-    STREAMS,
     ViewCache,
     stored_files,
     stored_names,
@@ -31,7 +30,7 @@ def write_cache(
     records,
     view: View,
     folder: str | os.PathLike,
-    streams: Sequence[str] = STREAMS,
+    streams: Sequence[str] = ("faces", "speech"),
     copies: Sequence[str] = (),
 ) -> ViewCache:
     """Takes ``view`` of all records and writes it as arrays; nothing where that is there already.
@@ -62,7 +61,7 @@ def write_cache(
     _check_room(folder.parent, view, len(records.rows), len(copied), streams)
     unfinished = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(unfinished, ignore_errors=True)
-    _write_set(records, view, records.rows, stored_names(streams), unfinished)
+    _write_set(records, view, records.rows, stored_names(streams, view), unfinished)
     write_record_manifest(unfinished / MANIFEST_FILE, records.rows)
     if copied:
         _write_set(records, view, copied, SOUND, unfinished, "copies-")
@@ -110,9 +109,10 @@ def _write_set(records, view, rows, names, folder: Path, prefix: str = "") -> No
 
 def _check_room(folder: Path, view: View, clips: int, copies: int, streams) -> None:
     """A full disk would kill the process that writes to mapped memory, without a word."""
-    pixels = view.frames * view.image_size**2 * 3 if "faces" in streams else 0
-    sound = 2 * view.samples if "speech" in streams else 0
-    needed, free = clips * (pixels + sound) + copies * sound, shutil.disk_usage(folder).free
+    names = stored_names(streams, view)
+    sizes = {name: array.nbytes for name, array in view.empty(1, names).items()}
+    sound = sizes["waveform"] = sizes.get("waveform", 0) // 2  # stored as int16
+    needed, free = clips * sum(sizes.values()) + copies * sound, shutil.disk_usage(folder).free
     if needed > free:
         raise EmotionNetError(
             f"{folder}: the cache needs {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free. Use "

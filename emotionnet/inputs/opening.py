@@ -11,7 +11,7 @@ import numpy as np
 from emotionnet.clips.records import Records
 from emotionnet.clips.remote import is_url, plain_url, stage
 from emotionnet.inputs.cache import META_FILE, ViewCache
-from emotionnet.inputs.source import INPUTS, Source
+from emotionnet.inputs.source import Source
 from emotionnet.inputs.views import View
 
 
@@ -19,7 +19,7 @@ def open_source(
     records,
     view: View,
     labels: Sequence[str],
-    inputs: tuple[str, ...] = INPUTS,
+    inputs: tuple[str, ...] = (),
     taught: Mapping[str, np.ndarray] | None = None,
 ) -> Source:
     """The source of opened records or of an opened cache; arguments as of `Source`."""

@@ -17,6 +17,7 @@ from emotionnet.corpora import CORPORA, get_corpus
 from emotionnet.inputs.augment import augment, clip_seed, draw_jitter
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.copies import speech_copies
+from emotionnet.inputs.kinds import INPUTS, streams_in
 from emotionnet.inputs.pictures import Pictures, picture_batches
 from emotionnet.inputs.source import WHOLE, Source, epoch_rows
 from emotionnet.inputs.views import view_example
@@ -35,7 +36,7 @@ class RecordSource(Source):
         """All pictures, where the clips are single ones and the faces are all that is asked for."""
         corpus = self.records.meta.get("corpus", "")
         single = corpus in CORPORA and getattr(get_corpus(corpus), "PICTURES", False)
-        if not single or self.view.frames != 1 or set(self.inputs) != {"faces", "frame_mask"}:
+        if not single or self.view.frames != 1 or streams_in(self.inputs) != ("faces",):
             return None
         return Pictures(self.records, self.view.image_size)
 
@@ -76,10 +77,18 @@ class RecordSource(Source):
 
     def _viewed(self, rows: Sequence) -> tf.data.Dataset:
         def view(serialized):
-            inputs = view_example(serialized, self.view)
+            inputs = view_example(serialized, self.view, self._fields)
             return {name: inputs[name] for name in self.inputs}
 
-        return self.records.dataset(rows).map(view, num_parallel_calls=tf.data.AUTOTUNE)
+        return self._examples(rows).map(view, num_parallel_calls=tf.data.AUTOTUNE)
+
+    def _examples(self, rows: Sequence) -> tf.data.Dataset:
+        """The serialized records, with the side fields that the view needs and these records have."""
+        return self.records.dataset(rows, self._fields)
+
+    @property
+    def _fields(self) -> tuple[str, ...]:
+        return tuple(name for name in self.view.fields if name in self.records.fields)
 
     def _augmented(
         self, rows: Sequence, seed: int, epoch: int, strength: Augmentation
@@ -87,11 +96,11 @@ class RecordSource(Source):
         def view(clip, serialized):
             draw = clip_seed(seed, epoch, clip)
             jitter = draw_jitter(self.view.frames, draw, strength)
-            inputs = view_example(serialized, self.view, jitter)
+            inputs = view_example(serialized, self.view, self._fields, jitter)
             return augment({name: inputs[name] for name in self.inputs}, draw, strength)
 
         clips = tf.data.Dataset.from_tensor_slices([row.clip for row in rows])
-        dataset = tf.data.Dataset.zip(clips, self.records.dataset(rows))
+        dataset = tf.data.Dataset.zip(clips, self._examples(rows))
         return dataset.map(view, num_parallel_calls=tf.data.AUTOTUNE)
 
     def _picture_batches(
@@ -117,11 +126,9 @@ class RecordSource(Source):
                 strength=strength,
             )
 
+        kinds = [INPUTS[name] for name in self.inputs]
         signature = (
-            {
-                "faces": tf.TensorSpec((None, 1, size, size, 3), tf.uint8),
-                "frame_mask": tf.TensorSpec((None, 1), tf.float32),
-            },
+            {k.name: tf.TensorSpec((None, *k.shape_in(self.view)), k.dtype) for k in kinds},
             tf.TensorSpec((None, len(self.labels)), tf.float32),
         )
         return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(4)

@@ -15,8 +15,6 @@ from emotionnet.inputs.views import View
 
 #: The share of a worker that is alone.
 WHOLE = (0, 1)
-#: The inputs of every system.
-INPUTS = ("faces", "frame_mask", "waveform", "waveform_samples")
 
 
 @dataclass(frozen=True)
@@ -27,15 +25,18 @@ class Source(ABC):
         records: an opened `emotionnet.clips.records.Records`, or `emotionnet.inputs.cache.ViewCache`.
         view: what the system sees.
         labels: label names in the model's order.
-        inputs: names of the inputs to give (a stream needs only its own).
+        inputs: names of the inputs to give (a stream needs only its own); by default all of the view.
         taught: clip → target (classes,) to learn from instead of the one-hot one of its label.
     """
 
     records: Any
     view: View
     labels: Sequence[str]
-    inputs: tuple[str, ...] = INPUTS
+    inputs: tuple[str, ...] = ()
     taught: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self):
+        object.__setattr__(self, "inputs", tuple(self.inputs) or self.view.inputs)
 
     def targets(self, rows: Sequence) -> np.ndarray:
         """Label numbers (n,) of the rows."""

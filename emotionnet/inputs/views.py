@@ -13,15 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotionnet.clips import SAMPLE_RATE
+from emotionnet.inputs.kinds import INPUTS, STREAMS, inputs_of
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-#: What of a clip a system may see, and the inputs that carry it: the names in a view's dict.
-STREAM_INPUTS = {
-    "faces": ("faces", "frame_mask"),
-    "speech": ("waveform", "waveform_samples"),
-}
 STORED_FACE = 224
 #: Centres of segments are taken this much early, so that of two frames equally near the first is
 #: taken, however times were rounded.
@@ -42,16 +38,49 @@ class View:
         image_size: side of the faces given to the model, in pixels; records keep 224.
         samples: length of the sound given to the model, at 16 kHz; shorter clips are padded with
             zeros, and ``waveform_samples`` says how much is real.
+        frame_hz: faces a second, for what looks at changes over time: segments are then ``1 / frame_hz``
+            long whatever the clip's length, and those beyond its end are masked. 0: equal segments.
+        landmarks: frames whose landmarks are given, in as many equal segments; 0 for none.
     """
 
     frames: int = 15
     image_size: int = STORED_FACE
     samples: int = 96000
+    frame_hz: float = 0.0
+    landmarks: int = 0
 
     @property
     def window_s(self) -> float:
         """Length of the window in seconds."""
         return self.samples / SAMPLE_RATE
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The streams that it gives."""
+        return ("faces", "speech", *(("geometry",) if self.landmarks else ()))
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the inputs that it gives."""
+        return inputs_of(self.streams)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Side fields of the records that it needs."""
+        return tuple(STREAMS[stream].field for stream in self.streams if STREAMS[stream].field)
+
+    def empty(self, clips: int, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
+        """The inputs of clips that have nothing.
+
+        Args:
+            clips: their number.
+            names: of the inputs; all of them by default.
+
+        Returns:
+            Name → zeros (clips, ...).
+        """
+        kinds = [INPUTS[name] for name in names or self.inputs]
+        return {each.name: np.zeros((clips, *each.shape_in(self)), each.dtype) for each in kinds}
 
     def __call__(
         self,
@@ -70,13 +99,15 @@ class View:
         Returns:
             ``faces`` (frames, image_size, image_size, 3) uint8; ``frame_mask`` (frames,) float32,
             1 where there is a face; ``waveform`` (samples,) float32 in [-1, 1), zero-padded;
-            ``waveform_samples`` () int32, 0 where there is no sound.
+            ``waveform_samples`` () int32, 0 where there is no sound; and where ``landmarks`` are asked
+            for ``landmarks`` (landmarks, 68, 2) float32 in units of the crop and ``landmark_mask``.
         """
         window = self._window(parsed, start_s)
-        return {
+        given = {
             **self._pick_faces(parsed, *window, jitter),
             **self._cut_sound(parsed["waveform"], *window),
         }
+        return given | (self._pick_landmarks(parsed, *window) if self.landmarks else {})
 
     def _window(self, parsed: dict, start_s) -> tuple[tf.Tensor, tf.Tensor]:
         import tensorflow as tf
@@ -90,31 +121,70 @@ class View:
     def _pick_faces(self, parsed: dict, start_s, end_s, jitter=None) -> dict:
         import tensorflow as tf
 
-        jpegs, times_s = parsed["jpegs"], parsed["times_s"]
-        middles_s = times_s + frame_seconds(times_s) / 2
-        # A picture that ends before the sound does still fills all the segments.
-        end_s = tf.minimum(
-            end_s, tf.reduce_max(tf.pad(middles_s, [[1, 0]])) + frame_seconds(times_s) / 2
+        jpegs = parsed["jpegs"]
+        nearest, found = self._nearest(
+            parsed["times_s"], tf.strings.length(jpegs) > 0, start_s, end_s, self.frames, jitter
         )
-        segment_s = tf.maximum((end_s - start_s) / self.frames, 1e-6)
-        centres_s = start_s + (tf.range(self.frames, dtype=tf.float32) + 0.5) * segment_s
-        # A sentinel without a face stands last, so that a clip without pictures needs no branch.
+        picked = tf.where(found, tf.gather(tf.concat([jpegs, [b""]], 0), nearest), b"")
+        faces = tf.map_fn(self.decode, picked, fn_output_signature=tf.uint8)
+        faces = tf.ensure_shape(faces, (self.frames, self.image_size, self.image_size, 3))
+        return {"faces": faces, "frame_mask": tf.cast(found, tf.float32)}
+
+    def _pick_landmarks(self, parsed: dict, start_s, end_s) -> dict:
+        import tensorflow as tf
+
+        field = STREAMS["geometry"].field
+        points = parsed.get(field, tf.zeros((0, 68, 2)))  # nobody may have added it to the records
+        times_s = parsed.get(f"{field}_times_s", tf.zeros((0,)))
+        known = tf.reduce_all(tf.math.is_finite(points), axis=(1, 2))
+        nearest, found = self._nearest(times_s, known, start_s, end_s, self.landmarks)
+        # A clip without pictures has no points to take from.
+        padded = tf.concat(
+            [tf.where(tf.math.is_finite(points), points, 0.0), tf.zeros((1, 68, 2))], 0
+        )
+        taken = tf.where(found[:, None, None], tf.gather(padded, nearest), 0.0)
+        taken = tf.ensure_shape(taken, (self.landmarks, 68, 2))
+        return {"landmarks": taken, "landmark_mask": tf.cast(found, tf.float32)}
+
+    def _nearest(self, times_s, usable, start_s, end_s, segments: int, jitter=None):
+        """Of each segment the usable frame nearest to its centre, (segments,), and whether there is one.
+
+        Args:
+            times_s: (n,) when the frames begin.
+            usable: (n,) bool.
+            start_s, end_s: of the window.
+            segments: their number.
+            jitter: see `__call__`.
+
+        Returns:
+            Numbers of frames, n where there is none; and (segments,) bool.
+        """
+        import tensorflow as tf
+
+        frame_s = frame_seconds(times_s)
+        middles_s = times_s + frame_s / 2
+        # A picture that ends before the sound does still fills all the segments.
+        end_s = tf.minimum(end_s, tf.reduce_max(tf.pad(middles_s, [[1, 0]])) + frame_s / 2)
+        if self.frame_hz:
+            segment_s = tf.constant(1 / self.frame_hz, tf.float32)
+        else:
+            segment_s = tf.maximum((end_s - start_s) / segments, 1e-6)
+        centres_s = start_s + (tf.range(segments, dtype=tf.float32) + 0.5) * segment_s
+        # A sentinel that cannot be used stands last, so that a clip without pictures needs no branch.
         distance_s = tf.abs(tf.concat([middles_s, [-1e9]], 0)[None] - centres_s[:, None])
-        has_face = tf.concat([tf.strings.length(jpegs) > 0, [False]], 0)
+        usable = tf.concat([usable, [False]], 0)
         # Frames may be further apart than segments (a short or slow clip): then neighbours share one.
-        reach_s = tf.maximum(segment_s, frame_seconds(times_s)) / 2 + 1e-3
-        reachable = has_face[None] & (distance_s <= reach_s)
+        reach_s = tf.maximum(segment_s, frame_s) / 2 + 1e-3
+        reachable = usable[None] & (distance_s <= reach_s)
+        if self.frame_hz:
+            reachable &= (centres_s <= end_s)[:, None]
         found = tf.reduce_any(reachable, axis=1)
         wanted_s = centres_s - TIE_S
         if jitter is not None:
             # Another frame of the same segment; which segments have a face stays the same.
             wanted_s += jitter * segment_s
         distance_s = tf.abs(tf.concat([middles_s, [-1e9]], 0)[None] - wanted_s[:, None])
-        nearest = tf.argmin(tf.where(reachable, distance_s, 1e9), axis=1)
-        picked = tf.where(found, tf.gather(tf.concat([jpegs, [b""]], 0), nearest), b"")
-        faces = tf.map_fn(self.decode, picked, fn_output_signature=tf.uint8)
-        faces = tf.ensure_shape(faces, (self.frames, self.image_size, self.image_size, 3))
-        return {"faces": faces, "frame_mask": tf.cast(found, tf.float32)}
+        return tf.argmin(tf.where(reachable, distance_s, 1e9), axis=1), found
 
     def decode(self, jpeg: tf.Tensor) -> tf.Tensor:
         """A stored face () string as (image_size, image_size, 3) uint8; black where it is empty."""
@@ -179,11 +249,13 @@ def clip_seconds(parsed: dict) -> tf.Tensor:
     return tf.maximum(picture_s, tf.cast(tf.shape(parsed["waveform"])[0], tf.float32) / SAMPLE_RATE)
 
 
-def view_example(serialized: tf.Tensor, view: View, jitter: tf.Tensor | None = None) -> dict:
-    """Parses one serialized record and views it; see `View`."""
+def view_example(
+    serialized: tf.Tensor, view: View, fields: Sequence[str] = (), jitter: tf.Tensor | None = None
+) -> dict:
+    """Parses one serialized record, with the side ``fields`` that it was read with, and views it."""
     from emotionnet.clips.records import parse
 
-    return view(parse(serialized), jitter=jitter)
+    return view(parse(serialized, fields), jitter=jitter)
 
 
 def view_sound(
@@ -199,13 +271,7 @@ def view_sound(
     Returns:
         The inputs of as many windows, without a face in any.
     """
-    windows, size = len(starts_s), view.image_size
-    inputs = {
-        "faces": np.zeros((windows, view.frames, size, size, 3), np.uint8),
-        "frame_mask": np.zeros((windows, view.frames), np.float32),
-        "waveform": np.zeros((windows, view.samples), np.float32),
-        "waveform_samples": np.zeros(windows, np.int32),
-    }
+    inputs = view.empty(len(starts_s))
     for i, start_s in enumerate(starts_s):
         start = round(start_s * SAMPLE_RATE)
         sound = waveform[start : start + view.samples] / np.float32(32768.0)

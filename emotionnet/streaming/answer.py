@@ -1,9 +1,12 @@
 """One answer of a live stream."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from emotionnet.inputs.kinds import together
 
 
 @dataclass(frozen=True)
@@ -13,8 +16,8 @@ class Answer:
     Attributes:
         time_s: end of the segment, in the time of what was fed.
         labels: names of the classes.
-        probabilities: (classes,) of faces and sound together; None where there was neither.
-        face_probabilities, speech_probabilities: of one alone; None where it was absent.
+        probabilities: (classes,) of all streams together; None where there was none.
+        alone: stream → (classes,) of it alone; None where it was absent.
         faces: segments of the window that have a face.
         segments: segments of the window so far, at most N.
         sound_s: seconds of sound in the window.
@@ -25,8 +28,7 @@ class Answer:
     time_s: float
     labels: tuple[str, ...]
     probabilities: np.ndarray | None
-    face_probabilities: np.ndarray | None
-    speech_probabilities: np.ndarray | None
+    alone: Mapping[str, np.ndarray | None]
     faces: int
     segments: int
     sound_s: float
@@ -40,9 +42,9 @@ class Answer:
 
     @property
     def streams(self) -> str | None:
-        """``both``, ``faces`` or ``speech``: what answered."""
-        faces, speech = self.face_probabilities is not None, self.speech_probabilities is not None
-        return "both" if faces and speech else "faces" if faces else "speech" if speech else None
+        """What answered: ``both``, or streams joined by "+"; None for nothing."""
+        answered = [stream for stream, p in self.alone.items() if p is not None]
+        return together(answered) if answered else None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, as ``--json`` prints it."""

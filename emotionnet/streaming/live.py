@@ -21,6 +21,7 @@ from emotionnet.clips.crop import CROP_SIZE
 from emotionnet.clips.decode import SILENCE_STEPS, Frame
 from emotionnet.clips.faces import FaceFinder, Follower
 from emotionnet.errors import UsageError
+from emotionnet.inputs.kinds import FUSED_OUTPUT, STREAMS
 from emotionnet.streaming.answer import Answer
 from emotionnet.streaming.meter import Meter
 from emotionnet.streaming.parts import Parts, open_parts
@@ -165,16 +166,18 @@ class Stream:
             frame: a picture of the size to come; None where none will be searched.
         """
         parts, n = self.parts, self.segments
-        face = sound = None
+        moment = {}
         if self._expects["faces"]:
-            face = parts.pixels(encode_jpeg(np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8)))
+            moment["faces"] = parts.pixels(
+                encode_jpeg(np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8))
+            )
             if frame is not None:
                 Follower(self._finder).see([frame, frame])
         if self._expects["speech"] and parts.context:
-            sound = np.zeros(parts.context, np.float32)
-        parts.encode(face, sound)
-        flags = np.ones(n, bool)
-        parts.answer(np.zeros((n, parts.width), np.float32), flags, flags, np.zeros(1, np.float32))
+            moment["speech"] = np.zeros(parts.context, np.float32)
+        parts.encode(moment)
+        there = dict.fromkeys(self._present, np.ones(n, bool))
+        parts.answer(np.zeros((n, parts.width), np.float32), there, np.zeros(1, np.float32))
 
     def finish(self) -> list[Answer]:
         """Answers what is left when the stream has ended; its last segment counts from its middle on."""
@@ -205,7 +208,7 @@ class Stream:
         self._next = 0  # segment that is filled now
         self._now_s = -math.inf  # up to when anything came
         self._codes = np.zeros((n, parts.width), np.float32)
-        self._seen, self._heard = np.zeros(n, bool), np.zeros(n, bool)
+        self._present = {stream: np.zeros(n, bool) for stream in ("faces", "speech")}
         self._arrivals: deque[float] = deque()  # when the ends of open segments were passed
         self._work_s = 0.0
         self._pictures = Pictures(self._finder, self.window_s)
@@ -280,19 +283,23 @@ class Stream:
         self._next += 1
         face = self._face(segment)
         window = self._sound_window(segment)
-        around = self._sound_around(segment, len(window) > 0)
-        self._codes[slot], self._seen[slot] = 0, face is not None
-        # Where the whole window is heard at once, a segment's sound is that of the window.
-        self._heard[slot] = around is not None or (not self.parts.context and len(window) > 0)
+        moment = {"faces": face, "speech": self._sound_around(segment, len(window) > 0)}
+        self._codes[slot] = 0
+        for stream, of_moment in moment.items():
+            self._present[stream][slot] = of_moment is not None
+        if not self.parts.context:  # the whole window is heard at once: a segment's sound is that
+            self._present["speech"][slot] = len(window) > 0
         with self.meter.stage("network"):
-            if face is not None or around is not None:
-                self._codes[slot] = self.parts.encode(face, around)
+            if any(of_moment is not None for of_moment in moment.values()):
+                self._codes[slot] = self.parts.encode(moment)
             order = np.arange(segment + 1, segment + 1 + self.segments) % self.segments
-            seen, heard = self._seen[order], self._heard[order]
-            has_sound = bool(heard.any()) if self.parts.context else len(window) > 0
+            present = {stream: flags[order] for stream, flags in self._present.items()}
+            there = {stream: bool(flags.any()) for stream, flags in present.items()}
+            if not self.parts.context:
+                there["speech"] = len(window) > 0
             answers = None
-            if seen.any() or has_sound:
-                answers = self.parts.answer(self._codes[order], seen, heard, window)
+            if any(there.values()):
+                answers = self.parts.answer(self._codes[order], present, window)
         now = time.perf_counter()
         arrived = self._arrivals.popleft() if self._arrivals else start
         work_s, latency_s = now - start, now - arrived
@@ -300,10 +307,9 @@ class Stream:
         return Answer(
             self._start_s + self._end_s(segment),
             self.labels,
-            answers[0] if answers is not None else None,
-            answers[1] if seen.any() else None,
-            answers[2] if has_sound else None,
-            int(seen.sum()),
+            answers and answers[FUSED_OUTPUT],
+            {s: answers[STREAMS[s].output] if here else None for s, here in there.items()},
+            int(present["faces"].sum()),
             min(segment + 1, self.segments),
             len(window) / SAMPLE_RATE,
             latency_s,

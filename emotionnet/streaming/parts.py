@@ -1,17 +1,17 @@
-"""A trained model in two parts: one that encodes a segment, and one that answers from the last N.
+"""A trained model in parts: what encodes a moment once, and what answers from the last N.
 
-Each system is taken apart here into what `emotionnet.streaming.live.Stream` needs (`Parts`).
+How a system is taken apart is said in its module (`emotionnet.systems.apart`); here it is made ready for
+`emotionnet.streaming.live.Stream`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import numpy as np
 
 from emotionnet.errors import UsageError
-
-#: The order of the three answers.
-OUTPUTS = ("probabilities", "face_probabilities", "speech_probabilities")
+from emotionnet.inputs.kinds import STREAMS
+from emotionnet.systems.apart import MASKS, MOMENT, Apart, Step, of_any_length
 
 
 class Parts(Protocol):
@@ -23,7 +23,7 @@ class Parts(Protocol):
         longest: most samples of sound that it can answer from; None: any number.
         context: samples of sound around a segment's centre that belong to its code; 0: none.
         width: length of a code.
-        streams: which of ``faces`` and ``speech`` it was trained on.
+        streams: that it was trained on.
     """
 
     segments: int
@@ -36,17 +36,22 @@ class Parts(Protocol):
     def pixels(self, jpeg: bytes) -> np.ndarray:
         """A stored face as (S, S, 3) uint8, as the model wants it."""
 
-    def encode(self, face: np.ndarray | None, sound: np.ndarray | None) -> np.ndarray:
-        """The code (width,) of a segment from its face and the (context,) samples around it."""
+    def encode(self, moment: Mapping[str, np.ndarray | None]) -> np.ndarray:
+        """The code (width,) of a segment.
+
+        Args:
+            moment: of each stream what the segment has: a face, the (context,) samples around its
+                centre, the points of a face; None where it has none.
+        """
 
     def answer(
-        self, codes: np.ndarray, seen: np.ndarray, heard: np.ndarray, sound: np.ndarray
-    ) -> np.ndarray:
-        """(3, classes) in the order of `OUTPUTS`.
+        self, codes: np.ndarray, present: Mapping[str, np.ndarray], sound: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Probabilities (classes,) of each output of the model.
 
         Args:
             codes: (N, width), in order of time.
-            seen, heard: (N,) bool, whether the segment has a face, and sound.
+            present: stream → (N,) bool, whether the segment has it.
             sound: the samples of the window that came; of any length up to the window's.
         """
 
@@ -58,140 +63,133 @@ def open_parts(run) -> Parts:
         UsageError: its system cannot stream.
         EmotionNetError: the run is not trained, or damaged.
     """
-    from emotionnet.systems import get_system
+    from emotionnet.systems import SYSTEMS, get_system
 
     name = run.config["system"]
-    if name not in _PARTS:
+    system = get_system(name)
+    if not hasattr(system, "take_apart"):
+        able = [each for each in SYSTEMS if hasattr(get_system(each), "take_apart")]
         raise UsageError(
-            f"{run.folder}: system {name} cannot stream. Those that can: {', '.join(_PARTS)}."
+            f"{run.folder}: system {name} cannot stream. Those that can: {', '.join(able)}."
         )
-    config = get_system(name).Config(**run.config["system_config"])
-    if getattr(config, "shared", True) is False:
+    apart = system.take_apart(run.model())
+    if apart is None:
         raise UsageError(
             f"{run.folder}: a network for each segment (shared=False) cannot stream, since a segment "
             "changes its place in the window."
         )
-    return _PARTS[name](run.model(), config, run.view())
+    return ModelParts(apart, system.Config(**run.config["system_config"]), run.view())
 
 
-class _Model:
-    """What both systems share: settings, and the decoder of stored faces."""
+class ModelParts:
+    """The parts of any model, as graphs whose weights are constants.
 
-    def __init__(self, config, view):
+    Args:
+        apart: what its system says.
+        config: of the system.
+        view: of the run.
+    """
+
+    def __init__(self, apart: Apart, config, view):
         import tensorflow as tf
 
         self.segments, self.window = config.frames, config.samples
-        self.streams, self.image_size = tuple(config.streams), config.image_size
+        self.streams, self.context = tuple(config.streams), apart.context
+        # What is heard as a whole has the length that the model was built for.
+        self.longest = config.samples if apart.windows else None
+        self._outputs = tuple(apart.fuse.model.output)
         self._decode = frozen(view.decode, tf.TensorSpec([], tf.string))
+        self._moments = [_Moment(step) for step in apart.moments]
+        self.width = sum(moment.width for moment in self._moments)
+        self._answer = self._make_answer(apart)
 
     def pixels(self, jpeg: bytes) -> np.ndarray:
+        """See `Parts.pixels`."""
         return self._decode(jpeg)
 
+    def encode(self, moment: Mapping[str, np.ndarray | None]) -> np.ndarray:
+        """See `Parts.encode`."""
+        return np.concatenate([each(moment) for each in self._moments])
 
-class GhostFan(_Model):
-    """System 1: a code is a face's features; the speech stream hears the whole window each time.
+    def answer(
+        self, codes: np.ndarray, present: Mapping[str, np.ndarray], sound: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """See `Parts.answer`."""
+        padded = np.zeros(self.longest or 1, np.float32)
+        padded[: len(sound)] = sound[: len(padded)]
+        missing = np.zeros(len(codes), bool)
+        masks = [present.get(stream, missing) for stream in STREAMS]
+        table = self._answer(codes, np.stack(masks).astype(np.float32), padded, len(sound))
+        return dict(zip(self._outputs, table))
 
-    Its speech stream averages coefficients whose floor depends on the loudest moment of the window
-    (``top_db``), so that a running mean of them would not be exact. Front-end and network on six
-    seconds cost a few milliseconds, whatever the length of the stream.
-    """
-
-    context = 0
-
-    def __init__(self, model, config, view):
+    def _make_answer(self, apart: Apart) -> Callable:
         import tensorflow as tf
 
-        super().__init__(config, view)
-        self.longest = config.samples
-        faces, speech = model.get_layer("face_stream"), model.get_layer("speech_stream")
-        encoder, pool = faces.get_layer("face_encoder"), faces.get_layer("frame_pool")
-        classifier, fusion = faces.get_layer("classifier"), model.get_layer("fusion")
-        self.width = encoder.output.shape[-1]
-        size = config.image_size
+        masks = {mask for mask in MASKS.values() if mask in apart.fuse.model.input}
+        codes_of = [f"{name}s" for moment in self._moments for name in moment.outputs]
+        fuse = of_any_length(apart.fuse.model, {*codes_of, *masks})
+        widths = [width for moment in self._moments for width in moment.outputs.values()]
 
-        def answer(features, mask, waveform, samples):
-            mask, samples = mask[None], samples[None]
-            features = tf.cast(features[None], pool.compute_dtype)
-            face_logits = classifier(pool(features, mask))
-            sound = {"waveform": waveform[None], "waveform_samples": samples}
-            speech_logits = speech(sound, training=False)
-            return tf.concat(fusion(face_logits, speech_logits, mask, samples), 0)
+        def answer(codes, present, waveform, samples):
+            sound = {"waveform": waveform[None], "waveform_samples": samples[None]}
+            pieces = tf.split(codes, widths, axis=1)
+            known = {name: piece[None] for name, piece in zip(codes_of, pieces)} | sound
+            known |= {
+                MASKS[s]: present[i][None] for i, s in enumerate(STREAMS) if MASKS[s] in masks
+            }
+            for step in apart.windows:
+                known |= step.model({key: sound[key] for key in step.model.input}, training=False)
+            given = {key: tf.cast(known[key], tensor.dtype) for key, tensor in fuse.input.items()}
+            answers = fuse(given, training=False)
+            return tf.stack([tf.cast(answers[name][0], tf.float32) for name in self._outputs])
 
-        self._encode = frozen(_one(encoder), tf.TensorSpec([size, size, 3], tf.uint8))
-        self._answer = frozen(
+        return frozen(
             answer,
             tf.TensorSpec([None, self.width], tf.float32),
-            tf.TensorSpec([None], tf.float32),
-            tf.TensorSpec([config.samples], tf.float32),
+            tf.TensorSpec([len(STREAMS), None], tf.float32),
+            tf.TensorSpec([self.longest or 1], tf.float32),
             tf.TensorSpec([], tf.int32),
         )
 
-    def encode(self, face, sound):
-        if face is None:
-            return np.zeros(self.width, np.float32)
-        return self._encode(face)
 
-    def answer(self, codes, seen, heard, sound):
-        padded = np.zeros(self.longest, np.float32)
-        padded[: len(sound)] = sound
-        return self._answer(codes, seen.astype(np.float32), padded, len(sound))
+class _Moment:
+    """A step that is run once for each segment."""
 
-
-class Segments(_Model):
-    """System 2: a code is a segment's logits (of both, face alone, sound alone); answers are means."""
-
-    longest = None
-
-    def __init__(self, model, config, view):
-        import keras
+    def __init__(self, step: Step):
         import tensorflow as tf
 
-        super().__init__(config, view)
-        encoder = model.get_layer("segment_encoder")
-        self.context = config.window if "speech" in self.streams else 0
-        # Each network by itself: where there is no face, none is encoded.
-        shapes = {
-            "faces": (
-                "face",
-                "face_embedding",
-                [config.image_size, config.image_size, 3],
-                tf.uint8,
+        self._inputs = step.model.input
+        self.outputs = {name: out.shape[-1] for name, out in step.model.output.items()}
+        self.width = sum(self.outputs.values())
+        self._streams = step.streams
+        kinds = {"face": tf.uint8}
+
+        def run(*values):
+            given = {
+                name: tf.cast(value, tf.float32)[None] for name, value in zip(self._inputs, values)
+            }
+            answers = step.model(given, training=False)
+            return tf.concat([tf.cast(answers[name][0], tf.float32) for name in self.outputs], 0)
+
+        self._run = frozen(
+            run,
+            *(
+                tf.TensorSpec(tensor.shape[1:], kinds.get(name, tf.float32))
+                for name, tensor in self._inputs.items()
             ),
-            "speech": ("window", "window_embedding", [config.window], tf.float32),
-        }
-        self._networks, self._kernels, first = {}, {}, 0
-        kernel, self._bias = (w.numpy() for w in model.get_layer("classifier").weights)
-        for stream in self.streams:
-            source, sink, shape, dtype = shapes[stream]
-            features = encoder.get_layer(sink).input[0]
-            network = keras.Model(encoder.input[source], features)
-            self._networks[stream] = frozen(_one(network), tf.TensorSpec(shape, dtype))
-            last = first + features.shape[-1]
-            self._kernels[stream] = kernel[first:last]
-            first = last
-        self.width = 3 * len(self._bias)
+        )
 
-    def encode(self, face, sound):
-        alone = [
-            0.0 if given is None else self._networks[stream](given) @ self._kernels[stream]
-            for stream, given in (("faces", face), ("speech", sound))
-        ]
-        return np.concatenate([sum(alone) + self._bias, *(logits + self._bias for logits in alone)])
-
-    def answer(self, codes, seen, heard, sound):
-        votes = np.stack([seen | heard, seen, heard])
-        logits = codes.reshape(len(codes), 3, -1).astype(np.float64)
-        total = np.einsum("sn,nsc->sc", votes.astype(np.float64), logits)
-        mean = total / np.maximum(votes.sum(axis=1, keepdims=True), 1)
-        powers = np.exp(mean - mean.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
-
-
-def _one(network) -> Callable:
-    """The network as a function of one example."""
-    import tensorflow as tf
-
-    return lambda x: tf.cast(network(tf.cast(x, tf.float32)[None], training=False)[0], tf.float32)
+    def __call__(self, moment: Mapping[str, np.ndarray | None]) -> np.ndarray:
+        """The code of a segment; zero where it has none of what the step looks at."""
+        if all(moment.get(stream) is None for stream in self._streams):
+            return np.zeros(self.width, np.float32)
+        given = {}
+        for stream in self._streams:
+            content, mask = MOMENT[stream]
+            shape, value = self._inputs[content].shape[1:], moment.get(stream)
+            given |= {content: np.zeros(shape) if value is None else value}
+            given |= {mask: np.float32(value is not None)}
+        return self._run(*(given[name] for name in self._inputs))
 
 
 def frozen(function: Callable, *signature) -> Callable[..., np.ndarray]:
@@ -221,6 +219,3 @@ def frozen(function: Callable, *signature) -> Callable[..., np.ndarray]:
         return graph(*tensors)[0].numpy()
 
     return call
-
-
-_PARTS = {"ghost_fan": GhostFan, "segments": Segments}

@@ -10,19 +10,41 @@ from typing import Any
 from emotionnet.environment import settle_keras
 from emotionnet.errors import EmotionNetError, UsageError
 
-#: Names that `get_system` and `build_model` know.
+#: Names of the project's own systems; any other importable module may be named too, see `get_system`.
 SYSTEMS = ("ghost_fan", "segments", "cross_modal", "faces")
 
 
 def get_system(name: str):
-    """The module of a system: ``NAME``, ``Config``, ``build(config, num_classes)``, ``STREAMS``.
+    """The module of a system: ``STREAMS``, ``Config``, ``stages(config)``, ``build(config, num_classes)``.
+
+    Args:
+        name: of `SYSTEMS`; or the dotted name of a module of your own that says the same
+            (``my_package.my_system``).
 
     Raises:
         UsageError: no such system.
     """
-    if name not in SYSTEMS:
-        raise UsageError(f"unknown system {name!r}. Known: {', '.join(SYSTEMS)}.")
-    return importlib.import_module(f"{__name__}.{name}")
+    if name in SYSTEMS:
+        return importlib.import_module(f"{__name__}.{name}")
+    if "." not in name:
+        raise UsageError(
+            f"unknown system {name!r}. Known: {', '.join(SYSTEMS)}; or a module of your own, by its "
+            "dotted name (package.module)."
+        )
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        raise UsageError(
+            f"system {name!r}: the module cannot be imported ({error}). Is its folder in PYTHONPATH?"
+        ) from error
+    missing = [
+        each for each in ("STREAMS", "Config", "stages", "build") if not hasattr(module, each)
+    ]
+    if missing:
+        raise UsageError(
+            f"system {name!r}: the module has no {', '.join(missing)}; see get_system."
+        )
+    return module
 
 
 def recipe(name: str, which: str, config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -68,7 +90,8 @@ def build_model(name: str, num_classes: int, **config: Any):
         keras.Model with the inputs ``faces`` (batch, frames, height, width, 3; 0...255),
         ``frame_mask`` (batch, frames), ``waveform`` (batch, samples) and ``waveform_samples``
         (batch,), and the outputs ``probabilities``, ``face_probabilities`` and
-        ``speech_probabilities`` (batch, num_classes), all by name.
+        ``speech_probabilities`` (batch, num_classes), all by name; and those of further streams, see
+        `emotionnet.inputs.kinds`.
 
     Raises:
         UsageError: an unknown system or field, or a value that the system refuses.
@@ -77,6 +100,21 @@ def build_model(name: str, num_classes: int, **config: Any):
         raise UsageError(f"a model needs at least two classes; num_classes is {num_classes}.")
     settle_keras()
     return get_system(name).build(make_config(name, **config), num_classes)
+
+
+def stages_of(name: str, config: Mapping[str, Any], joint: bool = False) -> tuple:
+    """What of a system is learnt and fitted, in order; see `emotionnet.systems.stages`.
+
+    Args:
+        name: of the system.
+        config: fields of its ``Config``.
+        joint: all of it at once by gradient, whatever the system says.
+    """
+    from emotionnet.systems.stages import JOINT, Learn
+
+    if joint:
+        return (Learn(JOINT, "", logits=False),)
+    return tuple(get_system(name).stages(make_config(name, **config)))
 
 
 def without_weights(name: str) -> dict[str, Any]:

@@ -1,59 +1,37 @@
-"""What all systems share: the names and shapes of the inputs, and what a stream is."""
+"""What all systems share: their inputs, and how a model answers."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from emotionnet.errors import UsageError
-from emotionnet.inputs.views import STREAM_INPUTS
+from emotionnet.inputs.kinds import INPUTS, inputs_of
 
 
-@dataclass(frozen=True)
-class Stream:
-    """A part of a model that is trained by itself, with its own loss.
-
-    Attributes:
-        layer: name of the nested model, or of the layer, that gives the stream's logits.
-        inputs: names of the inputs that it takes.
-        output: name of the whole model's output that it feeds.
-        front: names of the last layers before what learns, where what comes out of them is small:
-            what need not be computed again for a clip that stays the same while all weights before
-            them are frozen (or there are none). "" for none.
-    """
-
-    layer: str
-    inputs: tuple[str, ...]
-    output: str
-    front: str | tuple[str, ...] = ""
-
-
-def clip_inputs(frames: int, image_size: int, samples: int) -> dict[str, keras.KerasTensor]:
-    """The inputs that every system has, by name.
+def clip_inputs(
+    sizes: Any, streams: Sequence[str] = ("faces", "speech")
+) -> dict[str, keras.KerasTensor]:
+    """The inputs that carry ``streams``, by name; see `emotionnet.inputs.kinds`.
 
     Args:
-        frames: face crops of a clip.
-        image_size: height and width of a crop in pixels.
-        samples: length of the (padded) sound.
+        sizes: a system's ``Config``, or a mapping: ``frames``, ``image_size``, ``samples`` …
+        streams: that the model looks at.
 
     Returns:
-        ``faces`` (batch, frames, image_size, image_size, 3), values 0...255 (Keras casts uint8);
-        ``frame_mask`` (batch, frames), 1 where there is a face; ``waveform`` (batch, samples)
-        in [-1, 1]; ``waveform_samples`` (batch,) int32, the true length, 0 without sound.
+        For faces and speech: ``faces`` (batch, frames, image_size, image_size, 3), values 0...255 (Keras
+        casts uint8); ``frame_mask`` (batch, frames), 1 where there is a face; ``waveform`` (batch,
+        samples) in [-1, 1]; ``waveform_samples`` (batch,) int32, the true length, 0 without sound.
     """
     # float32 also under mixed precision: 0...255 and quiet sound do not survive half precision.
-    shapes = {
-        "faces": (frames, image_size, image_size, 3),
-        "frame_mask": (frames,),
-        "waveform": (samples,),
-        "waveform_samples": (),
-    }
+    kinds = [INPUTS[name] for name in inputs_of(streams)]
     return {
-        name: keras.Input(
-            shape, name=name, dtype="int32" if name == "waveform_samples" else "float32"
+        each.name: keras.Input(
+            each.shape_in(sizes),
+            name=each.name,
+            dtype="int32" if each.dtype == "int32" else "float32",
         )
-        for name, shape in shapes.items()
+        for each in kinds
     }
 
 
@@ -81,10 +59,10 @@ def answer_batch(model: keras.Model, inputs: Mapping[str, Any], mirror: bool) ->
     return {name: (outputs[name] + mirrored[name]) / 2 for name in outputs}
 
 
-def check_streams(name: str, streams: Sequence[str]) -> None:
-    """Raises UsageError where a config of system ``name`` has no streams, or unknown ones."""
-    if not streams or not set(streams) <= set(STREAM_INPUTS):
-        raise UsageError(f"{name}: streams are some of {', '.join(STREAM_INPUTS)}: {streams}.")
+def check_streams(name: str, streams: Sequence[str], known: Sequence[str]) -> None:
+    """Raises UsageError where a config of system ``name`` has no streams, or not of those ``known``."""
+    if not streams or not set(streams) <= set(known):
+        raise UsageError(f"{name}: streams are some of {', '.join(known)}: {streams}.")
 
 
 def check_fields(

@@ -33,7 +33,7 @@ import numpy as np
 from keras import layers
 
 from emotionnet.errors import UsageError
-from emotionnet.inputs.views import STREAM_INPUTS
+from emotionnet.inputs.kinds import STREAMS as KINDS
 from emotionnet.layers import (
     MFCC,
     AbsentSteps,
@@ -49,16 +49,16 @@ from emotionnet.layers import (
     UnfoldFrames,
 )
 from emotionnet.systems.backbones import backbone_of, check_backbone
-from emotionnet.systems.base import Stream, check_fields, check_streams, clip_inputs
+from emotionnet.systems.base import check_fields, check_streams, clip_inputs
+from emotionnet.systems.stages import JOINT, Learn
 
 NAME = "cross_modal"
 
 #: What comes before the fusion: the features of the frozen backbone, and all that is heard.
 _FEATURES = {"faces": "face_features", "speech": "sound_features"}
-STREAMS = {
-    "joint": Stream("joint_logits", (*STREAM_INPUTS["faces"], *STREAM_INPUTS["speech"]),
-                    "probabilities", (*_FEATURES.values(), "sound_heard")),
-}  # fmt: skip
+STREAMS = ("faces", "speech")
+#: Where a stream is learnt before it is answered or fused: what another run may begin with.
+ENCODERS = {"faces": ("face_encoder", "backbone")}
 
 #: How the paper trains (section 4.2.1): batches of 64 clips, here in eight steps. Its weight decay of
 #: 1e-3 is PyTorch's, which momentum makes ten times as strong (see `loop.Settings.weight_decay`).
@@ -135,12 +135,12 @@ class Config:
     backbone_weights: str | None = "imagenet"
     dropout: float = 0.1
     batch_norm_momentum: float = 0.9
-    streams: tuple[str, ...] = ("faces", "speech")
+    streams: tuple[str, ...] = STREAMS
 
     def __post_init__(self):
         # JSON has lists only.
         object.__setattr__(self, "streams", tuple(sorted(self.streams)))
-        check_streams(NAME, self.streams)
+        check_streams(NAME, self.streams, STREAMS)
         if self.sample_rate % 8000:
             raise UsageError(
                 f"{NAME}: sample_rate is {self.sample_rate}; needs a multiple of 8000."
@@ -169,13 +169,18 @@ class Config:
         return self.sample_rate // 50
 
 
+def stages(config: Config) -> tuple[Learn, ...]:
+    """All of it at once."""
+    return (Learn(JOINT, "joint_logits", front=(*_FEATURES.values(), "sound_heard")),)
+
+
 def build(config: Config, num_classes: int) -> keras.Model:
     """The whole model: inputs of `clip_inputs`, three outputs by name.
 
     Nested models: ``face_encoder``, ``sound_encoder`` (without weights) and ``fusion``, see there.
     The layer ``joint_logits`` holds the clip's logits.
     """
-    inputs = clip_inputs(config.frames, config.image_size, config.samples)
+    inputs = clip_inputs(config, STREAMS)
     steps = {}
     if "faces" in config.streams:
         x = FoldFrames(name="fold")(inputs["faces"])
@@ -183,7 +188,7 @@ def build(config: Config, num_classes: int) -> keras.Model:
         x = UnfoldFrames(config.frames, name=_FEATURES["faces"])(x)
         steps["faces"] = x, inputs["frame_mask"]
     if "speech" in config.streams:
-        sound = {name: inputs[name] for name in STREAM_INPUTS["speech"]}
+        sound = {name: inputs[name] for name in KINDS["speech"].inputs}
         x, heard = sound_encoder(config)(sound)
         # By layers of this model, so that it can be cut behind them.
         steps["speech"] = tuple(
@@ -211,7 +216,8 @@ def build(config: Config, num_classes: int) -> keras.Model:
 
     joint = layers.Activation("linear", name="joint_logits")(logits(*config.streams))
     answers = {"probabilities": _softmax("probabilities")(joint)}
-    for stream, output in (("faces", "face_probabilities"), ("speech", "speech_probabilities")):
+    for stream in STREAMS:
+        output = KINDS[stream].output
         if stream not in steps:
             alone = layers.Rescaling(0.0, name="untrained")(joint)
         else:
@@ -238,8 +244,7 @@ def sound_encoder(config: Config) -> keras.Model:
         (frames, 128): 32 values at the two steps before, the step itself and the next one; and
         (frames,): 1 where there is sound.
     """
-    inputs = clip_inputs(config.frames, config.image_size, config.samples)
-    inputs = {name: inputs[name] for name in STREAM_INPUTS["speech"]}
+    inputs = clip_inputs(config, ("speech",))
     pieces, heard = SegmentWindows(config.frames, config.piece, name="windows")(
         inputs["waveform"], inputs["waveform_samples"]
     )

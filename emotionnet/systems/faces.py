@@ -19,14 +19,18 @@ import keras
 from keras import layers
 
 from emotionnet.errors import UsageError
-from emotionnet.inputs.views import STREAM_INPUTS
+from emotionnet.inputs.kinds import STREAMS as KINDS
+from emotionnet.inputs.kinds import outputs_of
 from emotionnet.layers import FoldFrames, LateFusion, MaskedMean, UnfoldFrames
 from emotionnet.systems.backbones import backbone_of, check_backbone
-from emotionnet.systems.base import Stream, check_fields, clip_inputs
+from emotionnet.systems.base import check_fields, clip_inputs
+from emotionnet.systems.stages import Learn
 
 NAME = "faces"
 
-STREAMS = {"faces": Stream("face_stream", STREAM_INPUTS["faces"], "face_probabilities")}
+STREAMS = ("faces",)
+#: Where a stream is learnt before it is answered or fused: what another run may begin with.
+ENCODERS = {"faces": ("face_encoder", "backbone")}
 
 #: Adam 1e-4, early stopping and plateaus are the paper's; the numbers beside them ours.
 SETTINGS = {
@@ -75,12 +79,12 @@ class Config:
     head: str = "dense"
     dropout: float = 0.0
     batch_norm_momentum: float = 0.99
-    streams: tuple[str, ...] = ("faces",)
+    streams: tuple[str, ...] = STREAMS
 
     def __post_init__(self):
         # JSON has lists only.
         object.__setattr__(self, "streams", tuple(self.streams))
-        if self.streams != ("faces",):
+        if self.streams != STREAMS:
             raise UsageError(f"{NAME} sees faces only: --streams faces.")
         check_fields(
             NAME,
@@ -92,26 +96,24 @@ class Config:
         check_backbone(NAME, self)
 
 
+def stages(config: Config) -> tuple[Learn, ...]:
+    """The one stream."""
+    return (Learn("faces", "face_stream"),)
+
+
 def build(config: Config, num_classes: int) -> keras.Model:
     """The whole model: inputs of `clip_inputs`, three outputs by name, the nested ``face_stream``."""
-    inputs = clip_inputs(config.frames, config.image_size, config.samples)
-    logits = face_stream(config, num_classes)({key: inputs[key] for key in STREAM_INPUTS["faces"]})
+    inputs = clip_inputs(config)
+    logits = face_stream(config, num_classes)({key: inputs[key] for key in KINDS["faces"].inputs})
     silent = layers.Rescaling(0.0, name="no_speech")(logits)
-    fused, face, speech = LateFusion("GM", config.streams, name="fusion")(
-        logits, silent, inputs["frame_mask"], inputs["waveform_samples"]
-    )
-    outputs = {
-        "probabilities": fused,
-        "face_probabilities": face,
-        "speech_probabilities": speech,
-    }
-    return keras.Model(inputs, outputs, name=NAME)
+    presence = (inputs[KINDS[name].presence.name] for name in ("faces", "speech"))
+    answers = LateFusion("GM", config.streams, name="fusion")(logits, silent, *presence)
+    return keras.Model(inputs, dict(zip(outputs_of(("faces", "speech")), answers)), name=NAME)
 
 
 def face_stream(config: Config, num_classes: int) -> keras.Model:
     """Faces and their mask to logits."""
-    inputs = clip_inputs(config.frames, config.image_size, config.samples)
-    inputs = {name: inputs[name] for name in STREAM_INPUTS["faces"]}
+    inputs = clip_inputs(config, ("faces",))
     x = FoldFrames(name="fold")(inputs["faces"])
     x = backbone_of(config)(x)
     if config.head == "dense":

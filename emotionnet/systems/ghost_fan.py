@@ -21,6 +21,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from emotionnet.inputs.kinds import STREAMS as KINDS
+from emotionnet.inputs.kinds import outputs_of
 from emotionnet.layers import (
     MFCC,
     FoldFrames,
@@ -31,16 +33,15 @@ from emotionnet.layers import (
     UnfoldFrames,
 )
 from emotionnet.systems import speech_net
-from emotionnet.systems.base import Stream, check_fields, check_streams, clip_inputs
+from emotionnet.systems.apart import Apart, Step, named, part
+from emotionnet.systems.base import check_fields, check_streams, clip_inputs
+from emotionnet.systems.stages import Learn
 
 NAME = "ghost_fan"
 
-STREAMS = {
-    "faces": Stream("face_stream", ("faces", "frame_mask"), "face_probabilities"),
-    "speech": Stream(
-        "speech_stream", ("waveform", "waveform_samples"), "speech_probabilities", "as_sequence"
-    ),
-}
+STREAMS = ("faces", "speech")
+#: Where a stream is learnt before it is answered or fused: what another run may begin with.
+ENCODERS = {"faces": ("face_encoder",), "speech": ("speech_stream",)}
 
 #: Single pictures: the face encoder alone, in its small form, to begin the training on clips from.
 CORPUS_CONFIG = {
@@ -131,12 +132,12 @@ class Config:
     augment_spectrogram: float = 1.0
     face_dropout: float = 0.0
     batch_norm_momentum: float = 0.99
-    streams: tuple[str, ...] = ("faces", "speech")
+    streams: tuple[str, ...] = STREAMS
 
     def __post_init__(self):
         # JSON has lists only.
         object.__setattr__(self, "streams", tuple(self.streams))
-        check_streams(NAME, self.streams)
+        check_streams(NAME, self.streams, STREAMS)
         check_fields(
             NAME,
             self,
@@ -157,22 +158,51 @@ class Config:
         )
 
 
+def stages(config: Config) -> tuple[Learn, ...]:
+    """Each stream by itself."""
+    learnt = {
+        "faces": Learn("faces", "face_stream"),
+        "speech": Learn("speech", "speech_stream", front="as_sequence"),
+    }
+    return tuple(learnt[stream] for stream in config.streams)
+
+
 def build(config: Config, num_classes: int) -> keras.Model:
     """The whole model: inputs of `clip_inputs`, three outputs by name, nested streams."""
-    inputs = clip_inputs(config.frames, config.image_size, config.samples)
-    logits = {}
+    inputs = clip_inputs(config, STREAMS)
+    logits = []
     for name, make in (("faces", face_stream), ("speech", speech_stream)):
         stream = make(config, num_classes)
-        logits[name] = stream({key: inputs[key] for key in STREAMS[name].inputs})
-    fused, face, speech = LateFusion(config.fusion, config.streams, name="fusion")(
-        logits["faces"], logits["speech"], inputs["frame_mask"], inputs["waveform_samples"]
+        logits.append(stream({key: inputs[key] for key in KINDS[name].inputs}))
+    presence = (inputs[KINDS[name].presence.name] for name in STREAMS)
+    answers = LateFusion(config.fusion, config.streams, name="fusion")(*logits, *presence)
+    return keras.Model(inputs, dict(zip(outputs_of(STREAMS), answers)), name=NAME)
+
+
+def take_apart(model: keras.Model) -> Apart:
+    """Each face once; sound as a whole, since the floor of its coefficients hangs on the loudest moment."""
+    faces, speech = model.get_layer("face_stream"), model.get_layer("speech_stream")
+    tail = keras.Model(
+        [faces.get_layer("unfold").output, faces.input["frame_mask"]],
+        faces.output,
+        name="face_tail",
     )
-    outputs = {
-        "probabilities": fused,
-        "face_probabilities": face,
-        "speech_probabilities": speech,
+    width, classes = tail.input[0].shape[1:], faces.output.shape[1:]
+    given = {
+        "embeddings": keras.Input(width, name="embeddings"),
+        "frame_mask": keras.Input(width[:1], name="frame_mask"),
+        "speech_logits": keras.Input(classes, name="speech_logits"),
+        "waveform_samples": keras.Input((), name="waveform_samples", dtype="int32"),
     }
-    return keras.Model(inputs, outputs, name=NAME)
+    logits = tail([given["embeddings"], given["frame_mask"]])
+    answers = model.get_layer("fusion")(
+        logits, given["speech_logits"], given["frame_mask"], given["waveform_samples"]
+    )
+    return Apart(
+        moments=(part("encode_face", faces.get_layer("face_encoder"), "embedding", "face"),),
+        windows=(part("encode_speech", speech, "speech_logits"),),
+        fuse=Step("fuse", named("fuse", given, dict(zip(outputs_of(STREAMS), answers)))),
+    )
 
 
 def face_encoder(config: Config) -> keras.Model:
@@ -208,8 +238,7 @@ def face_encoder(config: Config) -> keras.Model:
 
 def face_stream(config: Config, num_classes: int) -> keras.Model:
     """Faces and their mask to logits."""
-    inputs = clip_inputs(config.frames, config.image_size, config.samples)
-    inputs = {name: inputs[name] for name in STREAMS["faces"].inputs}
+    inputs = clip_inputs(config, ("faces",))
     x = FoldFrames(name="fold")(inputs["faces"])
     x = face_encoder(config)(x)
     x = UnfoldFrames(config.frames, name="unfold")(x)
@@ -239,8 +268,7 @@ def mfcc_scale(n_mfcc: int) -> tuple[np.ndarray, np.ndarray]:
 
 def speech_stream(config: Config, num_classes: int) -> keras.Model:
     """Sound and its true length to logits."""
-    inputs = clip_inputs(config.frames, config.image_size, config.samples)
-    inputs = {name: inputs[name] for name in STREAMS["speech"].inputs}
+    inputs = clip_inputs(config, ("speech",))
     if config.speech == speech_net.NAME:
         return speech_net.speech_stream(config, inputs, num_classes)
     mfcc, valid = MFCC(

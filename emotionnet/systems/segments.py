@@ -28,7 +28,8 @@ import keras
 from keras import layers
 
 from emotionnet.errors import UsageError
-from emotionnet.inputs.views import STREAM_INPUTS
+from emotionnet.inputs.kinds import STREAMS as KINDS
+from emotionnet.inputs.kinds import outputs_of
 from emotionnet.layers import (
     FoldFrames,
     GreyFaces,
@@ -39,14 +40,15 @@ from emotionnet.layers import (
     TakeSegment,
     UnfoldFrames,
 )
-from emotionnet.systems.base import Stream, check_fields, check_streams, clip_inputs
+from emotionnet.systems.apart import Apart, Step, named, part
+from emotionnet.systems.base import check_fields, check_streams, clip_inputs
+from emotionnet.systems.stages import JOINT, Learn
 
 NAME = "segments"
 
-STREAMS = {
-    "joint": Stream("joint_logits", (*STREAM_INPUTS["faces"], *STREAM_INPUTS["speech"]),
-                    "probabilities"),
-}  # fmt: skip
+STREAMS = ("faces", "speech")
+#: Where a stream is learnt before it is answered or fused: what another run may begin with.
+ENCODERS = {"faces": ("visual_net",), "speech": ("audio_net",)}
 
 #: How the paper trains (Table 2 and section V-A), and how the demo is trained (ours).
 SETTINGS = {
@@ -113,12 +115,12 @@ class Config:
     audio_weights: str = ""
     dropout: float = 0.2
     batch_norm_momentum: float = 0.99
-    streams: tuple[str, ...] = ("faces", "speech")
+    streams: tuple[str, ...] = STREAMS
 
     def __post_init__(self):
         # JSON has lists only. One order, since it is the order of the features.
         object.__setattr__(self, "streams", tuple(sorted(self.streams)))
-        check_streams(NAME, self.streams)
+        check_streams(NAME, self.streams, STREAMS)
         check_fields(
             NAME,
             self,
@@ -144,6 +146,11 @@ class Config:
         return round(self.window_s * self.sample_rate)
 
 
+def stages(config: Config) -> tuple[Learn, ...]:
+    """All of it at once."""
+    return (Learn(JOINT, "joint_logits"),)
+
+
 def build(config: Config, num_classes: int) -> keras.Model:
     """The whole model: inputs of `clip_inputs`, three outputs by name.
 
@@ -151,7 +158,7 @@ def build(config: Config, num_classes: int) -> keras.Model:
     ``shared=False`` ``segment_encoder_01`` and so on. The layer ``classifier`` maps embeddings to
     logits; ``joint_logits`` are the clip's.
     """
-    inputs = clip_inputs(config.segments, config.image_size, config.samples)
+    inputs = clip_inputs(config, STREAMS)
     segments = {"face": inputs["faces"], "face_mask": inputs["frame_mask"]}
     if "speech" in config.streams:
         segments["window"], segments["window_mask"] = SegmentWindows(
@@ -173,7 +180,8 @@ def build(config: Config, num_classes: int) -> keras.Model:
 
     answers = {"probabilities": _softmax("probabilities")(joint)}
     uniform = None
-    for stream, output in (("faces", "face_probabilities"), ("speech", "speech_probabilities")):
+    for stream in STREAMS:
+        output = KINDS[stream].output
         if stream not in masks:
             uniform = output
             continue
@@ -183,8 +191,30 @@ def build(config: Config, num_classes: int) -> keras.Model:
         answers[output] = _softmax(output)(x)
     if uniform:
         answers[uniform] = _softmax(uniform)(layers.Rescaling(0.0, name="untrained")(joint))
-    order = ("probabilities", "face_probabilities", "speech_probabilities")
-    return keras.Model(inputs, {name: answers[name] for name in order}, name=NAME)
+    return keras.Model(inputs, {name: answers[name] for name in outputs_of(STREAMS)}, name=NAME)
+
+
+def take_apart(model: keras.Model) -> Apart | None:
+    """Each segment once, face and sound; nothing where every segment has a network of its own."""
+    by_name = {layer.name: layer for layer in model.layers}
+    if "segment_encoder" not in by_name:
+        return None
+    encoder, embeddings = by_name["segment_encoder"], by_name["unfold"].output
+    masks = {}
+    if "face" in encoder.input:
+        masks["frame_mask"] = model.input["frame_mask"]
+    if "window" in encoder.input:
+        masks["window_mask"] = by_name["windows"].output[1]
+    fuse = keras.Model([embeddings, *masks.values()], model.output, name="fuse_segments")
+    given = {
+        name: keras.Input(tensor.shape[1:], name=name)
+        for name, tensor in {"embeddings": embeddings, **masks}.items()
+    }
+    return Apart(
+        moments=(part("encode_segment", encoder, "embedding"),),
+        windows=(),
+        fuse=Step("fuse", named("fuse", given, fuse(list(given.values())))),
+    )
 
 
 def segment_encoder(config: Config, name: str = "segment_encoder") -> keras.Model:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from emotionnet.errors import UsageError
 from emotionnet.training import plan
+from emotionnet.training.init import INIT_STREAMS
 from emotionnet.training.run import Run
 from emotionnet.training.state import recover
 
 #: In a run's config only where asked for.
-_OPTIONAL = ("augmentation", "init_faces", "refit", "teachers", "train_actors")
+_OPTIONAL = ("augmentation", "init", *INIT_STREAMS, "refit", "teachers", "train_actors")
 
 
 def open_run(folder: Path, config: dict, split, resume: bool | str) -> Run:

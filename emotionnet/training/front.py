@@ -42,7 +42,7 @@ class Cut:
             outputs = keras.tree.flatten(model.get_layer(name).output)
             between |= dict(zip((name, f"{name}_mask"), outputs, strict=False))
         own = model.input if isinstance(model.input, dict) else {model.input.name: model.input}
-        self.inputs = _needed(model.output, between.values(), own)
+        self.inputs = needed_inputs(model.output, own, between.values())
         with warnings.catch_warnings():
             # Keras would have tensors in the middle of a graph called as they are called here.
             warnings.filterwarnings("ignore", message="When providing `inputs` as a dict")
@@ -50,13 +50,13 @@ class Cut:
             with keeping_history(through):
                 self.rest = keras.Model(between | through, model.output, name=f"{model.name}_rest")
         # Only what the features need: no pictures are read for the features of sound.
-        seen = {name: own[name] for name in _needed(list(between.values()), (), own)}
+        seen = {name: own[name] for name in needed_inputs(list(between.values()), own)}
         self.front = keras.Model(seen, between, name="front")
         for part in (self.rest, self.front):
             without_xla(part)
 
 
-def _needed(outputs, cut, inputs: Mapping) -> tuple[str, ...]:
+def needed_inputs(outputs, inputs: Mapping, cut=()) -> tuple[str, ...]:
     """Names of the ``inputs`` that ``outputs`` come from, other than through ``cut``."""
     names = {id(tensor): name for name, tensor in inputs.items()}
     seen, todo, needed = {id(tensor) for tensor in cut}, keras.tree.flatten(outputs), set()

@@ -1,6 +1,7 @@
-"""A model begins with what another run has learnt: its face encoder alone, or all of its weights."""
+"""A model begins with what another run has learnt: part by part, one stream's encoder, or all of it."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,12 @@ import numpy as np
 
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import file_sha256
-from emotionnet.keras_private import layers_inside
+from emotionnet.systems import build_model, get_system, without_weights
 from emotionnet.training.optimizer import find_layers
 from emotionnet.training.run import Run
 
-#: What systems call the model that one face goes through.
-ENCODERS = ("face_encoder", "backbone")
+#: Key of a run's config, and option of `fit`, → the stream whose encoder it is about.
+INIT_STREAMS = {"init_faces": "faces", "init_speech": "speech"}
 #: Fields of a config that an encoder's weights do not hang on.
 _FREE = ("frames", "image_size", "samples", "streams", "batch_norm_momentum", "dropout")
 #: What may differ between two layers that have the same weights and do the same with them.
@@ -53,27 +54,89 @@ def open_source(source: dict[str, str]) -> Run:
     return Run.open(source["run"])
 
 
-def init_faces(model: keras.Model, config: dict[str, Any]) -> int:
-    """Gives ``model`` the weights of the face encoder that its run's ``config`` names.
-
-    Everything in the encoder moves, BatchNorm's statistics too; nothing else does. The size of the
-    pictures may be another one.
+def warm_start(model: keras.Model, config: dict[str, Any]) -> list[str]:
+    """Gives ``model`` what its run's ``config`` says that it begins with.
 
     Args:
         model: newly built.
-        config: of its run; ``init_faces`` is what `init_source` gave.
+        config: of its run; under ``init``, ``init_faces`` and ``init_speech`` is what `init_source` gave.
 
     Returns:
-        How many numbers have moved.
+        What was taken over and what begins anew, part by part, a line each.
 
     Raises:
-        UsageError: one of both has no face encoder, or they are not of the same kind; the message
-            names the settings that differ.
+        UsageError: a run that has nothing in common with this one, or a face encoder of another kind.
         EmotionNetError: the other run is gone, or was trained anew since.
     """
-    other = open_source(config["init_faces"])
-    here = face_encoder(model, "this model")
-    there = face_encoder(other.model(), other.folder)
+    lines = []
+    if config.get("init"):
+        lines += _init_all(model, config)
+    for key, stream in INIT_STREAMS.items():
+        if config.get(key):
+            if stream not in config["streams"]:
+                option = key.replace("_", "-")
+                raise UsageError(f"--{option}: this run does not train {stream}. Leave it out.")
+            lines += _init_stream(model, config, key, stream)
+    return lines
+
+
+def _init_all(model: keras.Model, config: dict[str, Any]) -> list[str]:
+    other = open_source(config["init"])
+    fresh = _label_weights(config) if list(other.labels) != list(config["labels"]) else frozenset()
+    taken, anew = _take_over(other.model(), model, fresh)
+    if not taken:
+        raise UsageError(
+            f"--init {other.folder}: has nothing in common with this model: no layer of the same name, "
+            f"kind and shapes. That run is of system {other.config['system']}, this one of "
+            f"{config['system']}; `--set` with the same settings may bring them together."
+        )
+    return _told(other, taken, anew)
+
+
+def _init_stream(model: keras.Model, config: dict[str, Any], key: str, stream: str) -> list[str]:
+    other = open_source(config[key])
+    here = _encoders(model, config, stream, "this model")
+    there = _encoders(other.model(), other.config, stream, other.folder)
+    fresh = _label_weights(config) if list(other.labels) != list(config["labels"]) else frozenset()
+    taken, anew = [], []
+    for new, old in zip(here, there):
+        if stream == "faces":  # an encoder in parts would see nothing
+            _check_same(old, new, other, config)
+        more_taken, more_anew = _take_over(old, new, fresh, new.name)
+        taken, anew = taken + more_taken, anew + more_anew
+    if not taken:
+        raise UsageError(
+            f"{other.folder}: what it has learnt of {stream} has nothing in common with this model's. "
+            "Train with the same settings (--set)."
+        )
+    return _told(other, taken, anew)
+
+
+def _told(other: Run, taken: list, anew: list) -> list[str]:
+    lines = [f"begins     with {name}, {size:,} numbers of {other.folder}" for name, size in taken]
+    return lines + [
+        f"begins     anew: {name}, {size:,} numbers ({why})" for name, size, why in anew
+    ]
+
+
+def _encoders(model: keras.Model, config: dict, stream: str, where: Any) -> list[keras.Layer]:
+    """What the model's system says that it encodes ``stream`` with.
+
+    Raises:
+        UsageError: there is none.
+    """
+    names = get_system(config["system"]).ENCODERS.get(stream, ())
+    for name in names:
+        try:
+            return find_layers(model, name)
+        except UsageError:
+            continue
+    thing = "face encoder" if stream == "faces" else f"encoder of {stream}"
+    raise UsageError(f"{where}: has no {thing}.")
+
+
+def _check_same(there: keras.Model, here: keras.Model, other: Run, config: dict) -> None:
+    """Refuses a face encoder of another kind; the message names the settings that differ."""
     difference = _difference(there, here)
     if difference:
         theirs, ours = other.config["system_config"], config["system_config"]
@@ -86,47 +149,103 @@ def init_faces(model: keras.Model, config: dict[str, Any]) -> int:
             f"{other.folder}: its face encoder is another one than this model's ({difference}). "
             f"{'; '.join(fields) or 'The systems differ'}. Train with the same settings (--set)."
         )
-    for old, new in zip(here.weights, there.weights):
-        old.assign(new)
-    return sum(int(np.prod(w.shape)) for w in here.weights)
-
-
-def face_encoder(model: keras.Model, where: Any) -> keras.Model:
-    """The part of a model of any system that one face goes through.
-
-    Raises:
-        UsageError: there is none.
-    """
-    for name in ENCODERS:
-        try:
-            return find_layers(model, name)[0]
-        except UsageError:
-            continue
-    raise UsageError(f"{where}: has no face encoder (no layer {' or '.join(ENCODERS)}).")
 
 
 def _difference(there: keras.Model, here: keras.Model) -> str:
     """The first difference of two encoders, in words; "" where weights can move."""
-    pairs = [_layers(encoder) for encoder in (there, here)]
-    for (a, its), (b, ours) in zip(*pairs):
-        if type(a) is not type(b) or a.name != b.name:
+    pairs = [_weighted(encoder) for encoder in (there, here)]
+    for a, b in zip(*pairs):
+        if a.name != b.name:
             return f"{a.name} there, {b.name} here"
-        for key in sorted(its.keys() | ours.keys()):
-            if its.get(key) != ours.get(key):
-                return f"{a.name}: {key} is {its.get(key)} there and {ours.get(key)} here"
+        if why := _unlike(a, b):
+            return f"{a.name}: {why}"
     if len(pairs[0]) != len(pairs[1]):
         return f"{len(pairs[0])} layers with weights there and {len(pairs[1])} here"
-    shapes = [[tuple(w.shape) for w in encoder.weights] for encoder in (there, here)]
-    return "" if shapes[0] == shapes[1] else "shapes of weights"
+    return ""
 
 
-def _layers(encoder: keras.Model) -> list[tuple[keras.Layer, dict]]:
-    """The layers with weights, with those of their settings that matter."""
-    return [
-        (layer, {k: v for k, v in layer.get_config().items() if k not in _IGNORED})
-        for layer in layers_inside(encoder)
-        if layer.weights and not isinstance(layer, keras.Model)
-    ]
+def _weighted(part: keras.Layer) -> list[keras.Layer]:
+    """The layers of ``part`` that have weights, models opened."""
+    if not isinstance(part, keras.Model):
+        return [part] if part.weights else []
+    return [each for layer in part.layers for each in _weighted(layer)]
+
+
+def _unlike(there: keras.Layer, here: keras.Layer) -> str:
+    """Why the weights of one layer cannot move to another, in words; "" where they can."""
+    if type(there) is not type(here):
+        return f"a {type(there).__name__} there, a {type(here).__name__} here"
+    shapes = [[tuple(w.shape) for w in layer.weights] for layer in (there, here)]
+    its, ours = (
+        {k: v for k, v in layer.get_config().items() if k not in _IGNORED}
+        for layer in (there, here)
+    )
+    for key in sorted(its.keys() | ours.keys()):
+        if its.get(key) != ours.get(key) and not (key == "units" and shapes[0] != shapes[1]):
+            return f"{key} is {its.get(key)} there and {ours.get(key)} here"
+    if shapes[0] != shapes[1]:
+        return f"{shapes[0]} there and {shapes[1]} here"
+    return ""
+
+
+def _take_over(
+    there: keras.Model, here: keras.Layer, fresh: Collection[str], path: str = ""
+) -> tuple[list[tuple], list[tuple]]:
+    """Moves every weight of ``there`` to ``here`` whose layer agrees in name, kind and shapes.
+
+    Args:
+        there, here: models, or a layer with weights.
+        fresh: paths of weights that must begin anew: their labels are others.
+        path: names of the models around ``here`` and its own; "" for a whole model.
+
+    Returns:
+        Parts that were taken, (name, numbers); and parts that begin anew, (name, numbers, why).
+        A model that was taken as a whole is one part.
+    """
+    size = sum(int(np.prod(w.shape)) for w in here.weights)
+    if not isinstance(here, keras.Model):
+        why = "other labels" if any(w.path in fresh for w in here.weights) else _unlike(there, here)
+        if why:
+            return [], [(path, size, why)]
+        for old, new in zip(here.weights, there.weights):
+            old.assign(new)
+        return [(path, size)], []
+    taken, anew = [], []
+    for layer in here.layers:
+        if layer.weights:
+            source, inner = _namesake(there, layer), f"{path}/{layer.name}".lstrip("/")
+            if source is None:
+                own = sum(int(np.prod(w.shape)) for w in layer.weights)
+                anew.append((inner, own, "not in that run"))
+                continue
+            more = _take_over(source, layer, fresh, inner)
+            taken, anew = taken + more[0], anew + more[1]
+    if path and taken and not anew:
+        return [(path, size)], []
+    return taken, anew
+
+
+def _namesake(there: keras.Model, layer: keras.Layer) -> keras.Layer | None:
+    """The layer of ``there`` with the name of ``layer``: beside it, else at any depth."""
+    beside = [each for each in there.layers if each.name == layer.name]
+    if beside:
+        return beside[0]
+    try:
+        return find_layers(there, layer.name)[0]
+    except UsageError:
+        return None
+
+
+def _label_weights(config: dict[str, Any]) -> frozenset[str]:
+    """Paths of the weights that hang on the labels: those that one more label would change."""
+    count, fields = len(config["labels"]), config["system_config"]
+    fields = {**fields, **without_weights(config["system"])}
+    models = [build_model(config["system"], n, **fields) for n in (count, count + 1)]
+    return frozenset(
+        ours.path
+        for ours, more in zip(*(model.weights for model in models))
+        if tuple(ours.shape) != tuple(more.shape)
+    )
 
 
 def begin_with_all(model: keras.Model, source: dict[str, str]) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from emotionnet.inputs.kinds import STREAMS
+
 #: Keeps these draws apart from those of the order of clips.
 _MIXUP = 0x3140
 #: Inputs that say what is there: a mixture has what either of its clips has.
-_PRESENCE = ("frame_mask", "waveform_samples")
+_PRESENCE = tuple(kind.presence.name for kind in STREAMS.values())
 
 
 def mix(

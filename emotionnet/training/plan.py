@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emotionnet.errors import UsageError
+from emotionnet.inputs.kinds import STREAMS, has, ordered, stream_named
 
 #: How each stream is trained (no paper gives these: ours). A system may bring ``SETTINGS`` of its own.
 SETTINGS = {
@@ -101,18 +102,43 @@ def system_config(
     return {key: list(value) if isinstance(value, tuple) else value for key, value in full.items()}
 
 
+def left_out(trained: Sequence[str], system: str, records: Any) -> list[str]:
+    """A line for each stream of the system that is not trained since the records lack a side field."""
+    from emotionnet.systems import get_system
+
+    fields = {
+        each: STREAMS[each].field for each in get_system(system).STREAMS if each not in trained
+    }
+    have = getattr(records, "fields", {})
+    return [
+        f"{stream:<10} left out: these records have no {field}; `python -m emotionnet.prepare --records "
+        f"{records.address} --fields {field}` adds it"
+        for stream, field in fields.items()
+        if field and field not in have
+    ]
+
+
 def window_samples(rows: Sequence) -> int:
     """Samples of sound that hold the longest clip, in half seconds at 16 kHz, 1 s to `LONGEST_S`."""
     longest = max((row.samples for row in rows), default=0)
     return 8000 * min(round(2 * LONGEST_S), max(2, math.ceil(longest / 8000)))
 
 
-def streams_of(asked: str, rows: Sequence) -> list[str]:
-    """The streams to train: the one that was asked for; of ``both``, those that any clip has."""
-    if asked != "both":
-        return [asked]
-    has = {
-        "faces": any(row.faces_found > 0 for row in rows),
-        "speech": any(row.samples > 0 for row in rows),
-    }
-    return [stream for stream, any_clip in has.items() if any_clip]
+def streams_of(asked: str, system: str, records: Any) -> list[str]:
+    """The streams to train: those that were asked for; of ``both``, all of the system that any clip has.
+
+    Args:
+        asked: ``both`` (or ``all``), or streams joined by "+" or ",", by any of their names.
+        system: name of the system.
+        records: opened records, or a cache of them.
+
+    Raises:
+        UsageError: a stream that there is not, or that the system does not look at.
+    """
+    from emotionnet.systems import get_system
+
+    known = get_system(system).STREAMS
+    if asked in ("both", "all"):
+        return [each for each in known if any(has(records, row, each) for row in records.rows)]
+    words = asked.replace(",", "+").split("+")
+    return list(ordered(stream_named(word.strip(), "--streams", known) for word in words))

@@ -13,7 +13,7 @@ from emotionnet.errors import UsageError
 from emotionnet.inputs.protocols import PROTOCOLS
 from emotionnet.inputs.split import Split, check_disjoint
 from emotionnet.training import plan
-from emotionnet.training.init import init_source
+from emotionnet.training.init import INIT_STREAMS, init_source
 from emotionnet.training.run import LEARNT_ON, Run
 
 #: So many times fewer epochs than the run had, and as large a share of its learning rate.
@@ -52,7 +52,8 @@ def refit_config(
         for stream, each in plan.completed(config["settings"]).items()
     }
     # The weights are those of the run: what it began with itself does not matter any more.
-    kept = {key: value for key, value in config.items() if key not in ("format", "init_faces")}
+    begun = ("format", "init", *INIT_STREAMS)
+    kept = {key: value for key, value in config.items() if key not in begun}
     return {**kept, "settings": plan.completed(settings), "refit": init_source(run.folder)}
 
 

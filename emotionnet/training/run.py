@@ -12,6 +12,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -19,10 +20,18 @@ from typing import Any
 
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv, sha256, write_csv, write_json
+from emotionnet.inputs.kinds import FUSED_OUTPUT
 
 #: Raised when a run folder of an older layout can no longer be read.
 FORMAT = 1
 PARTS = ("train", "validation", "test")
+#: Key of a config that names another run → what of it the run begins with.
+_BEGINNINGS = {
+    "refit": "all weights",
+    "init": "what agrees",
+    "init_faces": "the face encoder",
+    "init_speech": "the speech encoder",
+}
 #: What stands beside every number of a run that `emotionnet.refit` made.
 LEARNT_ON = "its epoch chosen, the run learnt on from the validation part too"
 _PACKAGES = (
@@ -169,7 +178,11 @@ class Run:
             )
         model = load_model(path)
         inputs, outputs = model.input, model.output
-        if not (isinstance(inputs, dict) and "waveform" in inputs and "probabilities" in outputs):
+        if not (
+            isinstance(inputs, dict)
+            and set(self.view().inputs) & set(inputs)
+            and FUSED_OUTPUT in outputs
+        ):
             raise EmotionNetError(f"{path}: not an EmotionNet model.")
         return model
 
@@ -226,7 +239,7 @@ def view_of(config: dict[str, Any]):
     from emotionnet.systems import get_system
 
     own = get_system(config["system"]).Config(**config["system_config"])
-    return View(frames=own.frames, image_size=own.image_size, samples=own.samples)
+    return View(**{f.name: getattr(own, f.name) for f in fields(View) if hasattr(own, f.name)})
 
 
 def group_members(folder: str | os.PathLike) -> list[Path]:
@@ -252,7 +265,7 @@ def _besides_clips(config: dict[str, Any]) -> str:
 
     told = [
         f"begins with {what} of {names(config[key])}"
-        for key, what in (("refit", "all weights"), ("init_faces", "the face encoder"))
+        for key, what in _BEGINNINGS.items()
         if config.get(key)
     ]
     if taught := config.get("teachers"):

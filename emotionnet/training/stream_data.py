@@ -1,10 +1,8 @@
 """What a stream learns from: the clips that have what it needs, as batches, epoch after epoch."""
 
-import dataclasses
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -15,14 +13,13 @@ from emotionnet.inputs.copies import KINDS
 from emotionnet.inputs.opening import open_source
 from emotionnet.inputs.protocols import PROTOCOLS
 from emotionnet.inputs.source import Source, training_steps
-from emotionnet.inputs.views import STREAM_INPUTS
-from emotionnet.systems import get_system, recipe
+from emotionnet.systems import recipe
 from emotionnet.training.devices import ONE, Devices
-from emotionnet.training.front import Cut, Front, uncertainty
+from emotionnet.training.front import Front, uncertainty
 from emotionnet.training.loop import Settings, StreamData
-from emotionnet.training.optimizer import find_layers
 from emotionnet.training.run import Run
 from emotionnet.training.uncertainty import LabelPool, Learning
+from emotionnet.training.unit import Unit, cut_of, is_still
 
 #: System 3's way with faces: as named there (rotation, shift, zoom, flip, brightness, contrast, random
 #: erasing); how strong is ours.
@@ -30,48 +27,6 @@ STRONG = {
     "rotation_degrees": 10.0, "shift": 0.07, "scale": 0.12, "brightness": 0.15, "contrast": 0.25,
     "erase_share": 0.15, "erase_area": 0.12, "noise_share": 0.0,
 }  # fmt: skip
-#: The stream that is all streams at once.
-JOINT = "joint"
-
-
-@dataclass(frozen=True)
-class Unit:
-    """What is trained at once: a stream of a model, or all of them.
-
-    Attributes:
-        name: of the stream, or `JOINT`.
-        model: inputs to logits or probabilities.
-        inputs: names of its inputs.
-        logits: whether it gives logits.
-        front: its last layers before what learns, see `emotionnet.systems.base.Stream`.
-    """
-
-    name: str
-    model: keras.Model
-    inputs: tuple[str, ...]
-    logits: bool = True
-    front: str | tuple[str, ...] = ""
-
-
-def unit_of(model: keras.Model, config: dict, name: str) -> Unit:
-    """The part of ``model`` that a run of this ``config`` trains as ``name``."""
-    stream = get_system(config["system"]).STREAMS.get(name)
-    if stream is None:
-        joint = keras.Model(model.input, model.output["probabilities"])
-        return Unit(name, joint, tuple(model.input), logits=False)
-    layer = model.get_layer(stream.layer)
-    if isinstance(layer, keras.Model):
-        return Unit(name, layer, stream.inputs, front=stream.front)
-    seen = {key for each in config["streams"] for key in STREAM_INPUTS[each]}
-    inputs = tuple(key for key in stream.inputs if key in seen)
-    logits = keras.Model({key: model.input[key] for key in inputs}, layer.output)
-    return Unit(name, logits, inputs, front=stream.front)
-
-
-def has_stream(row, stream: str, streams: Sequence[str] = tuple(STREAM_INPUTS)) -> bool:
-    """Whether a clip of the records has what ``stream`` needs; `JOINT` needs any of ``streams``."""
-    has = {"faces": row.faces_found > 0, "speech": row.samples > 0}
-    return has[stream] if stream != JOINT else any(has[each] for each in streams)
 
 
 def augmentation(config: dict) -> Augmentation | None:
@@ -83,49 +38,6 @@ def augmentation(config: dict) -> Augmentation | None:
     general = {"copies": KINDS if config["augment"] == "paper" else ()}
     general |= STRONG if config["augment"] == "strong" else {}
     return Augmentation(**{**general, **own, **config.get("augmentation", {})})
-
-
-def cut_of(unit: Unit, settings: Settings) -> Cut | None:
-    """``unit`` cut behind its front, if it has one and nothing in there learns."""
-    if not unit.front:
-        return None
-    cut = Cut(unit.model, unit.front)
-    frozen = {
-        id(weight)
-        for name in (settings.frozen if not settings.frozen_epochs else ())
-        for layer in find_layers(unit.model, name)
-        for weight in layer.weights
-    }
-    return cut if all(id(weight) in frozen for weight in cut.front.weights) else None
-
-
-def is_still(unit: Unit, strength: Augmentation | None) -> bool:
-    """Whether a clip gives ``unit`` the same in every epoch."""
-    return strength is None or not strength.changes(unit.inputs)
-
-
-def trained_part(
-    unit: Unit, settings: Settings, strength: Augmentation | None
-) -> tuple[keras.Model, Settings]:
-    """The part of ``unit`` that `stream_data` gives to train, and the settings that concern it.
-
-    Raises:
-        UsageError: the settings name a layer that ``unit`` does not have.
-    """
-    cut = cut_of(unit, settings)
-    if not cut or not is_still(unit, strength):
-        return unit.model, settings
-    weights = {id(weight) for weight in cut.rest.weights}
-
-    def concerns(name: str) -> bool:
-        layers = find_layers(unit.model, name)
-        return any(id(weight) in weights for layer in layers for weight in layer.weights)
-
-    return cut.rest, dataclasses.replace(
-        settings,
-        frozen=tuple(filter(concerns, settings.frozen)),
-        rate_scales={k: v for k, v in settings.rate_scales.items() if concerns(k)},
-    )
 
 
 def stream_data(
@@ -152,13 +64,10 @@ def stream_data(
         EmotionNetError: no clip has what the unit needs.
     """
     config, view, strength = run.config, run.view(), augmentation(run.config)
-    training, validation = (
-        [row for row in parts[part] if has_stream(row, unit.name, config["streams"])]
-        for part in ("train", "validation")
-    )
+    training, validation = (unit.rows(records, parts[part]) for part in ("train", "validation"))
     if not training:
         raise EmotionNetError(
-            f"{records.folder}: no training clip has {unit.name}. Train the other stream with "
+            f"{records.folder}: no training clip has {unit.needs}. Train the other stream with "
             "--streams."
         )
     source = open_source(records, view, run.labels, unit.inputs, taught)
@@ -166,16 +75,9 @@ def stream_data(
     learning = Learning(**config.get("learning", {}))
     pool = LabelPool(training, learning, config["seed"], moved)
     # Of all clips, so that folds share what is computed of them.
-    everything = [row for row in records.rows if has_stream(row, unit.name, config["streams"])]
-    kinds = _kinds_of_copies(unit, strength)
-    sets = _copies(source, everything, kinds)
-    copies = defaultdict(list)
-    for copy in (copy for rows in sets.values() for copy in rows):
-        copies[copy.clip.rpartition("~")[0]].append(copy)
-    leaked = []
-    if kinds:
-        hidden = _leaking_rows(config["protocol"], parts, unit, config["streams"])
-        leaked = [copy for row in hidden for copy in copies[row.clip]]
+    everything = unit.rows(records, records.rows)
+    sets, copies, leaked = copied_rows(source, unit, everything, parts, config, strength)
+    kinds = tuple(sets)
     cut = cut_of(unit, settings)
     front = cut and Front(cut, source, {"clips": everything, **sets})
     order = {"batch_size": settings.batch_size, "seed": config["seed"]}
@@ -183,7 +85,7 @@ def stream_data(
         order["share"] = (devices.worker, devices.workers)
 
     def rows_now() -> list:
-        return [r for row in pool.labelled for r in (row, *copies[row.clip])] + leaked
+        return with_copies(pool.labelled, copies) + leaked
 
     if front and is_still(unit, strength):
         model, validation_batches = front.rest, front.inference_batches(validation)
@@ -231,23 +133,36 @@ def stream_data(
     )
 
 
-def _leaking_rows(protocol: str, parts: dict, unit: Unit, streams: Sequence[str]) -> list:
-    """The clips that are not trained on, but copies of which are: see `Protocol.copies_leak`."""
-    if not PROTOCOLS[protocol].copies_leak:
-        return []
-    hidden = (*parts["validation"], *parts["test"])
-    return [row for row in hidden if has_stream(row, unit.name, streams)]
+def copied_rows(
+    source: Source, unit: Unit, rows: list, parts: dict, config: dict, strength: Augmentation | None
+) -> tuple[dict[str, list], Mapping[str, list], list]:
+    """The changed copies of the sound that a unit learns from beside the clips.
 
+    Args:
+        source: of the clips.
+        unit: only one that looks at sound alone can learn from copies of it.
+        rows: all that any fold may ask for.
+        parts: rows of ``train``, ``validation`` and ``test``.
+        config: of the run.
+        strength: its augmentation.
 
-def _kinds_of_copies(unit: Unit, strength: Augmentation | None) -> tuple[str, ...]:
-    """Copies are of sound, so only a stream of sound alone can learn from them."""
-    alone = set(unit.inputs) == set(STREAM_INPUTS["speech"])
-    return strength.copies if strength and alone else ()
-
-
-def _copies(source: Source, rows: list, kinds: Sequence[str]) -> dict[str, list]:
-    """Kind → the copies of that kind."""
-    sets = {kind: [] for kind in kinds}
+    Returns:
+        Kind → all copies of that kind; clip → its copies; and the copies of clips that are not
+        trained on, where the protocol lets them leak (`Protocol.copies_leak`).
+    """
+    kinds = strength.copies if strength and unit.streams == ("speech",) else ()
+    sets, copies = {kind: [] for kind in kinds}, defaultdict(list)
     for copy in source.copies(rows, kinds) if kinds else ():
-        sets[copy.clip.rpartition("~")[2]].append(copy)
-    return sets
+        clip, _, kind = copy.clip.rpartition("~")
+        sets[kind].append(copy)
+        copies[clip].append(copy)
+    leaked = []
+    if kinds and PROTOCOLS[config["protocol"]].copies_leak:
+        hidden = unit.rows(source.records, (*parts["validation"], *parts["test"]))
+        leaked = [copy for row in hidden for copy in copies[row.clip]]
+    return sets, copies, leaked
+
+
+def with_copies(rows: Sequence, copies: Mapping[str, list]) -> list:
+    """``rows``, each followed by its copies."""
+    return [each for row in rows for each in (row, *copies.get(row.clip, ()))]

@@ -16,14 +16,13 @@ import numpy as np
 from emotionnet.errors import UsageError
 from emotionnet.files import read_csv, write_csv
 from emotionnet.inputs import opening
+from emotionnet.inputs.kinds import FUSED_OUTPUT, OUTPUTS, STREAMS
 from emotionnet.progress import progress
 from emotionnet.systems.base import answer_batch, without_xla
 from emotionnet.training.init import init_source, open_source
 from emotionnet.training.run import Run, group_members
-from emotionnet.training.stream_data import JOINT, has_stream
+from emotionnet.training.unit import rows_for, run_stages
 
-#: What is trained → the output in which a teacher answers it.
-OUTPUTS = {JOINT: "probabilities", "faces": "face_probabilities", "speech": "speech_probabilities"}
 #: Clips that a teacher answers at a time.
 _BATCH = 32
 
@@ -84,7 +83,7 @@ def taught_targets(run: Run, records, names: Sequence[str]) -> dict[str, dict[st
     Args:
         run: whose config names ``teachers``.
         records: opened, those of the run.
-        names: what is trained: streams, or `JOINT`.
+        names: of the stages that are trained.
 
     Returns:
         Name → clip → target (classes,) float32. A clip without faces or sound is absent.
@@ -113,8 +112,9 @@ def _ask_all(run: Run, records, names: Sequence[str], table) -> None:
     lines = {row.clip: {"clip": row.clip, "emotion": row.emotion} for row in rows}
     columns = ["clip", "emotion", *(f"{name}_{label}" for name in names for label in run.labels)]
     teachers = [open_source(each) for each in run.config["teachers"]["runs"]]
+    stages = {stage.name: stage for stage in run_stages(run.config)}
     for name in names:
-        answerable = [row for row in rows if has_stream(row, name, run.config["streams"])]
+        answerable = rows_for(stages[name], run.config["streams"], records, rows)
         bar = progress(total=len(answerable) * len(teachers), what=f"teachers {name}", unit="clips")
         with bar, records.guard():
             mean = np.mean([_ask(each, name, records, answerable, bar) for each in teachers], 0)
@@ -127,11 +127,11 @@ def _ask_all(run: Run, records, names: Sequence[str], table) -> None:
 def _ask(teacher: Run, name: str, records, rows: Sequence, bar) -> np.ndarray:
     """The teacher's probabilities (n, classes) for ``rows``."""
     streams = teacher.config["streams"]
-    if name not in streams and name != JOINT:
+    if name in STREAMS and name not in streams:
         raise UsageError(
             f"--teachers {teacher.folder}: was trained on {' and '.join(streams)}, so it cannot teach {name}."
         )
-    model, output = teacher.model(), OUTPUTS[name]
+    model, output = teacher.model(), OUTPUTS.get(name, FUSED_OUTPUT)
     without_xla(model)
     batches = opening.open_source(records, teacher.view(), teacher.labels)
     answers = []

@@ -4,34 +4,22 @@ import shutil
 
 import keras
 
-from emotionnet.errors import UsageError
 from emotionnet.files import write_csv
-from emotionnet.systems import get_system
+from emotionnet.systems.stages import Fit
 from emotionnet.training.devices import ONE, Devices
-from emotionnet.training.init import begin_with_all, init_faces
+from emotionnet.training.fitting import fit_unit
+from emotionnet.training.init import begin_with_all, warm_start
 from emotionnet.training.loop import Settings, train_stream
+from emotionnet.training.optimizer import find_layers
 from emotionnet.training.run import Run
 from emotionnet.training.state import TrainingState, assign
-from emotionnet.training.stream_data import (
-    JOINT,
-    augmentation,
-    stream_data,
-    trained_part,
-    unit_of,
-)
+from emotionnet.training.stream_data import augmentation, stream_data
 from emotionnet.training.teachers import taught_targets
-
-#: ``--augment``; a system may say otherwise what they mean for it (its ``AUGMENTATION``).
-AUGMENTATIONS = {
-    "none": "nothing",
-    "light": "faces: rotation, flip, scale, shift, brightness, contrast; sound: noise",
-    "strong": "faces: as light, but further, and a rectangle erased of some",
-    "paper": "light, and pitch-shifted and time-stretched copies of the sound, made once and cached",
-}
+from emotionnet.training.unit import Unit, learnt_names, trained_part, units_of
 
 
 def train_run(run: Run, records, devices: Devices = ONE) -> list[dict]:
-    """Trains every stream of ``run`` that is not trained yet and writes ``model.keras``.
+    """Trains and fits every stage of ``run`` that is not done yet and writes ``model.keras``.
 
     Goes on from the run's checkpoint where there is one, and ends with the same bits as a training
     that was never interrupted.
@@ -46,13 +34,14 @@ def train_run(run: Run, records, devices: Devices = ONE) -> list[dict]:
         The run's history, a row a stream and epoch.
 
     Raises:
-        EmotionNetError: a stream has no clips to learn from, or the checkpoint does not fit.
+        EmotionNetError: a stage has no clips to learn from, or cannot be fitted to them; or the
+            checkpoint does not fit.
     """
     config = run.config
     taught = {}
     if config.get("teachers"):  # before the seed is set: their models draw from it too
         with devices.chief_first():
-            taught = taught_targets(run, records, trained_streams(config))
+            taught = taught_targets(run, records, learnt_names(config))
     keras.config.set_dtype_policy(config["precision"])
     keras.utils.set_random_seed(config["seed"])
     with devices.scope():
@@ -65,34 +54,16 @@ def train_run(run: Run, records, devices: Devices = ONE) -> list[dict]:
         state, values = TrainingState.load(run.checkpoint, fingerprint)
     elif config.get("refit"):
         begin_with_all(model, config["refit"])
-    elif config.get("init_faces"):
-        _begin_with_faces(model, config)
+    else:
+        for line in warm_start(model, config):
+            print(line)
 
-    for name in trained_streams(config):
-        unit = unit_of(model, config, name)
-        settings = settings_of(config, name)
-        trained, its_settings = trained_part(unit, settings, augmentation(config))
-        if name in state.done:
-            assign(trained.weights, state.best_weights[name], run.checkpoint)
-            continue
-        with records.guard():
-            moved = state.labelled.setdefault(name, [])
-            with devices.chief_first():  # copies of the sound may be made, once for all
-                trained, data = stream_data(
-                    run, records, parts, unit, settings, moved, devices, taught.get(name)
-                )
-            train_stream(
-                trained,
-                name,
-                data,
-                its_settings,
-                state,
-                run.checkpoint,
-                from_logits=unit.logits,
-                saved_values=values if state.stream == name else None,
-                on_epoch=lambda row: _log_epoch(run, state, row),
-                devices=devices,
-            )
+    for unit in units_of(model, config):
+        if isinstance(unit.stage, Fit):
+            _fit(run, records, parts, unit, model, state, devices)
+        else:
+            started = values if state.stream == unit.name else None
+            _learn(run, records, parts, unit, state, started, devices, taught.get(unit.name))
     if devices.chief:
         _write_tables(run, state)  # a kill may have come between the last state and these
         run.save_model(model)
@@ -100,18 +71,47 @@ def train_run(run: Run, records, devices: Devices = ONE) -> list[dict]:
     return state.history
 
 
-def _begin_with_faces(model: keras.Model, config: dict) -> None:
-    if "faces" not in config["streams"]:
-        raise UsageError("--init-faces: this run does not train faces. Leave it out.")
-    moved = init_faces(model, config)
-    print(f"faces      begin with {moved:,} numbers of {config['init_faces']['run']}")
+def _learn(
+    run: Run, records, parts: dict, unit: Unit, state: TrainingState, values, devices: Devices, taught
+) -> None:  # fmt: skip
+    """Trains ``unit`` to its end; ``values`` are those of a training that was under way."""
+    name, settings = unit.name, settings_of(run.config, unit.name)
+    trained, its_settings = trained_part(unit, settings, augmentation(run.config))
+    if name in state.done:
+        assign(trained.weights, state.best_weights[name], run.checkpoint)
+        return
+    with records.guard():
+        moved = state.labelled.setdefault(name, [])
+        with devices.chief_first():  # copies of the sound may be made, once for all
+            trained, data = stream_data(run, records, parts, unit, settings, moved, devices, taught)
+        train_stream(
+            trained,
+            name,
+            data,
+            its_settings,
+            state,
+            run.checkpoint,
+            from_logits=unit.logits,
+            saved_values=values,
+            on_epoch=lambda row: _log_epoch(run, state, row),
+            devices=devices,
+        )
 
 
-def trained_streams(config: dict) -> list[str]:
-    """What a run trains, one after the other: its streams, or all of them as one."""
-    if config["joint"] or JOINT in get_system(config["system"]).STREAMS:
-        return [JOINT]
-    return list(config["streams"])
+def _fit(
+    run: Run, records, parts: dict, unit: Unit, model: keras.Model, state: TrainingState, devices: Devices
+) -> None:  # fmt: skip
+    """Computes the numbers of the layer that ``unit`` is about."""
+    (layer,) = find_layers(model, unit.stage.layer)
+    if unit.name not in state.done:
+        with records.guard(), devices.chief_first():
+            numbers = fit_unit(run, records, parts, unit, layer)
+        state.best_weights[unit.name] = [devices.agreed(each) for each in numbers]
+        state.done.append(unit.name)
+        state.stream = ""
+        if devices.chief:
+            state.save(run.checkpoint)
+    assign(layer.weights, state.best_weights[unit.name], run.checkpoint)
 
 
 def settings_of(config: dict, name: str) -> Settings:

@@ -11,13 +11,13 @@ NAN = (np.nan, np.nan)
 def make_answers(prefix="", **tables):
     """Four clips: both streams, both, sound alone, faces alone."""
     clips = [
-        AnsweredClip(f"{prefix}c{i}", f"a{i % 2}", "female", emotion, faces, sound)
-        for i, (emotion, faces, sound) in enumerate(
+        AnsweredClip(f"{prefix}c{i}", f"a{i % 2}", "female", emotion, frozenset(streams))
+        for i, (emotion, streams) in enumerate(
             [
-                ("happy", True, True),
-                ("sad", True, True),
-                ("sad", False, True),
-                ("happy", True, False),
+                ("happy", ("faces", "speech")),
+                ("sad", ("faces", "speech")),
+                ("sad", ("speech",)),
+                ("happy", ("faces",)),
             ]
         )
     ]

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from emotionnet.evaluation.disturbances import DISTURBANCES, disturbances, rms
+from emotionnet.inputs.kinds import STREAMS
 
 FRAMES, SIZE, SAMPLES, LENGTH = 10, 40, 16000, 12000
 BY_NAME = {d.name: d for d in DISTURBANCES}
@@ -20,6 +21,8 @@ def one_clip() -> dict:
         "frame_mask": mask,
         "waveform": np.r_[rng.normal(0, 0.1, LENGTH), np.zeros(SAMPLES - LENGTH)].astype("f4"),
         "waveform_samples": np.int32(LENGTH),
+        "landmarks": rng.random((FRAMES, 68, 2), np.float32) * mask[:, None, None],
+        "landmark_mask": mask.copy(),
     }
 
 
@@ -39,17 +42,18 @@ CASES = [(d.name, level) for d in DISTURBANCES for level in d.levels]
 def test_what_every_disturbance_keeps(name, level):
     clip, untouched = one_clip(), one_clip()
     out = disturb(name, level, inputs=clip)
-    hit = {"faces": ("faces", "frame_mask"), "speech": ("waveform", "waveform_samples")}
+    kind = STREAMS[BY_NAME[name].stream]
     for key, value in untouched.items():
         np.testing.assert_array_equal(clip[key], value)
         assert out[key].dtype == value.dtype
         assert out[key].shape == value.shape
-        if key not in hit[BY_NAME[name].stream]:
+        if key not in kind.inputs:
             np.testing.assert_array_equal(out[key], value)
-    changed = next(key for key in ("faces", "waveform") if key in hit[BY_NAME[name].stream])
+    changed = kind.content.name
     assert not np.array_equal(out[changed], untouched[changed])
     assert not out["waveform"][LENGTH:].any()
     assert not out["faces"][out["frame_mask"] == 0].any()
+    assert not out["landmarks"][out["landmark_mask"] == 0].any()
     assert np.isfinite(out["waveform"]).all()
     np.testing.assert_array_equal(disturb(name, level)[changed], out[changed])
     if name not in FIXED and level != 1:
@@ -62,6 +66,7 @@ def test_a_clip_without_the_stream_stays_as_it_is(disturbance):
     clip = one_clip()
     clip["frame_mask"][:] = 0
     clip["waveform_samples"] = np.int32(0)
+    clip["landmark_mask"][:] = 0
     assert disturbance(clip, disturbance.levels[-1], "a", voices()) is clip
 
 

@@ -27,10 +27,12 @@ def too_sure(n, temperature, seed=0):
 
 def as_answers(probabilities, targets):
     clips = [
-        AnsweredClip(f"c{i}", "01", "male", LABELS[t], i % 5 > 0, True)
+        AnsweredClip(
+            f"c{i}", "01", "male", LABELS[t], frozenset(("speech", *["faces"] * (i % 5 > 0)))
+        )
         for i, t in enumerate(targets)
     ]
-    faces = np.where([[clip.has_faces] for clip in clips], probabilities, np.nan)
+    faces = np.where([[clip.has("faces")] for clip in clips], probabilities, np.nan)
     tables = {"fused": probabilities, "faces": faces, "without_faces": probabilities}
     return Answers(LABELS, clips, tables)
 

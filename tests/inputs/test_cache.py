@@ -5,8 +5,8 @@ from tiny_run import make_clip, write_records
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.inputs.cache import ViewCache
 from emotionnet.inputs.cache_writer import write_cache
+from emotionnet.inputs.kinds import inputs_of
 from emotionnet.inputs.opening import open_source
-from emotionnet.inputs.source import INPUTS
 from emotionnet.inputs.views import View
 
 VIEW = View(frames=3, image_size=32, samples=16000)
@@ -25,7 +25,7 @@ def records(tmp_path_factory):
 def test_a_cache_gives_what_the_view_gives(records, tmp_path):
     cache = write_cache(records, VIEW, tmp_path / "cache")
     (wanted,) = open_source(records, VIEW, ()).inference_batches(records.rows, 8)
-    found = ViewCache.open(tmp_path / "cache").inputs(records.rows, INPUTS)
+    found = ViewCache.open(tmp_path / "cache").inputs(records.rows, inputs_of(("faces", "speech")))
     for name, values in wanted.items():
         np.testing.assert_array_equal(found[name], np.asarray(values), err_msg=name)
         assert found[name].dtype == values.numpy().dtype

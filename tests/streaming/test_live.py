@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from emotionnet.errors import UsageError
+from emotionnet.inputs.kinds import outputs_of
 from emotionnet.streaming.live import Stream
 
 LABELS = ("neutral", "happy", "sad")
@@ -25,15 +26,17 @@ class FakeParts:
     def pixels(self, jpeg):
         return np.full((2, 2, 3), int(jpeg), np.uint8)
 
-    def encode(self, face, sound):
+    def encode(self, moment):
+        face, sound = moment.get("faces"), moment.get("speech")
         code = (-1 if face is None else int(face[0, 0, 0]), 0 if sound is None else 1)
         self.encoded.append(code)
         return np.array(code, np.float32)
 
-    def answer(self, codes, seen, heard, sound):
+    def answer(self, codes, present, sound):
+        seen, heard = present["faces"], present["speech"]
         self.windows.append((codes[:, 0][seen].astype(int).tolist(), len(sound)))
         p = np.array([seen.sum(), heard.sum(), 1], np.float64)
-        return np.stack([p / p.sum()] * 3)
+        return dict.fromkeys(outputs_of(("faces", "speech")), p / p.sum())
 
 
 def play(
@@ -74,7 +77,7 @@ def test_no_face_and_no_sound_are_absent():
 
     answers = play(Stream(FakeParts(), LABELS), 1.0, faces=lambda t: False)
     assert {a.streams for a in answers} == {"speech"}
-    assert all(a.face_probabilities is None for a in answers)
+    assert all(a.alone["faces"] is None for a in answers)
 
     stream = Stream(FakeParts(), LABELS, sound=False)
     answers = play(stream, 1.0, sound=lambda t: False)
@@ -250,8 +253,8 @@ def resident_mb():
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs /proc (Linux)")
 def test_an_hour_in_constant_memory():
     parts = FakeParts()
-    parts.encode = lambda face, sound: np.zeros(2, np.float32)
-    parts.answer = lambda *a: np.full((3, 3), 1 / 3)
+    parts.encode = lambda moment: np.zeros(2, np.float32)
+    parts.answer = lambda *a: dict.fromkeys(outputs_of(("faces", "speech")), np.full(3, 1 / 3))
     stream = Stream(parts, LABELS)
     sound = np.full(1600, 1000, np.int16)
     face = b"1" * 10_000

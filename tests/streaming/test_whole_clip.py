@@ -101,7 +101,7 @@ def streamed(run, clip, chunk=777, **kwargs):
 
 def table(answer):
     uniform = np.full(3, 1 / 3)
-    kinds = (answer.probabilities, answer.face_probabilities, answer.speech_probabilities)
+    kinds = (answer.probabilities, answer.alone["faces"], answer.alone["speech"])
     return np.stack([uniform if p is None else p for p in kinds])
 
 

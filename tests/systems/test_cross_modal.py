@@ -7,7 +7,7 @@ keras = pytest.importorskip("keras")
 
 from emotionnet.errors import EmotionNetError, UsageError  # noqa: E402
 from emotionnet.systems import build_model, load_model, make_config  # noqa: E402
-from emotionnet.systems.cross_modal import STREAMS, sound_scale  # noqa: E402
+from emotionnet.systems.cross_modal import Config, sound_scale, stages  # noqa: E402
 from emotionnet.training.front import Cut  # noqa: E402
 
 #: MobileNetV2 is the smallest of the backbones: what is tested here is what stands behind it.
@@ -140,7 +140,7 @@ def test_sound_values_are_of_about_one_size(model):
 def test_every_weight_learns(variant):
     keras.utils.set_random_seed(0)
     model = build_model("cross_modal", 3, dropout=0.0, variant=variant, **SMALL)
-    logits = keras.Model(model.input, model.get_layer(STREAMS["joint"].layer).output)
+    logits = keras.Model(model.input, model.get_layer(stages(Config())[0].layer).output)
     assert len(logits.trainable_weights) == len(model.trainable_weights)
     before = [np.array(w) for w in logits.trainable_weights]
     logits.compile(keras.optimizers.SGD(0.1), keras.losses.CategoricalCrossentropy(True))
@@ -170,8 +170,8 @@ def test_a_stream_that_is_not_trained_is_absent(stream):
 def test_it_can_be_cut_behind_the_backbone(streams, tmp_path):
     """So that the features of a frozen backbone are computed once."""
     model = build_model("cross_modal", 3, **{**SMALL, "streams": streams})
-    logits = keras.Model(model.input, model.get_layer(STREAMS["joint"].layer).output)
-    cut = Cut(logits, STREAMS["joint"].front)
+    logits = keras.Model(model.input, model.get_layer(stages(Config())[0].layer).output)
+    cut = Cut(logits, stages(Config())[0].front)
     inputs = random_inputs()
     inputs["waveform_samples"][1] = 0
     features = cut.front.predict_on_batch({name: inputs[name] for name in cut.front.input})

@@ -66,7 +66,7 @@ def test_every_kind_of_clip_is_answered(wholes, variant):
 
     folder = wholes(variant)
     answers = Answers.read(folder / "predictions.csv", LABELS)
-    has = {(clip.has_faces, clip.has_sound) for clip in answers.clips}
+    has = {(clip.has("faces"), clip.has("speech")) for clip in answers.clips}
     assert has == {(True, True), (True, False), (False, True)}
     assert np.isfinite(answers.probabilities["fused"]).all()
     metrics = json.loads((folder / "metrics.json").read_text())

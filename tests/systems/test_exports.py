@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 def front_end():
     """Both front-ends with masks, as a model of its own; odd sizes go another way through the DFT."""
-    inputs = clip_inputs(1, 32, 16000)
+    inputs = clip_inputs({"frames": 1, "image_size": 32, "samples": 16000})
     inputs = {name: inputs[name] for name in ("waveform", "waveform_samples")}
     outputs = {}
     for name, layer in (

@@ -12,9 +12,10 @@ from tiny_model import CONFIG, tiny_inputs, tiny_model
 keras = pytest.importorskip("keras")
 
 from emotionnet.errors import EmotionNetError, UsageError  # noqa: E402
+from emotionnet.inputs.kinds import STREAMS as KINDS  # noqa: E402
 from emotionnet.keras_private import with_constants  # noqa: E402
 from emotionnet.systems import build_model, load_model  # noqa: E402
-from emotionnet.systems.ghost_fan import NAME, STREAMS, Config  # noqa: E402
+from emotionnet.systems.ghost_fan import NAME, Config, stages  # noqa: E402
 
 OUTPUTS = {"probabilities", "face_probabilities", "speech_probabilities"}
 
@@ -104,9 +105,9 @@ def test_inputs_and_outputs_by_name(model):
     for value in out.values():
         assert value.dtype == np.float32
         np.testing.assert_allclose(value.sum(-1), 1, atol=1e-6)
-    for stream in STREAMS.values():
-        assert set(model.get_layer(stream.layer).input) == set(stream.inputs)
-        assert stream.output in OUTPUTS
+    for stage in stages(Config()):
+        assert set(model.get_layer(stage.layer).input) == set(KINDS[stage.name].inputs)
+        assert KINDS[stage.name].output in OUTPUTS
 
 
 def test_bytes_and_floats_give_the_same(model):
@@ -150,7 +151,7 @@ def test_an_absent_stream_leaves_the_other_its_answer(model):
 def test_an_untrained_stream_never_answers(streams):
     model = tiny_model(streams=streams)
     out = answer(model, tiny_inputs(model))
-    trained = STREAMS[streams[0]].output
+    trained = KINDS[streams[0]].output
     np.testing.assert_allclose(out["probabilities"], out[trained], atol=1e-6)
 
 
@@ -165,15 +166,14 @@ def test_silence_and_broken_sound_are_finite(model):
 # --- Training, saving, precision -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stream", STREAMS)
-def test_gradients_reach_every_weight(stream):
+@pytest.mark.parametrize("stage", stages(Config()), ids=lambda stage: stage.name)
+def test_gradients_reach_every_weight(stage):
     tf = pytest.importorskip("tensorflow")
     model = tiny_model(image_size=64)
     inputs = tiny_inputs(model)
-    stream = STREAMS[stream]
-    part = model.get_layer(stream.layer)
+    part = model.get_layer(stage.layer)
     with tf.GradientTape() as tape:
-        logits = part({name: inputs[name] for name in stream.inputs}, training=True)
+        logits = part({name: inputs[name] for name in KINDS[stage.name].inputs}, training=True)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(
             np.array([0, 2]), logits
         )
@@ -263,13 +263,13 @@ def test_mixed_precision_keeps_sound_and_probabilities_in_float32(model, policy)
     finally:
         keras.config.set_dtype_policy("float32")
     mixed.set_weights(model.get_weights())
-    face, speech = (mixed.get_layer(s.layer) for s in STREAMS.values())
+    face, speech = (mixed.get_layer(stage.layer) for stage in stages(Config()))
     assert face.get_layer("classifier").compute_dtype == policy.removeprefix("mixed_")
     inputs = tiny_inputs(model)
     features = {
         m: np.array(
             keras.Model(part.input, part.get_layer("mean_over_time").output)(
-                {name: inputs[name] for name in STREAMS["speech"].inputs}
+                {name: inputs[name] for name in KINDS["speech"].inputs}
             )
         )
         for m, part in (("plain", model.get_layer("speech_stream")), ("mixed", speech))

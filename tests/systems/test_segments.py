@@ -12,7 +12,7 @@ keras = pytest.importorskip("keras")
 from emotionnet.errors import UsageError  # noqa: E402
 from emotionnet.layers import SegmentWindows  # noqa: E402
 from emotionnet.systems import build_model, load_model, make_config  # noqa: E402
-from emotionnet.systems.segments import STREAMS, with_segments  # noqa: E402
+from emotionnet.systems.segments import Config, stages, with_segments  # noqa: E402
 
 SMALL = {"image_size": 64, "samples": 40000}
 OUTPUTS = ["probabilities", "face_probabilities", "speech_probabilities"]
@@ -169,7 +169,7 @@ def test_the_number_of_segments_may_differ_at_inference(model):
 def test_every_weight_learns():
     keras.utils.set_random_seed(0)
     model = build_model("segments", 3, segments=2, dropout=0.0, **SMALL)
-    logits = keras.Model(model.input, model.get_layer(STREAMS["joint"].layer).output)
+    logits = keras.Model(model.input, model.get_layer(stages(Config())[0].layer).output)
     before = [np.array(w) for w in logits.trainable_weights]
     assert len(before) == len(model.trainable_weights)
     logits.compile(keras.optimizers.SGD(0.1), keras.losses.CategoricalCrossentropy(True))

@@ -65,10 +65,11 @@ def test_deploy_form_is_the_same_function(model):
 
 
 def test_augmentation_learns_behind_the_front(model):
-    from emotionnet.systems.ghost_fan import STREAMS
+    from emotionnet.systems import stages_of
     from emotionnet.training.front import Cut
 
-    cut = Cut(model.get_layer("speech_stream"), STREAMS["speech"].front)
+    (stage,) = stages_of("ghost_fan", {"speech": "logmel", "streams": ["speech"]})
+    cut = Cut(model.get_layer("speech_stream"), stage.front)
     assert not cut.front.weights
     assert "member_1_augment" in [layer.name for layer in cut.rest.layers]
     features = {

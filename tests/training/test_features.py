@@ -1,6 +1,7 @@
 """What does not learn is computed once for all folds and seeds, and is never a stale one."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -10,13 +11,15 @@ from tiny_run import LABELS, make_clip, write_records
 from emotionnet.errors import UsageError
 from emotionnet.inputs import arrays
 from emotionnet.inputs.augmentation import Augmentation
+from emotionnet.inputs.kinds import inputs_of
 from emotionnet.inputs.opening import open_source
 from emotionnet.inputs.source import Source
 from emotionnet.inputs.views import View
+from emotionnet.systems.stages import Learn
 from emotionnet.training import features
 from emotionnet.training.front import Cut, Front
 from emotionnet.training.settings import Settings
-from emotionnet.training.stream_data import Unit, cut_of, is_still, trained_part
+from emotionnet.training.unit import Unit, cut_of, is_still, trained_part
 
 
 @pytest.fixture
@@ -122,7 +125,7 @@ def test_it_works_where_nothing_can_be_written(records, monkeypatch):
 
 def unit(front=("backbone_norm", "energies")) -> Unit:
     model = two_streams()
-    return Unit("joint", model, tuple(model.input), front=front)
+    return Unit(Learn("joint", "", front), ("faces", "speech"), model)
 
 
 FROZEN = ("backbone", "backbone_norm")
@@ -153,8 +156,7 @@ def test_what_is_trained_behind_a_frozen_front_is_the_rest():
 
 
 def test_sound_is_still_where_only_copies_are_made():
-    speech = Unit("speech", None, ("waveform", "waveform_samples"))
-    faces = Unit("faces", None, ("faces", "frame_mask"))
+    speech, faces = (SimpleNamespace(inputs=inputs_of([s])) for s in ("speech", "faces"))
     copies = Augmentation(noise_share=0.0, copies=("pitch",))
     assert is_still(speech, copies)
     assert is_still(speech, None)

@@ -8,7 +8,8 @@ from tiny_run import make_run
 
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.systems import build_model
-from emotionnet.training.init import face_encoder, init_faces, init_source
+from emotionnet.training.init import init_source, warm_start
+from emotionnet.training.optimizer import find_layers
 
 SMALL = {"frames": 2, "image_size": 32, "samples": 16000}
 
@@ -28,18 +29,29 @@ def trained(tmp_path_factory):
 
 def config_of(trained, **changes) -> dict:
     config = SMALL | {"variant": "F4", "streams": ["faces", "speech"]} | changes
-    return {"system_config": config, "init_faces": init_source(trained.folder)}
+    return {
+        "system": "ghost_fan",
+        "system_config": config,
+        "streams": config["streams"],
+        "labels": list(trained.labels),
+        "init_faces": init_source(trained.folder),
+    }
+
+
+def face_encoder(model):
+    return find_layers(model, "face_encoder")[0]
 
 
 def test_the_weights_really_move_to_another_size_and_number_of_faces(trained):
     changes = {"image_size": 64, "frames": 3}
     model = build_model("ghost_fan", 4, **SMALL | {"variant": "F4"} | changes)
     before = [np.array(w) for w in model.weights]
-    moved = init_faces(model, config_of(trained, **changes))
+    (line,) = warm_start(model, config_of(trained, **changes))
 
-    theirs = face_encoder(trained.model(), "there")
-    ours = face_encoder(model, "here")
-    assert moved == sum(int(np.prod(w.shape)) for w in ours.weights) > 100_000
+    theirs, ours = face_encoder(trained.model()), face_encoder(model)
+    moved = sum(int(np.prod(w.shape)) for w in ours.weights)
+    assert moved > 100_000
+    assert f"face_encoder, {moved:,} numbers of {trained.folder}" in line
     for a, b in zip(theirs.weights, ours.weights, strict=True):
         np.testing.assert_array_equal(a, b, err_msg=a.path)
     own = {id(w) for w in ours.weights}
@@ -51,9 +63,9 @@ def test_the_weights_really_move_to_another_size_and_number_of_faces(trained):
 
 def test_the_encoder_then_answers_as_it_did_there(trained):
     model = build_model("ghost_fan", 3, **SMALL)
-    init_faces(model, config_of(trained))
+    warm_start(model, config_of(trained))
     picture = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype("float32")
-    answers = [face_encoder(m, "")(picture, training=False) for m in (trained.model(), model)]
+    answers = [face_encoder(m)(picture, training=False) for m in (trained.model(), model)]
     np.testing.assert_allclose(*answers, atol=1e-5)
     assert np.abs(np.array(answers[0])).max() > 0
 
@@ -70,15 +82,16 @@ def test_another_kind_of_encoder_is_refused_by_name(trained, changes, says):
     model = build_model("ghost_fan", 3, **SMALL | changes)
     before = [np.array(w) for w in model.weights]
     with pytest.raises(UsageError, match=says):
-        init_faces(model, config_of(trained, **changes))
+        warm_start(model, config_of(trained, **changes))
     for weight, value in zip(model.weights, before):
         np.testing.assert_array_equal(weight, value)
 
 
-def test_a_system_without_faces_says_so():
+def test_a_system_without_faces_says_so(trained):
     inputs = keras.Input((2,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
     with pytest.raises(UsageError, match="has no face encoder"):
-        face_encoder(keras.Model(inputs, keras.layers.Dense(1)(inputs)), "here")
+        warm_start(model, config_of(trained))
 
 
 def test_a_run_that_is_gone_unfinished_or_trained_anew_is_refused(trained, tmp_path):
@@ -88,7 +101,7 @@ def test_a_run_that_is_gone_unfinished_or_trained_anew_is_refused(trained, tmp_p
     source = init_source(other.folder)
     (other.folder / "model.keras").write_bytes(b"another")
     with pytest.raises(EmotionNetError, match="not the model"):
-        init_faces(None, {"init_faces": source, "system_config": {}})
+        warm_start(None, {**config_of(trained), "init_faces": source})
     (other.folder / "model.keras").unlink()
     with pytest.raises(EmotionNetError, match="not trained to the end"):
         init_source(other.folder)

@@ -13,6 +13,7 @@ from emotionnet.inputs.source import training_steps
 from emotionnet.training import stream_data as data
 from emotionnet.training.loop import Settings
 from emotionnet.training.run import Run
+from emotionnet.training.unit import unit_of
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def trained_on(records, protocol, folder, monkeypatch):
         "seed": 0,
     }
     run = Run.create(folder, config, split)
-    unit = data.unit_of(run.build(), config, "speech")
+    unit = unit_of(run.build(), config, "speech")
     settings = Settings(batch_size=4)
     _, fed = data.stream_data(run, records, run.split_rows(records), unit, settings, [])
     fed.training(0, 0)

@@ -7,39 +7,48 @@ import pytest
 from emotionnet.systems import build_model
 from emotionnet.training import plan
 from emotionnet.training.loop import Settings
-from emotionnet.training.stream_data import augmentation, has_stream, unit_of
-from emotionnet.training.train import trained_streams
+from emotionnet.training.stream_data import augmentation
+from emotionnet.training.unit import learnt_names, rows_for, run_stages, units_of
 
 
-def config(system, streams=("faces", "speech"), joint=False, augment="paper"):
-    return {"system": system, "streams": list(streams), "joint": joint, "augment": augment}
+def config(system, streams=("faces", "speech"), joint=False, augment="paper", **fields):
+    return {
+        "system": system,
+        "system_config": {"streams": list(streams), **fields},
+        "streams": list(streams),
+        "joint": joint,
+        "augment": augment,
+    }
 
 
 def test_streams_are_trained_one_by_one_or_as_one():
-    assert trained_streams(config("ghost_fan")) == ["faces", "speech"]
-    assert trained_streams(config("ghost_fan", ("speech",))) == ["speech"]
-    assert trained_streams(config("ghost_fan", joint=True)) == ["joint"]
-    assert trained_streams(config("segments")) == ["joint"]
-    assert trained_streams(config("segments", ("speech",))) == ["joint"]
+    assert learnt_names(config("ghost_fan")) == ["faces", "speech"]
+    assert learnt_names(config("ghost_fan", ("speech",))) == ["speech"]
+    assert learnt_names(config("ghost_fan", joint=True)) == ["joint"]
+    assert learnt_names(config("segments")) == ["joint"]
+    assert learnt_names(config("segments", ("speech",))) == ["joint"]
 
 
 def test_a_system_trained_as_one_gives_logits_from_what_it_sees():
     small = {"image_size": 32, "samples": 16000, "segments": 2}
-    both = unit_of(build_model("segments", 3, **small), config("segments"), "joint")
+    (both,) = units_of(build_model("segments", 3, **small), config("segments", **small))
     assert both.logits
     assert set(both.inputs) == {"faces", "frame_mask", "waveform", "waveform_samples"}
     model = build_model("segments", 3, streams=("speech",), **small)
-    alone = unit_of(model, config("segments", ("speech",)), "joint")
+    (alone,) = units_of(model, config("segments", ("speech",), **small))
     assert set(alone.inputs) == set(alone.model.input) == {"waveform", "waveform_samples"}
     assert len(alone.model.weights) == len(model.weights)
 
 
 def test_joint_takes_clips_that_have_any_of_the_streams():
     deaf = SimpleNamespace(faces_found=3, samples=0)
-    assert has_stream(deaf, "faces")
-    assert not has_stream(deaf, "speech")
-    assert has_stream(deaf, "joint")
-    assert not has_stream(deaf, "joint", ["speech"])
+    faces, speech = run_stages(config("ghost_fan"))
+    (joint,) = run_stages(config("segments"))
+    both = ["faces", "speech"]
+    assert rows_for(faces, both, None, [deaf]) == [deaf]
+    assert rows_for(speech, both, None, [deaf]) == []
+    assert rows_for(joint, both, None, [deaf]) == [deaf]
+    assert rows_for(joint, ["speech"], None, [deaf]) == []
 
 
 def test_what_augmentation_means_is_the_systems_to_say():

@@ -15,9 +15,10 @@ from emotionnet.systems import build_model
 from emotionnet.training import loop
 from emotionnet.training.front import Cut, Front, uncertainty
 from emotionnet.training.run import Run
-from emotionnet.training.stream_data import stream_data, unit_of
+from emotionnet.training.stream_data import stream_data
 from emotionnet.training.train import train_run
 from emotionnet.training.uncertainty import LabelPool, Learning, divide_by_person, entropy_bits
+from emotionnet.training.unit import unit_of
 
 
 def rows(actors=6, clips=4):
@@ -242,7 +243,7 @@ def test_the_front_and_the_rest_are_the_whole_stream(records):
     config = {"system": "ghost_fan", "streams": ["speech"]}
     unit = unit_of(model, config, "speech")
     source = open_source(records, View(2, 32, 16000), ("neutral", "happy", "sad"), unit.inputs)
-    cut = Cut(unit.model, unit.front)
+    cut = Cut(unit.model, unit.stage.front)
     front = Front(cut, source, {"clips": records.rows})
     assert cut.front.weights == []
     assert [w.path for w in front.rest.weights] == [w.path for w in unit.model.weights]
@@ -258,11 +259,11 @@ def test_the_front_and_the_rest_are_the_whole_stream(records):
     assert len(here) == len(there) == 2
 
     def made(inputs):
-        return cut.front.predict_on_batch(inputs)[unit.front]
+        return cut.front.predict_on_batch(inputs)[unit.stage.front]
 
     for (features, targets), (inputs, wanted) in zip(here, there):
         np.testing.assert_array_equal(targets, wanted)
-        np.testing.assert_allclose(features[unit.front], made(inputs), atol=1e-3)
+        np.testing.assert_allclose(features[unit.stage.front], made(inputs), atol=1e-3)
 
 
 def test_a_stream_scores_its_own_pool(records, tmp_path):

@@ -27,11 +27,13 @@ class FieldFiles:
     Attributes:
         folder: of its shards.
         places: clip to the shard's path and the offset of its example.
+        found: clip to the number of frames that have a value.
         remedy: the command that makes it (again).
     """
 
     folder: Path
     places: Mapping[str, tuple[str, int]]
+    found: Mapping[str, int]
     remedy: str
 
     @classmethod
@@ -60,7 +62,7 @@ class FieldFiles:
                 f"{folder}: {name} of version {version}; this version of emotionnet reads version "
                 f"{field.version}. {remedy}"
             )
-        places = {}
+        places, found = {}, {}
         for shard in sorted({row.shard for row in records.rows}):
             path = folder / shard
             index = _read_index(path, remedy)
@@ -70,7 +72,8 @@ class FieldFiles:
                     f"been made again since. {remedy}"
                 )
             places |= {e["clip"]: (str(path), e["offset"]) for e in index["clips"]}
-        return cls(folder, places, remedy)
+            found |= {e["clip"]: e["found"] for e in index["clips"]}
+        return cls(folder, places, found, remedy)
 
     def place(self, clip: str) -> tuple[str, int]:
         """Path and offset of a clip's example; ``""`` and -1 where it has none (a copy of the sound)."""

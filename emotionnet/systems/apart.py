@@ -1,0 +1,108 @@
+"""A model taken apart for live use: what encodes a moment once, and what answers from the last moments.
+
+A system's module says it by ``take_apart(model)``; streaming, the entry points of an exported file and the
+page in a browser use it. A system without that function can be asked about whole clips only.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import keras
+
+from emotionnet.inputs.kinds import STREAMS
+
+#: What a moment offers of a stream, batch 1 and time left out: content, and 1 or 0 for whether it is there.
+#: Speech is the sound around the moment.
+MOMENT = {
+    "faces": ("face", "face_mask"),
+    "speech": ("window", "window_mask"),
+    "geometry": ("points", "points_mask"),
+}
+#: What says of each moment of a window whether it has the stream.
+MASKS = {"faces": "frame_mask", "speech": "window_mask", "geometry": "landmark_mask"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A part of a model that is called by itself.
+
+    Attributes:
+        name: of the entry point in exported files.
+        model: inputs by name to outputs by name.
+    """
+
+    name: str
+    model: keras.Model
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The streams that it looks at."""
+        given = set(self.model.input)
+        return tuple(
+            name for name, kind in STREAMS.items() if given & {*MOMENT[name], *kind.inputs}
+        )
+
+
+@dataclass(frozen=True)
+class Apart:
+    """The parts of a model.
+
+    Attributes:
+        moments: are run once for each moment, of what `MOMENT` names.
+        windows: are run once for each answer, of the whole window's ``waveform`` and
+            ``waveform_samples``.
+        fuse: answers from the last moments. Its inputs are an output of each moment, named with an "s"
+            at its end (``embedding`` → ``embeddings``, (batch, moments, width)); the outputs of
+            ``windows``; masks of `MASKS` (batch, moments); ``waveform_samples``. Its outputs are the
+            whole model's.
+    """
+
+    moments: tuple[Step, ...]
+    windows: tuple[Step, ...]
+    fuse: Step
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All parts, in the order in which they are called."""
+        return (*self.moments, *self.windows, self.fuse)
+
+    @property
+    def context(self) -> int:
+        """Samples of sound around a moment that belong to it; 0 where moments have no sound."""
+        shapes = [step.model.input.get("window") for step in self.moments]
+        return max((shape.shape[1] for shape in shapes if shape is not None), default=0)
+
+
+def named(name: str, inputs: Mapping, outputs: Mapping) -> keras.Model:
+    """A model from symbolic inputs to outputs, both by name."""
+    return keras.Model(dict(inputs), dict(outputs), name=name)
+
+
+def part(name: str, network: keras.Model, output: str, single: str = "") -> Step:
+    """A nested model as a step.
+
+    Args:
+        name: of the step.
+        network: with inputs by name, or with one input.
+        output: what its output is called.
+        single: what its one input is called.
+    """
+    by_name = isinstance(network.input, dict)
+    own = network.input if by_name else {single: network.input}
+    given = {key: keras.Input(x.shape[1:], dtype=x.dtype, name=key) for key, x in own.items()}
+    answer = network(given if by_name else given[single])
+    return Step(name, named(name, given, {output: answer}))
+
+
+def of_any_length(model: keras.Model, moments: Iterable[str]) -> keras.Model:
+    """``model`` for any number of moments: the first axis of these inputs is left open."""
+    open_ = set(moments)
+    inputs = {
+        name: keras.Input(
+            (None, *tensor.shape[2:]) if name in open_ else tensor.shape[1:],
+            dtype=tensor.dtype,
+            name=name,
+        )
+        for name, tensor in model.input.items()
+    }
+    return keras.models.clone_model(model, input_tensors=inputs, clone_function=lambda layer: layer)

@@ -1,0 +1,87 @@
+"""What of a system is learnt, and in which order: stages, as data.
+
+A system's module says them by ``stages(config)``. Most are learnt by gradient (`Learn`); some layers have
+numbers that are computed in closed form from the features of the training clips (`Fit`): a scaler,
+principal components, discriminant analyses. A stage that is finished is part of the training's state,
+whatever its kind.
+
+    def stages(config):
+        return (
+            Learn("speech", "speech_stream", front="as_sequence"),
+            Fit("klda", layer="projection", on="hybrid", by=kernel_discriminant),
+            Learn("head", "fused_logits", learns=("classifier",)),
+        )
+
+Layers are named as `emotionnet.training.optimizer.find_layers` finds them: at any depth, or "outer/inner".
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from emotionnet.inputs.kinds import STREAMS, ordered
+
+#: The stage that is all streams at once.
+JOINT = "joint"
+
+
+@dataclass(frozen=True)
+class Learn:
+    """A part of a model that is trained by gradient, with a loss of its own.
+
+    Attributes:
+        name: of the stage; that of the stream, where it is one. Settings and history are kept under it.
+        layer: the nested model, or the layer, that gives the part's logits; "" for the fused answer.
+        front: names of the last layers before what learns, where what comes out of them is small:
+            what need not be computed again for a clip that stays the same while all weights before
+            them stay (or there are none). "" for none.
+        learns: layers that learn; all others of the part keep their weights. () for all of them.
+        streams: that it looks at; by default the stream of its name, or all.
+        whole: learns only from clips that have all of these streams; else from those that have any.
+        logits: whether the layer gives logits; else probabilities.
+    """
+
+    name: str
+    layer: str
+    front: str | tuple[str, ...] = ""
+    learns: tuple[str, ...] = ()
+    streams: tuple[str, ...] = ()
+    whole: bool = False
+    logits: bool = True
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A layer whose numbers are computed in closed form, from what the training clips give.
+
+    Attributes:
+        name: of the stage.
+        layer: gets the numbers; its weights are not trainable.
+        on: the layer whose output is the data: (batch, features), or (batch, steps, features), whose
+            steps then count one by one; where it gives a mask (batch, steps) too, only those that are real.
+        mask: the input (batch, steps) that says which steps are real; "" for none.
+        by: ``by(values, targets)`` gives the layer's weights in order, from ``values`` (n, features)
+            float64 and ``targets`` (n,) int, see `emotionnet.layers.fits`.
+        streams: that it looks at; by default all.
+        whole: only clips that have all of these streams count; else those that have any.
+        supervised: the labels are looked at, so that every class must be there.
+    """
+
+    name: str
+    layer: str
+    on: str
+    by: Callable[[np.ndarray, np.ndarray], Sequence[np.ndarray]]
+    mask: str = ""
+    streams: tuple[str, ...] = ()
+    whole: bool = False
+    supervised: bool = True
+
+
+Stage = Learn | Fit
+
+
+def seen_by(stage: Stage, streams: Sequence[str]) -> tuple[str, ...]:
+    """The streams, of those that a run trains, that ``stage`` looks at."""
+    own = stage.streams or ((stage.name,) if stage.name in STREAMS else tuple(streams))
+    return ordered(set(own) & set(streams))

@@ -1,0 +1,200 @@
+"""What is trained or fitted at once: the part of a model that a stage is about, and its clips."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import keras
+
+from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.inputs.augmentation import Augmentation
+from emotionnet.inputs.kinds import STREAMS, has, streams_in
+from emotionnet.systems import stages_of
+from emotionnet.systems.stages import Fit, Learn, Stage, seen_by
+from emotionnet.training.front import Cut, needed_inputs
+from emotionnet.training.optimizer import find_layers
+from emotionnet.training.settings import Settings
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The part of a model that one stage is about.
+
+    Attributes:
+        stage: what is learnt, or fitted.
+        streams: that it looks at, of those that the run trains.
+        model: inputs by name to logits, probabilities or features.
+    """
+
+    stage: Stage
+    streams: tuple[str, ...]
+    model: keras.Model
+
+    @property
+    def name(self) -> str:
+        """Of the stage."""
+        return self.stage.name
+
+    @property
+    def logits(self) -> bool:
+        """Whether it answers with logits."""
+        return self.stage.logits
+
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of its inputs."""
+        return tuple(self.model.input)
+
+    @property
+    def needs(self) -> str:
+        """What a clip must have, in words."""
+        joint = " and " if self.stage.whole else " or "
+        return joint.join(STREAMS[stream].name for stream in self.streams)
+
+    def rows(self, records: Any, rows: Iterable) -> list:
+        """Those of ``rows`` that have what it needs."""
+        return rows_for(self.stage, self.streams, records, rows)
+
+
+def units_of(model: keras.Model, config: dict[str, Any]) -> list[Unit]:
+    """The parts of ``model`` that a run of this ``config`` trains and fits, in order.
+
+    Raises:
+        EmotionNetError: a stage names a layer that the model does not have.
+    """
+    return [unit_of(model, config, stage) for stage in run_stages(config)]
+
+
+def run_stages(config: dict[str, Any]) -> tuple[Stage, ...]:
+    """The stages of a run of this ``config``."""
+    fields, joint = config.get("system_config", {}), config.get("joint", False)
+    return stages_of(config["system"], fields, joint)
+
+
+def learnt_names(config: dict[str, Any]) -> list[str]:
+    """Names of what a run of this ``config`` learns by gradient, in order."""
+    return [stage.name for stage in run_stages(config) if isinstance(stage, Learn)]
+
+
+def rows_for(stage: Stage, streams: Sequence[str], records: Any, rows: Iterable) -> list:
+    """Those of ``rows`` that have what ``stage`` needs of ``streams``."""
+    every = all if stage.whole else any
+    needed = seen_by(stage, streams)
+    return [row for row in rows if every(has(records, row, stream) for stream in needed)]
+
+
+def unit_of(model: keras.Model, config: dict[str, Any], stage: Stage | str) -> Unit:
+    """The part of ``model`` that ``stage``, or the stage of that name, is about.
+
+    Raises:
+        EmotionNetError: the stage names a layer that the model does not have.
+    """
+    if isinstance(stage, str):
+        (stage,) = (each for each in run_stages(config) if each.name == stage)
+    streams = seen_by(stage, config["streams"])
+    where = stage.layer if isinstance(stage, Learn) else stage.on
+    if not where:  # through the fusion
+        return Unit(stage, streams, keras.Model(model.input, model.output["probabilities"]))
+    layer = _layer(model, where, config, stage)
+    if not isinstance(stage, Learn):
+        _layer(model, stage.layer, config, stage)
+    if (
+        isinstance(layer, keras.Model)
+        and isinstance(layer.input, dict)
+        and isinstance(stage, Learn)
+    ):
+        return Unit(stage, streams or streams_in(layer.input), layer)
+    owner, outputs = _owner(model, layer), layer.output
+    if isinstance(layer, keras.Model):  # whose own output is not yet a part of the model around it
+        outputs = layer._inbound_nodes[-1].output_tensors
+        outputs = outputs[0] if len(outputs) == 1 else outputs
+    if isinstance(stage, Fit) and stage.mask:
+        outputs = [outputs, owner.input[stage.mask]]
+    inputs = {name: owner.input[name] for name in needed_inputs(outputs, owner.input)}
+    return Unit(stage, streams or streams_in(inputs), keras.Model(inputs, outputs))
+
+
+def _layer(model: keras.Model, name: str, config: dict, stage: Stage) -> keras.Layer:
+    try:
+        return find_layers(model, name)[0]
+    except UsageError as error:
+        raise EmotionNetError(
+            f"system {config['system']}: its stage {stage.name!r} names the layer {name!r}, which its "
+            f"model does not have ({error})"
+        ) from None
+
+
+def _owner(model: keras.Model, layer: keras.Layer) -> keras.Model:
+    """The model, with inputs by name, that ``layer`` stands in directly."""
+    nested = [each for each in model._flatten_layers() if isinstance(each, keras.Model)]
+    for each in nested:
+        if isinstance(each.input, dict) and any(own is layer for own in each.layers):
+            return each
+    return model
+
+
+def frozen_layers(unit: Unit, settings: Settings) -> tuple[str, ...]:
+    """Names of the layers of ``unit`` that keep their weights: by the settings, and by its stage."""
+    if not unit.stage.learns:
+        return tuple(settings.frozen)
+    learning = {
+        id(weight)
+        for name in unit.stage.learns
+        for layer in find_layers(unit.model, name)
+        for weight in layer.weights
+    }
+    rest = [
+        layer.name
+        for layer in unit.model.layers
+        if layer.weights and not any(id(weight) in learning for weight in layer.weights)
+    ]
+    return (*settings.frozen, *(name for name in rest if name not in settings.frozen))
+
+
+def cut_of(unit: Unit, settings: Settings) -> Cut | None:
+    """``unit`` cut behind its front, if it has one and nothing in there learns."""
+    if not unit.stage.front:
+        return None
+    cut = Cut(unit.model, unit.stage.front)
+    fixed = {id(weight) for weight in unit.model.non_trainable_weights if not _is_statistic(weight)}
+    for name in frozen_layers(unit, settings) if not settings.frozen_epochs else ():
+        for layer in find_layers(unit.model, name):
+            fixed |= {id(weight) for weight in layer.weights}
+    return cut if all(id(weight) in fixed for weight in cut.front.weights) else None
+
+
+def _is_statistic(weight) -> bool:
+    """Whether a weight that is not learnt changes in training all the same: of BatchNorm."""
+    return weight.path.rpartition("/")[2] in ("moving_mean", "moving_variance")
+
+
+def is_still(unit: Unit, strength: Augmentation | None) -> bool:
+    """Whether a clip gives ``unit`` the same in every epoch."""
+    return strength is None or not strength.changes(unit.inputs)
+
+
+def trained_part(
+    unit: Unit, settings: Settings, strength: Augmentation | None
+) -> tuple[keras.Model, Settings]:
+    """The part of ``unit`` that is given to train, and the settings that concern it.
+
+    Raises:
+        UsageError: the settings name a layer that ``unit`` does not have.
+    """
+    settings = dataclasses.replace(settings, frozen=frozen_layers(unit, settings))
+    cut = cut_of(unit, settings)
+    if not cut or not is_still(unit, strength):
+        return unit.model, settings
+    weights = {id(weight) for weight in cut.rest.weights}
+
+    def concerns(name: str) -> bool:
+        layers = find_layers(unit.model, name)
+        return any(id(weight) in weights for layer in layers for weight in layer.weights)
+
+    return cut.rest, dataclasses.replace(
+        settings,
+        frozen=tuple(filter(concerns, settings.frozen)),
+        rate_scales={k: v for k, v in settings.rate_scales.items() if concerns(k)},
+    )
