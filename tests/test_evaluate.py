@@ -98,13 +98,13 @@ def test_a_masked_run_is_the_other_stream_and_replaces_nothing(
     assert masked["fused"]["confusion"] == masked[left]["confusion"] == metrics[left]["confusion"]
     assert gone not in masked
     assert not any("not trained" in note for note in masked["notes"])
-    assert json.loads((folder / f"metrics_masked_{mask}.json").read_text()) == masked
-    tables = Answers.read(folder / f"predictions_masked_{mask}.csv", LABELS).probabilities
+    assert json.loads((folder / f"metrics_masked_{gone}.json").read_text()) == masked
+    tables = Answers.read(folder / f"predictions_masked_{gone}.csv", LABELS).probabilities
     np.testing.assert_allclose(
         tables["fused"], answers_of(run).probabilities[f"without_{gone}"], atol=1e-5
     )
-    assert f"Without {mask}." in (folder / f"report_masked_{mask}.html").read_text()
-    assert f"{mask} taken away" in evaluating.summary(masked)
+    assert f"Without {gone}." in (folder / f"report_masked_{gone}.html").read_text()
+    assert f"{gone} taken away" in evaluating.summary(masked)
 
 
 def test_masks_that_leave_nothing_or_are_unknown(records, tmp_path):

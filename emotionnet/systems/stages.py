@@ -62,7 +62,7 @@ class Fit:
             steps then count one by one; where it gives a mask (batch, steps) too, only those that are real.
         mask: the input (batch, steps) that says which steps are real; "" for none.
         by: ``by(values, targets)`` gives the layer's weights in order, from ``values`` (n, features)
-            float64 and ``targets`` (n,) int, see `emotionnet.layers.fits`.
+            float64 and ``targets`` (n,) int, see `emotionnet.systems.fits`.
         streams: that it looks at; by default all.
         whole: only clips that have all of these streams count; else those that have any.
         supervised: the labels are looked at, so that every class must be there.

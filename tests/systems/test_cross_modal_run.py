@@ -77,10 +77,12 @@ def test_every_kind_of_clip_is_answered(wholes, variant):
 def test_a_stream_that_is_taken_away_leaves_the_answers_of_the_other(wholes, records, mask, left):
     from emotionnet.evaluate import evaluate
     from emotionnet.evaluation.answers import Answers
+    from emotionnet.inputs.kinds import stream_named
 
     folder = wholes()
     evaluate(folder, records=records.folder, mask=mask)
-    masked = Answers.read(folder / f"predictions_masked_{mask}.csv", LABELS).probabilities["fused"]
+    gone = stream_named(mask, "--mask")
+    masked = Answers.read(folder / f"predictions_masked_{gone}.csv", LABELS).probabilities["fused"]
     alone = Answers.read(folder / "predictions.csv", LABELS).probabilities[left]
     there = np.isfinite(alone).all(axis=1)
     assert there.any()

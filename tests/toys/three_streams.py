@@ -9,9 +9,9 @@ from keras import layers
 from emotionnet.inputs.kinds import STREAMS as KINDS
 from emotionnet.inputs.kinds import outputs_of
 from emotionnet.layers import FoldFrames, MaskedMean, Projection, UnfoldFrames
-from emotionnet.layers.fits import pca
 from emotionnet.systems.apart import Apart, Step, named, part
 from emotionnet.systems.base import check_streams, clip_inputs
+from emotionnet.systems.fits import pca
 from emotionnet.systems.stages import Fit, Learn
 
 NAME = "three_streams"
