@@ -220,10 +220,28 @@ class Predictor:
             return clip.seconds, lambda starts_s: view_sound(clip.waveform, self.view, starts_s)
         import tensorflow as tf
 
+        from emotionnet.clips.fields.add import with_fields
         from emotionnet.clips.records import parse, serialize
 
-        parsed = parse(tf.constant(serialize(clip)))
+        fields = self._fields(clip)
+        serialized = with_fields(serialize(clip), clip.row, fields)
+        parsed = parse(tf.constant(serialized), [field.name for field in fields])
         return float(clip_seconds(parsed)), lambda starts_s: self._view_windows(parsed, starts_s)
+
+    def _fields(self, clip) -> list:
+        """The side fields that the run's streams need, as far as they can be had; else a note says why not."""
+        from emotionnet.clips.fields import make_fields
+
+        needed = [name for name in self.view.fields if name in self._side_fields]
+        try:
+            return make_fields(needed, {})
+        except EmotionNetError as error:
+            clip.notes.append(f"answered without {', '.join(needed)}: {error}")
+            return []
+
+    @property
+    def _side_fields(self) -> set[str]:
+        return {STREAMS[stream].field for stream in self.streams}
 
     def _answer_windows(self, windows: Callable, starts_s: Sequence[float]):
         """Probabilities (windows, C) and whether each of the run's streams was there (windows, S)."""
