@@ -27,6 +27,11 @@ def made_from(tensor) -> list:
     return made.operation._inbound_nodes[made.node_index].input_tensors
 
 
+def given_by(model) -> list:
+    """The symbolic tensors that a nested model gives where it was called last, in the graph around it."""
+    return list(model._inbound_nodes[-1].output_tensors)
+
+
 @contextmanager
 def keeping_history(tensors: Mapping) -> Iterator[None]:
     """Within, symbolic tensors may become inputs of other models; they stay those of their own.

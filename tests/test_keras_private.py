@@ -30,6 +30,14 @@ def test_what_a_tensor_was_made_from(model):
     assert before is model.get_layer("last").input
 
 
+def test_what_a_nested_model_gives():
+    x, y = keras.Input((4,)), keras.Input((4,))
+    inner = keras.Model(x, keras.layers.Dense(3)(x))
+    outer = inner(y)
+    assert keras_private.given_by(inner) == [outer]
+    assert outer is not inner.output
+
+
 def test_tensors_keep_their_history(model):
     middle = model.get_layer("last").input
     with keras_private.keeping_history({"middle": middle}):

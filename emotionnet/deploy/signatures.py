@@ -8,6 +8,7 @@ import keras
 
 from emotionnet.errors import UsageError
 from emotionnet.inputs.kinds import INPUTS
+from emotionnet.keras_private import layers_inside
 from emotionnet.layers.audio import LogMelSpectrogram
 from emotionnet.systems import get_system
 from emotionnet.systems.apart import Apart
@@ -82,9 +83,10 @@ def _entry(name: str, model: keras.Model) -> Signature:
 
 def _front_end(speech: keras.Model) -> keras.Model | None:
     """A step of the speech stream, up to the output of its front-end."""
-    for owner in (layer for layer in speech._flatten_layers() if isinstance(layer, keras.Model)):
-        for layer in owner.layers:
-            if isinstance(layer, LogMelSpectrogram) and isinstance(owner.input, dict):
+    for owner in (speech, *layers_inside(speech)):
+        named = isinstance(owner, keras.Model) and isinstance(owner.input, dict)
+        for layer in owner.layers if named else ():
+            if isinstance(layer, LogMelSpectrogram):
                 output = layer.output[0] if layer.return_mask else layer.output
                 return keras.Model(owner.input, {"features": output}, name="front_end")
     return None

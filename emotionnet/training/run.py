@@ -154,9 +154,10 @@ class Run:
         import keras
 
         from emotionnet.files import atomic_path
+        from emotionnet.keras_private import layers_inside
 
         # Else a file would keep the optimizers of nested models, and ask for them when it is read.
-        for part in model._flatten_layers():
+        for part in (model, *layers_inside(model)):
             if isinstance(part, keras.Model):
                 part.compiled = False
         with atomic_path(self.folder / "model.keras") as temporary:

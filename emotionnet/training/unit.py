@@ -11,6 +11,7 @@ import keras
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.kinds import STREAMS, has, streams_in
+from emotionnet.keras_private import given_by, layers_inside
 from emotionnet.systems import stages_of
 from emotionnet.systems.stages import Fit, Learn, Stage, seen_by
 from emotionnet.training.front import Cut, needed_inputs
@@ -108,7 +109,7 @@ def unit_of(model: keras.Model, config: dict[str, Any], stage: Stage | str) -> U
         return Unit(stage, streams or streams_in(layer.input), layer)
     owner, outputs = _owner(model, layer), layer.output
     if isinstance(layer, keras.Model):  # whose own output is not yet a part of the model around it
-        outputs = layer._inbound_nodes[-1].output_tensors
+        outputs = given_by(layer)
         outputs = outputs[0] if len(outputs) == 1 else outputs
     if isinstance(stage, Fit) and stage.mask:
         outputs = [outputs, owner.input[stage.mask]]
@@ -128,8 +129,9 @@ def _layer(model: keras.Model, name: str, config: dict, stage: Stage) -> keras.L
 
 def _owner(model: keras.Model, layer: keras.Layer) -> keras.Model:
     """The model, with inputs by name, that ``layer`` stands in directly."""
-    nested = [each for each in model._flatten_layers() if isinstance(each, keras.Model)]
-    for each in nested:
+    for each in (model, *layers_inside(model)):
+        if not isinstance(each, keras.Model):
+            continue
         if isinstance(each.input, dict) and any(own is layer for own in each.layers):
             return each
     return model

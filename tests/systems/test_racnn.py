@@ -40,7 +40,11 @@ def test_the_parts_add_up_to_the_published_number():
     parts = {layer.name: layer.count_params() for layer in model.layers if layer.weights}
     regions = {x.name: x.count_params() for x in model.get_layer("regions").layers}
     parts["racnn"] = racnn.racnn(224).count_params()
-    head = {"fused_classifier": 8 * 257, "projection": 256 * 256 + 1 + 256 * 7 + 7, "classifier": 64}
+    head = {
+        "fused_classifier": 8 * 257,
+        "projection": 256 * 256 + 1 + 256 * 7 + 7,
+        "classifier": 64,
+    }
     assert parts == {
         "racnn": 358_144, "face_encoder": 4_049_571, "face_steps": 368_928,
         "bi_gru1": 321_024, "bi_gru2": 296_448, "regions": 229_825, "weighted_sum": 1, **head,
