@@ -70,8 +70,10 @@ class Browser:
         os.close(to_browser)
         os.close(from_browser)
         self._number, self._rest, self._session = 0, b"", None
-        #: Addresses that the page asked for, from `watch_requests` on.
-        self.requests: list[str] = []
+        #: Number → address of what was loaded or sent, from `watch_requests` on.
+        self.requests: dict[str, str] = {}
+        #: Addresses that the page asked for and the browser did not.
+        self.blocked: list[str] = []
         targets = self.send("Target.getTargets")["targetInfos"]
         page = next(t["targetId"] for t in targets if t["type"] == "page")
         attached = self.send("Target.attachToTarget", targetId=page, flatten=True)
@@ -87,9 +89,12 @@ class Browser:
                 if "error" in reply:
                     raise RuntimeError(f"{method}: {reply['error']['message']}")
                 return reply["result"]
-            if reply.get("method") == "Network.requestWillBeSent":
-                self.requests.append(reply["params"]["request"]["url"])
-            if reply.get("method") == "Page.javascriptDialogOpening":
+            what, about = reply.get("method"), reply.get("params", {})
+            if what == "Network.requestWillBeSent":
+                self.requests[about["requestId"]] = about["request"]["url"]
+            if what == "Network.loadingFailed" and about.get("blockedReason"):
+                self.blocked.append(self.requests.pop(about["requestId"]))
+            if what == "Page.javascriptDialogOpening":
                 # "Leave the page?": yes.
                 self._post("Page.handleJavaScriptDialog", {"accept": True})
 
@@ -115,7 +120,7 @@ class Browser:
         self.wait("document.readyState === 'complete' && location.href !== 'about:blank'")
 
     def watch_requests(self) -> None:
-        """Keeps the address of everything that is loaded or sent in `requests`."""
+        """Keeps addresses in `requests` and `blocked`."""
         self.send("Network.enable")
 
     def choose_file(self, selector: str, *paths) -> None:

@@ -9,7 +9,7 @@ import soxr
 from emotionnet.corpora import demo
 
 #: What the browser is started with besides `camera` and `microphone`.
-FAKE = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+DEVICES = "--use-fake-device-for-media-stream"
 SIZE = (640, 480)
 SOUND_HZ = 48000
 

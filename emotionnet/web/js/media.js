@@ -6,67 +6,72 @@ import {Resampler} from "./sound.js";
 const SOUND = {echoCancellation: false, noiseSuppression: false, autoGainControl: false};
 const PICTURE = {width: {ideal: 640}, height: {ideal: 480}, facingMode: "user"};
 
+const KINDS = {
+  video: {name: "camera", permission: "camera", sense: "face"},
+  audio: {name: "microphone", permission: "microphone", sense: "voice"},
+};
+const REFUSED =
+  "The browser refused camera and microphone. Allow them for this page (the sign beside the address), " +
+  "then try again. Files work without.";
+
 /**
  * Opens camera and microphone, or the one that can be had.
  *
- * @returns {Promise<{stream: MediaStream, notes: string[]}>} what to say about what is missing
+ * @returns {Promise<{stream: MediaStream, notes: string[]}>} what to say about the one that is missing
  * @throws {Error} with a message for a person
  */
 export async function openCamera() {
   if (!navigator.mediaDevices?.getUserMedia) {
-    throw new Error(
-      "This browser gives pages opened in this way no camera. Open the file itself, or from https.",
-    );
+    throw new Error("This browser gives a page no camera here. Open the file itself, or from an https address.");
   }
-  const wishes = {video: PICTURE, audio: SOUND};
   try {
-    return {stream: await navigator.mediaDevices.getUserMedia(wishes), notes: []};
+    return {stream: await ask("video", "audio"), notes: []};
   } catch (error) {
-    if (error.name === "NotAllowedError" || error.name === "SecurityError") throw new Error(REFUSED);
-    return openOne(wishes);
+    // Whoever said no to both is not asked again.
+    if (isRefusal(error) && (await refused("video")) === (await refused("audio"))) throw new Error(REFUSED);
   }
-}
-
-const REFUSED =
-  "The browser refused camera and microphone. Allow them for this page (the sign beside the address), " +
-  "then try again. Files work without.";
-const NAMES = {video: "camera", audio: "microphone"};
-
-async function openOne(wishes) {
-  const failures = {};
-  for (const kind of ["video", "audio"]) {
+  const failures = [];
+  for (const [kind, other] of [["video", "audio"], ["audio", "video"]]) {
     try {
-      const stream = await navigator.mediaDevices.getUserMedia({[kind]: wishes[kind]});
-      const lost = kind === "video" ? "audio" : "video";
-      const from = kind === "video" ? "the face" : "the voice";
-      const why = failures[lost] ?? (await reason({[lost]: wishes[lost]}, lost));
-      return {stream, notes: [`${why} Answers come from ${from} alone.`]};
+      const stream = await ask(kind);
+      const why = failures[0] ?? (await whyNot(other));
+      return {stream, notes: [`${why} Answers come from the ${KINDS[kind].sense} alone.`]};
     } catch (error) {
-      failures[kind] = explained(error, kind);
+      failures.push(explained(error, kind));
     }
   }
-  throw new Error(`${failures.video} ${failures.audio} Files work without.`);
+  throw new Error(`${failures.join(" ")} Files work without.`);
 }
 
-async function reason(wish, kind) {
+const WISHES = {video: PICTURE, audio: SOUND};
+const ask = (...kinds) =>
+  navigator.mediaDevices.getUserMedia(Object.fromEntries(kinds.map((kind) => [kind, WISHES[kind]])));
+const isRefusal = (error) => error.name === "NotAllowedError" || error.name === "SecurityError";
+
+/** Whether the browser would refuse; unknown counts as not. */
+async function refused(kind) {
   try {
-    const stream = await navigator.mediaDevices.getUserMedia(wish);
-    stream.getTracks().forEach((track) => track.stop());
-    return `The ${NAMES[kind]} could not be opened together with the other.`;
+    return (await navigator.permissions.query({name: KINDS[kind].permission})).state === "denied";
+  } catch {
+    return false;
+  }
+}
+
+async function whyNot(kind) {
+  try {
+    (await ask(kind)).getTracks().forEach((track) => track.stop());
+    return `The ${KINDS[kind].name} does not open together with the other.`;
   } catch (error) {
     return explained(error, kind);
   }
 }
 
 function explained(error, kind) {
-  const name = NAMES[kind];
-  return (
-    {
-      NotFoundError: `There is no ${name}.`,
-      NotReadableError: `The ${name} is taken by another program.`,
-      NotAllowedError: `The browser refused the ${name}.`,
-    }[error.name] ?? `The ${name} cannot be opened (${error.message || error.name}).`
-  );
+  const {name} = KINDS[kind];
+  if (isRefusal(error)) return `The browser refused the ${name}.`;
+  if (error.name === "NotFoundError") return `There is no ${name}.`;
+  if (error.name === "NotReadableError") return `The ${name} is taken by another program.`;
+  return `The ${name} cannot be opened (${error.message || error.name}).`;
 }
 
 const TAP = `registerProcessor("tap", class extends AudioWorkletProcessor {
