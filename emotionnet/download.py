@@ -1,4 +1,4 @@
-"""``python -m emotionnet.download ravdess|crema_d``: the recordings of a corpus, from where they live.
+"""``python -m emotionnet.download ravdess|crema_d|landmarks``: a corpus, or the model that finds landmarks.
 
 Nothing is downloaded before size and licence have been shown and agreed to. What was downloaded is
 checked, what was interrupted goes on where it stopped, what is there is not loaded again.
@@ -14,8 +14,8 @@ from pathlib import Path
 from emotionnet.command import make_callable, run_command
 from emotionnet.errors import EmotionNetError, UsageError
 
-CORPORA = ("ravdess", "crema_d")
-#: In the corpus' folder: what was downloaded whole, so that it is not loaded again.
+PLACES = ("ravdess", "crema_d", "landmarks")
+#: In the folder: what was downloaded whole, so that it is not loaded again.
 STATE = ".downloaded.json"
 
 
@@ -28,16 +28,18 @@ def download(
     yes: bool = False,
     source: str | None = None,
 ) -> Path:
-    """Downloads a part of a corpus and unpacks it, ready for ``prepare``.
+    """Downloads a part of a corpus and unpacks it, ready for ``prepare``; or a model.
 
     Args:
-        corpus: ``ravdess`` or ``crema_d``.
-        out: folder for the recordings; by default ``data/<corpus>/clips``.
-        part: ``speech-video`` (the default), ``speech-audio`` or, of RAVDESS, ``song-audio``.
+        corpus: ``ravdess`` or ``crema_d``; or ``landmarks``, the model of the field landmarks68.
+        out: folder for the files; by default ``data/<corpus>/clips``, ``data/ravdess/landmarks`` for
+            tables of landmarks, and for the model where it is looked for.
+        part: ``speech-video`` (the default), ``speech-audio`` or, of RAVDESS, ``song-audio`` and
+            ``landmarks`` (OpenFace's tables of all takes, for ``prepare --openface``).
         actors: numbers of the actors wanted, 1 to 24 or 1001 to 1091; all by default. The audio
             of RAVDESS comes in one archive and cannot be divided.
         yes: size and licence are agreed to, do not ask.
-        source: another address of the same files.
+        source: another address of the same files; of the model also a file.
 
     Returns:
         The folder.
@@ -51,18 +53,19 @@ def download(
     from emotionnet.files import write_json
     from emotionnet.progress import progress
 
-    if corpus not in CORPORA:
-        raise UsageError(f"{corpus}: not known. Choose one of {', '.join(CORPORA)}.")
+    if corpus not in PLACES:
+        raise UsageError(f"{corpus}: not known. Choose one of {', '.join(PLACES)}.")
     place = import_module(f"emotionnet.downloads.{corpus}")
     part = part or place.DEFAULT_PART
     if part not in place.PARTS:
         raise UsageError(f"--part {part}: {corpus} has {', '.join(place.PARTS)}.")
-    if actors is not None and part == "speech-audio" and corpus == "ravdess":
-        raise UsageError("the audio of RAVDESS comes in one archive: leave --actors out.")
-    folder = Path(out) if out is not None else Path("data") / corpus / "clips"
-    source = source or place.SOURCE
+    if actors is not None and corpus != "crema_d" and part != "speech-video":
+        raise UsageError(f"{part} of {corpus} comes in one archive: leave --actors out.")
+    where = place.where(part)
+    folder = Path(out) if out is not None else where.folder
+    source = source or where.source
 
-    print(f"{place.TITLE}\nlicence    {place.LICENCE}\nfrom       {place.PAGE}", flush=True)
+    print(f"{place.TITLE}\nlicence    {place.LICENCE}\nfrom       {where.page}", flush=True)
     items = place.plan(part, actors, source)
     if not items:
         raise UsageError(f"--actors: {corpus} has none of them.")
@@ -85,7 +88,7 @@ def download(
             write_json(folder / STATE, state)
     if archives.is_dir() and not any(archives.iterdir()):
         archives.rmdir()
-    print(f"next       python -m emotionnet.fit --corpus {corpus} --root {folder}")
+    print(f"next       {where.then.format(folder=folder)}")
     return folder
 
 
@@ -149,12 +152,15 @@ def _numbers(text: str) -> list[int]:
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.download``."""
     p = argparse.ArgumentParser(prog="python -m emotionnet.download", description=__doc__)
-    p.add_argument("corpus", help=", ".join(CORPORA))
+    p.add_argument("corpus", help=f"{', '.join(PLACES)} (the model of the field landmarks68)")
     p.add_argument("--out", metavar="DIR", help="default: data/<corpus>/clips")
-    p.add_argument("--part", help="speech-video (default), speech-audio; of RAVDESS song-audio")
+    p.add_argument(
+        "--part",
+        help="speech-video (default), speech-audio; of RAVDESS song-audio and landmarks (tables)",
+    )
     p.add_argument("--actors", type=_numbers, metavar="1,3-5", help="only these")
     p.add_argument("--yes", action="store_true", help="agree to size and licence")
-    p.add_argument("--source", metavar="URL", help="another address of the same files")
+    p.add_argument("--source", metavar="URL", help="another address, or file, of the same")
     return p
 
 

@@ -10,7 +10,6 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -70,6 +69,7 @@ def prepare(
     from emotionnet import corpora
     from emotionnet.clips.fields import make_fields
     from emotionnet.clips.fields.add import add_fields
+    from emotionnet.clips.runners import by_beam, by_processes, clips_a_shard
     from emotionnet.clips.shards import plan_shards
 
     if workers is not None and workers < 0:
@@ -97,10 +97,10 @@ def prepare(
         rows = corpora.scan(corpus, root, ignored, **options)
     _check_rows(rows, root)
     content = {name: config[name] for name in ("schema", "crop", "jpeg_quality", "max_rate")}
-    shards = plan_shards(rows, root, out, content, _shard_clips(corpus))
+    shards = plan_shards(rows, root, out, content, clips_a_shard(corpus))
     todo = [shard for shard in shards if shard.read_index() is None]
     if todo:
-        make = partial(_beam, options=beam_options) if runner == "beam" else _write
+        make = partial(by_beam, options=beam_options) if runner == "beam" else by_processes
         _make_shards(corpus, root, out, shards, todo, config, workers, make)
     _finish(out, shards, config, ignored, changed=bool(todo))
     if wanted:
@@ -239,69 +239,6 @@ def _make_shards(
         make(corpus, root, todo, workers, bar.update)
 
 
-def _write(
-    corpus: str, root: Path, todo: Sequence, workers: int | None, done: Callable[[], Any]
-) -> None:
-    """Makes shards by processes of this machine; calls ``done()`` after each clip."""
-    from emotionnet.clips.shards import write_shard
-
-    def counted(results):
-        for result in results:
-            done()
-            yield result
-
-    wanted = [row for shard in todo for row in shard.rows]
-    with closing(_read(corpus, wanted, root, workers)) as results:
-        results = counted(results)
-        for shard in todo:
-            write_shard(shard, results)
-
-
-def _beam(
-    corpus: str,
-    root: Path,
-    todo: Sequence,
-    workers: int | None,
-    done: Callable[[int], Any],
-    options: Sequence[str],
-) -> None:
-    """Makes shards by a Beam pipeline; calls ``done(clips)`` after each shard."""
-    try:
-        from emotionnet.clips.beam import make_shards
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "apache_beam":
-            raise
-        raise UsageError(
-            "--runner beam needs Apache Beam: pip install 'emotionnet[beam]'. Without it, --workers "
-            "uses the processes of this machine."
-        ) from None
-    make_shards(todo, root, _of_pictures(corpus), workers, done, options)
-
-
-def _shard_clips(corpus: str) -> int:
-    from emotionnet.clips.pictures import SHARD_PICTURES
-    from emotionnet.clips.shards import SHARD_CLIPS
-
-    return SHARD_PICTURES if _of_pictures(corpus) else SHARD_CLIPS
-
-
-def _of_pictures(corpus: str) -> bool:
-    from emotionnet.corpora import get_corpus
-
-    return getattr(get_corpus(corpus), "PICTURES", False)
-
-
-def _read(corpus: str, rows: Sequence, root: Path, workers: int | None):
-    """Each row with what was read of it, see `emotionnet.clips.workers.read_clips`."""
-    if _of_pictures(corpus):
-        from emotionnet.clips.pictures import read_pictures
-
-        return read_pictures(rows, root)
-    from emotionnet.clips.workers import read_clips
-
-    return read_clips(rows, root, workers)
-
-
 def _finish(
     out: Path,
     shards: Sequence,
@@ -373,7 +310,7 @@ def _versions() -> dict[str, str]:
 
 
 #: Options of side fields on the command line.
-_FIELD_OPTIONS = ()
+_FIELD_OPTIONS = ("landmark_model", "openface")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -417,7 +354,14 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         metavar="NAME",
         default=(),
-        help="side fields to add: landmarks5 (the five landmarks that cut the face out)",
+        help="side fields to add: landmarks68 (68 landmarks of the face), landmarks5",
+    )
+    g = p.add_argument_group("options of one field")
+    g.add_argument("--openface", metavar="DIR", help="landmarks68: take OpenFace's tables (CSV)")
+    g.add_argument(
+        "--landmark-model",
+        metavar="FILE",
+        help="landmarks68: the model, or the wheel that holds it (default: what `download landmarks` got)",
     )
     g = p.add_argument_group("options of one corpus")
     g.add_argument("--channel", help="ravdess: speech (default), song or all")

@@ -17,7 +17,7 @@ SHARED = {
 #: Folder to the folders (and verbs) that it may import beside `SHARED`.
 ARROWS = {
     "corpora": set(),
-    "downloads": {"corpora"},
+    "downloads": {"corpora", "clips"},
     "clips": {"corpora"},
     "inputs": {"clips", "corpora"},
     "layers": set(),

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from emotionnet.corpora.canonical import clip_list
+from emotionnet.downloads import Where
 from emotionnet.downloads.fetch import Remote, fetch, read, read_json
 from emotionnet.errors import EmotionNetError
 
@@ -34,6 +35,12 @@ _LFS = "application/vnd.git-lfs+json"
 _POINTER = re.compile(
     r"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize (\d+)\s*"
 )
+
+
+def where(part: str) -> Where:
+    """Where a part is, see `Where`."""
+    then = "python -m emotionnet.fit --corpus crema_d --root {folder}"
+    return Where(SOURCE, PAGE, Path("data/crema_d/clips"), then)
 
 
 def plan(part: str, actors: Sequence[int] | None, source: str) -> list[dict]:

@@ -1,9 +1,13 @@
-"""Where RAVDESS is: Zenodo record 1188976, zip archives by actor."""
+"""Where RAVDESS is: Zenodo record 1188976, zip archives by actor.
+
+Its landmarks, tracked by OpenFace in all takes with a picture, are record 3255102, one archive.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from emotionnet.corpora.canonical import manifest_file
+from emotionnet.downloads import Where
 from emotionnet.downloads.fetch import Remote, fetch, read_json
 from emotionnet.downloads.unpack import unpack
 from emotionnet.errors import EmotionNetError
@@ -14,17 +18,33 @@ LICENCE = (
     "CC BY-NC-SA 4.0: name the authors, no commercial use, pass adaptations on under the same "
     "licence. The recordings show and voice identifiable people."
 )
-SOURCE = "https://zenodo.org/api/records/1188976"
-PAGE = "https://zenodo.org/records/1188976"
+RECORD, LANDMARKS_RECORD = 1188976, 3255102
 
 PARTS = {
     "speech-audio": "Audio_Speech_",
     "song-audio": "Audio_Song_",
     "speech-video": "Video_Speech_Actor_",
+    "landmarks": "FacialTracking_Actors_",
 }
 DEFAULT_PART = "speech-video"
-#: The audio archives grow to about this; the video is compressed already.
-_GROWTH = {"speech-audio": 2.8, "song-audio": 2.8, "speech-video": 1.0}
+#: The audio archives grow to about this, and tables perhaps; the video is compressed already.
+_GROWTH = {"speech-audio": 2.8, "song-audio": 2.8, "speech-video": 1.0, "landmarks": 4.0}
+_ENDINGS = (".wav", ".mp4", ".csv")
+
+
+def where(part: str) -> Where:
+    """Where a part is, see `Where`."""
+    landmarks = part == "landmarks"
+    record, folder = (LANDMARKS_RECORD, part) if landmarks else (RECORD, "clips")
+    then = "python -m emotionnet.fit --corpus ravdess --root {folder}"
+    if landmarks:
+        then = "python -m emotionnet.prepare --records RECORDS --fields landmarks68 --openface {folder}"
+    return Where(
+        f"https://zenodo.org/api/records/{record}",
+        f"https://zenodo.org/records/{record}",
+        Path("data/ravdess", folder),
+        then,
+    )
 
 
 def plan(part: str, actors: Sequence[int] | None, source: str) -> list[dict]:
@@ -54,17 +74,17 @@ def get(item: dict, part: str, folder: Path, archives: Path, source: str, bar) -
     Args:
         item: an entry of `plan`.
         part: one of `PARTS`.
-        folder: where ``Actor_NN/`` goes.
+        folder: where ``Actor_NN/`` goes, or the tables.
         archives: where the archive goes; it is removed when all is unpacked.
         source: address of the record in Zenodo's API.
         bar: progress bar, in bytes.
 
     Returns:
-        The recordings, relative to ``folder``, and their sizes.
+        The recordings or tables, relative to ``folder``, and their sizes.
     """
-    remote = _remote(item["name"], source)
+    remote = _remote(item["name"], source, where(part).page)
     archive = fetch(remote, archives / item["name"], bar)
-    names = unpack(archive, folder, (".wav", ".mp4"))
+    names = unpack(archive, folder, _ENDINGS)
     archive.unlink()
     return {name: (folder / name).stat().st_size for name in names}
 
@@ -73,11 +93,11 @@ def _archives() -> list[dict[str, str]]:
     return read_csv(manifest_file("ravdess_archives.csv"))
 
 
-def _remote(name: str, source: str) -> Remote:
+def _remote(name: str, source: str, page: str) -> Remote:
     """The archive as the record describes it, which must agree with what is known of it here."""
-    listed = {each.get("key", each.get("filename")): each for each in _files(source)}
+    listed = {each.get("key", each.get("filename")): each for each in _files(source, page)}
     if name not in listed:
-        raise EmotionNetError(f"{source}: the record has no {name}. See {PAGE}.")
+        raise EmotionNetError(f"{source}: the record has no {name}. See {page}.")
     entry = listed[name]
     algorithm, _, checksum = entry["checksum"].rpartition(":")
     known = {row["file"]: row for row in _archives()}[name]
@@ -90,7 +110,7 @@ def _remote(name: str, source: str) -> Remote:
     return Remote(entry["links"]["self"], int(size), algorithm or "md5", checksum)
 
 
-def _files(source: str) -> list[dict]:
+def _files(source: str, page: str) -> list[dict]:
     record = read_json(source)
     try:
         files = record["files"]
@@ -99,5 +119,5 @@ def _files(source: str) -> list[dict]:
         return files
     except (KeyError, TypeError):
         raise EmotionNetError(
-            f"{source}: the record does not list its files. See {PAGE}."
+            f"{source}: the record does not list its files. See {page}."
         ) from None

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from emotionnet import prepare as preparing
+from emotionnet.clips import runners
 from emotionnet.clips.records import Records
 from emotionnet.corpora.media import write_clip
 from emotionnet.errors import UsageError
@@ -91,7 +92,7 @@ def test_real_clips_become_the_same_bytes(tmp_path, monkeypatch, corpus):
 
     root = Path(os.environ["EMOTIONNET_DATA"]) / corpus
     rows = [row for row in corpora.scan(corpus, root) if row.picture][:8]
-    monkeypatch.setattr(preparing, "_shard_clips", lambda corpus: 2)  # work for both processes
+    monkeypatch.setattr(runners, "clips_a_shard", lambda corpus: 2)  # work for both processes
     local = preparing.prepare(corpus, root, tmp_path / "local", workers=1, rows=rows)
     beam = preparing.prepare(corpus, root, tmp_path / "beam", workers=2, rows=rows, runner="beam")
     assert contents(beam) == contents(local)

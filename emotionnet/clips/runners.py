@@ -1,0 +1,66 @@
+"""Who makes the shards of records: processes of this machine, or an Apache Beam pipeline."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from emotionnet.clips.pictures import SHARD_PICTURES, read_pictures
+from emotionnet.clips.shards import SHARD_CLIPS, write_shard
+from emotionnet.clips.workers import read_clips
+from emotionnet.corpora import get_corpus
+from emotionnet.errors import UsageError
+
+
+def by_processes(
+    corpus: str, root: Path, todo: Sequence, workers: int | None, done: Callable[[], Any]
+) -> None:
+    """Makes shards by processes of this machine; calls ``done()`` after each clip."""
+
+    def counted(results):
+        for result in results:
+            done()
+            yield result
+
+    wanted = [row for shard in todo for row in shard.rows]
+    with closing(_read(corpus, wanted, root, workers)) as results:
+        results = counted(results)
+        for shard in todo:
+            write_shard(shard, results)
+
+
+def by_beam(
+    corpus: str,
+    root: Path,
+    todo: Sequence,
+    workers: int | None,
+    done: Callable[[int], Any],
+    options: Sequence[str],
+) -> None:
+    """Makes shards by a Beam pipeline; calls ``done(clips)`` after each shard."""
+    try:
+        from emotionnet.clips.beam import make_shards
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "apache_beam":
+            raise
+        raise UsageError(
+            "--runner beam needs Apache Beam: pip install 'emotionnet[beam]'. Without it, --workers "
+            "uses the processes of this machine."
+        ) from None
+    make_shards(todo, root, _of_pictures(corpus), workers, done, options)
+
+
+def clips_a_shard(corpus: str) -> int:
+    """How many clips of a corpus stand in a shard."""
+    return SHARD_PICTURES if _of_pictures(corpus) else SHARD_CLIPS
+
+
+def _of_pictures(corpus: str) -> bool:
+    return getattr(get_corpus(corpus), "PICTURES", False)
+
+
+def _read(corpus: str, rows: Sequence, root: Path, workers: int | None):
+    """Each row with what was read of it, see `emotionnet.clips.workers.read_clips`."""
+    if _of_pictures(corpus):
+        return read_pictures(rows, root)
+    return read_clips(rows, root, workers)
