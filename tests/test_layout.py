@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "emotionnet"
 #: What anything may import, and what imports only these.
 SHARED = {
     *("errors", "files", "progress", "command", "emotions"),
-    *("environment", "precision", "keras_private"),
+    *("environment", "precision", "keras_private", "templates"),
 }
 #: Folder to the folders (and verbs) that it may import beside `SHARED`.
 ARROWS = {

@@ -1,3 +1,4 @@
+import html
 import json
 
 import numpy as np
@@ -105,7 +106,7 @@ def test_the_folder_gets_table_picture_page_and_numbers(result, run):
     page = (run.folder / "robustness.html").read_text()
     assert "holdout: actors 01 and 02 are tested" in page
     for disturbance in DISTURBANCES:
-        assert disturbance.about in page.replace("&#x27;", "'")
+        assert disturbance.about in html.unescape(page)
     text = measuring.summary(result)
     assert "holdout" in text
     assert "white noise, 0" in text

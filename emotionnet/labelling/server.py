@@ -14,12 +14,12 @@ import threading
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib import resources
 from pathlib import Path
 
 from emotionnet.errors import BadClip, EmotionNetError
 from emotionnet.labelling.preview import make_preview, media_type
 from emotionnet.labelling.session import Session
+from emotionnet.templates import render, script_data
 
 _BLOCK = 1 << 16
 #: Requests with a larger body are refused: an answer has some hundred bytes.
@@ -117,9 +117,7 @@ class LabelServer(ThreadingHTTPServer):
             ],
             "answers": session.answers(),
         }
-        text = json.dumps(data).replace("<", "\\u003c")
-        template = resources.files("emotionnet.labelling").joinpath("page.html")
-        return template.read_text(encoding="utf-8").replace("{/*data*/}", text)
+        return render("label.html", data=script_data(json.dumps(data)))
 
     def media(self, number: int) -> tuple[Path, str]:
         """File and type of a clip as browsers play it.

@@ -18,8 +18,8 @@ from emotionnet.deploy.golden import LIVE
 from emotionnet.deploy.handoff_files import best_precision
 from emotionnet.deploy.measure import MARGIN
 from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.templates import render, script_data
 from emotionnet.web import node
-from emotionnet.web.templates import render, script_data
 
 #: The golden clips that go along: one with all, one without sound, one without a face.
 GOLDEN = ("whole_1", "no_sound", "no_face")
@@ -157,7 +157,7 @@ def _document(
         card=card,
         forbidden=forbidden,
         parts={name: Markup(text) for name, text in parts.items()},
-        facts=Markup(script_data(json.dumps(facts, allow_nan=False))),
+        facts=script_data(json.dumps(facts, allow_nan=False)),
         script=Markup(script),
     )
 
