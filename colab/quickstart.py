@@ -110,6 +110,18 @@ bundle = emotionnet.export(
 print(emotionnet.verify.table(emotionnet.verify(bundle)))
 
 # %% [markdown]
+# ## In your browser
+#
+# The int8 file again, in a page that runs it on your machine, with your camera and your microphone. It first
+# checks that it answers as the folder expects. Nothing is sent: the browser lets the page connect to nothing.
+# The file `quickstart_bundle.html` is the same page, to keep or to pass on. (This model knows drawn faces only.)
+
+# %%
+from emotionnet.notebook import show_page
+
+show_page(emotionnet.page(bundle))
+
+# %% [markdown]
 # ## Real voices
 #
 # The speech recordings of RAVDESS: 24 actors, eight emotions, 1,440 recordings

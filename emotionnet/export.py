@@ -24,7 +24,7 @@ from emotionnet.inputs.kinds import FUSED, OUTPUTS, has
 
 ONNX = "onnx"
 KNOWN = (*PRECISIONS, ONNX)
-SUMS = "SHA256SUMS"
+SUMS, PAGE = "SHA256SUMS", "page.html"
 #: Test clips whose crops are moved, each ten times.
 MOVED_CLIPS = 24
 
@@ -38,6 +38,7 @@ def export(
     clips: int = 64,
     calibration_clips: int = 64,
     timeout_s: float = 900,
+    page: bool = False,
 ) -> Path:
     """Writes the bundle of a trained run, whole or not at all.
 
@@ -49,16 +50,19 @@ def export(
         clips: test clips on which the precisions are compared.
         calibration_clips: training clips that int8 takes its ranges from.
         timeout_s: after which the conversion is given up.
+        page: put ``page.html`` into it, see `emotionnet.page`.
 
     Returns:
         The folder.
 
     Raises:
-        UsageError: no run, an unknown precision, a folder with something else in it.
+        UsageError: no run, an unknown precision, a folder with something else in it, or a page of a
+            model that cannot be used live.
         EmotionNetError: no clips to calibrate with, NaN in the weights, or a model that cannot be
             converted. Nothing is left half-written.
     """
     from emotionnet.training.run import Run
+    from emotionnet.web.build import build_page
 
     unknown = sorted(set(precisions) - set(KNOWN))
     if unknown or not precisions:
@@ -74,9 +78,14 @@ def export(
         bundle = Path(work) / "bundle"
         bundle.mkdir()
         wanted = [precision for precision in KNOWN if precision in precisions]
-        _Export(opened, Path(work), bundle, wanted, records, timeout_s).write(
-            clips, calibration_clips
-        )
+        job = _Export(opened, Path(work), bundle, wanted, records, timeout_s)
+        if page:
+            job.check_page()
+        job.write(clips, calibration_clips)
+        if page:
+            _say("making the page")
+            write_text(bundle / PAGE, build_page(bundle))
+        write_sums(bundle)
         if out.exists():
             shutil.rmtree(out)
         os.replace(bundle, out)
@@ -124,7 +133,18 @@ class _Export:
         write_json(self.bundle / "benchmark.json", benchmark(self.bundle, files, names))
         write_text(self.bundle / "MODEL_CARD.md", model_card(contract, self._metrics(), compared))
         write_android_files(self.bundle, contract)
-        write_sums(self.bundle)
+
+    def check_page(self) -> None:
+        """Fails where a page could not be made of it, before the work begins."""
+        from emotionnet.deploy.signatures import signatures
+        from emotionnet.web.build import check_live
+        from emotionnet.web.node import packages
+
+        system = self.run.config["system"]
+        check_live(self.run.folder, system, [s.name for s in signatures(self.model, system)])
+        if not set(self.precisions) - {ONNX}:
+            raise UsageError("--page: a browser runs a .tflite file. Add int8 to --precisions.")
+        packages()
 
     def _open_records(self, records):
         from emotionnet.clips.remote import is_url
@@ -321,6 +341,7 @@ def parser() -> argparse.ArgumentParser:
         "--calibration-clips", type=int, default=64, help="clips for int8's ranges (%(default)s)"
     )
     p.add_argument("--timeout", dest="timeout_s", type=float, default=900, help="seconds")
+    p.add_argument("--page", action="store_true", help="with page.html, which runs in a browser")
     return p
 
 

@@ -130,13 +130,17 @@ def show_records(records: str | os.PathLike) -> Page:
 def show_page(path: str | os.PathLike, height: int = 700) -> Page:
     """A report, or any page that needs nothing but itself, in a frame.
 
+    The page of `emotionnet.page` asks for the camera and the microphone of whoever looks at it.
+
     Args:
         path: the HTML file.
         height: of the frame in pixels.
     """
     document = Path(path).read_text(encoding="utf-8")
     style = f"width: 100%; height: {height}px; border: 1px solid #ccc"
-    return Page([f'<iframe srcdoc="{escape(document)}" style="{style}"></iframe>'], str(path))
+    allowed = 'allow="camera; microphone; autoplay"'
+    frame = f'<iframe srcdoc="{escape(document)}" {allowed} style="{style}"></iframe>'
+    return Page([frame], str(path))
 
 
 def _pre(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 
 import numpy as np
@@ -34,8 +35,10 @@ def _nothing_left(folder):
 
 
 def test_bundle_says_all_there_is_to_know(run, tmp_path):
-    out = export(run.folder, tmp_path / "bundle", precisions=("float32", "onnx"))
+    page = shutil.which("npm") is not None  # Node puts it together
+    out = export(run.folder, tmp_path / "bundle", precisions=("float32", "onnx"), page=page)
     assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
+    assert ("page.html" in (out / "SHA256SUMS").read_text()) == page
     contract = json.loads((out / "contract.json").read_text())
     assert contract["labels"] == list(run.labels)
     assert (out / "labels.txt").read_text().split() == list(run.labels)
@@ -64,6 +67,12 @@ def test_bundle_says_all_there_is_to_know(run, tmp_path):
     assert "drawn faces" in card
     assert "Article 50" in card
     assert {"EmotionClassifier.kt", "ANDROID.md"} <= {p.name for p in out.iterdir()}
+
+
+def test_a_page_needs_a_file_that_browsers_run(run, tmp_path):
+    with pytest.raises(UsageError, match=r"--page: a browser runs a \.tflite file"):
+        export(run.folder, tmp_path / "bundle", precisions=("onnx",), page=True)
+    assert _nothing_left(tmp_path)
 
 
 def test_a_crash_of_the_converter_leaves_nothing(run, tmp_path, monkeypatch):

@@ -148,4 +148,5 @@ def test_a_page_is_framed_whole(tmp_path):
     write_text(tmp_path / "report.html", '<p title="x">5 > 4</p>')
     html = show_page(tmp_path / "report.html")._repr_html_()
     assert 'srcdoc="&lt;p title=&quot;x&quot;&gt;5 &gt; 4&lt;/p&gt;"' in html
+    assert 'allow="camera; microphone; autoplay"' in html
     assert json.dumps(repr(show_page(tmp_path / "report.html"))).endswith('report.html"')

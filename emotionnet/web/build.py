@@ -5,7 +5,7 @@ import gzip
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ def build_page(bundle: str | os.PathLike) -> str:
     folder = Path(bundle)
     contract = read_contract(folder)
     precision = best_precision(contract["files"])
-    arrays, golden = _golden(folder, precision)
+    arrays, golden = golden_clips(folder, precision)
     modules = node.packages()
     files = {
         "runtime.js": modules / f"{RUNTIME}.js",
@@ -52,8 +52,8 @@ def build_page(bundle: str | os.PathLike) -> str:
         "model": folder / contract["files"][precision]["file"],
         "finder": modules / FINDER,
     }
-    parts = {name: _packed(_read(path)) for name, path in files.items()}
-    parts |= {name: _packed(_plain(array)) for name, array in arrays.items()}
+    parts = {name: packed(_read(path)) for name, path in files.items()}
+    parts |= {name: packed(plain(array)) for name, array in arrays.items()}
     facts = {
         "contract": contract,
         "golden": golden,
@@ -80,19 +80,29 @@ def read_contract(folder: Path) -> dict[str, Any]:
         )
     try:
         contract = json.loads(path.read_text(encoding="utf-8"))
-        missing = [name for name in LIVE if name not in contract["signatures"]]
+        check_live(folder, contract["system"], contract["signatures"])
     except (ValueError, KeyError, TypeError) as error:
         raise EmotionNetError(f"{path}: is damaged ({error}).") from None
-    if missing:
-        raise UsageError(
-            f"{folder}: a page needs the entry points of live use, and this bundle "
-            f"({contract.get('system')}) has no {', '.join(missing)}. Systems with both a stream of "
-            "faces and one of speech (ghost_fan) have them."
-        )
     return contract
 
 
-def _golden(folder: Path, precision: str) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
+def check_live(place: Path, system: str, entry_points: Collection[str]) -> None:
+    """Fails where entry points of live use are missing.
+
+    Raises:
+        UsageError: names them.
+    """
+    missing = [name for name in LIVE if name not in entry_points]
+    if missing:
+        raise UsageError(
+            f"{place}: a page needs the entry points of live use, and system {system} has no "
+            f"{', '.join(missing)}. ghost_fan has them all."
+        )
+
+
+def golden_clips(
+    folder: Path, precision: str
+) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
     """Arrays by name, each once, and the golden clips that are made of them."""
     from emotionnet.deploy import golden
 
@@ -115,7 +125,7 @@ def _golden(folder: Path, precision: str) -> tuple[dict[str, np.ndarray], list[d
     return arrays, clips
 
 
-def _plain(array: np.ndarray) -> bytes:
+def plain(array: np.ndarray) -> bytes:
     """Little-endian; of colours the difference to the pixel before, which packs better."""
     values = np.ravel(array).astype(array.dtype.newbyteorder("<"))
     if array.dtype == np.uint8:
@@ -123,7 +133,8 @@ def _plain(array: np.ndarray) -> bytes:
     return values.tobytes()
 
 
-def _packed(data: bytes) -> str:
+def packed(data: bytes) -> str:
+    """Bytes as text of a page: `payload.js` reads it."""
     return base64.b85encode(gzip.compress(data, 9, mtime=0)).decode()
 
 

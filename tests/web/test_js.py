@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from emotionnet.clips.crop import CROP_CONFIG
+from emotionnet.web.build import packed, plain
 
 HERE = Path(__file__).parent
 RULE = {name: CROP_CONFIG[name] for name in ("side", "drop", "mouth_weight")}
@@ -36,6 +37,11 @@ def vectors():
             for side in golden_vectors.SIDES
             for square, face in golden_vectors.crops(side)
         ],
+        "packed": [
+            {"text": packed(data), "bytes": list(data)}
+            for data in (b"", *(bytes(range(250, 250 + n)) for n in range(1, 6)), bytes(999))
+        ],
+        "colours": {"text": packed(plain(picture)), "bytes": picture.ravel().tolist()},
         "picks": [
             dict(zip(("segments", "times", "has", "end", "picked"), case))
             for case in golden_vectors.picks()
