@@ -1,5 +1,5 @@
 """Makes the clip lists and actor folds of this folder: RAVDESS from its naming rules, CREMA-D from two
-tables of its own repository (``README.md`` names the sources).
+tables of its own repository (``README.md`` names the sources); of IEMOCAP and eNTERFACE'05 only folds.
 
     python data_manifests/make.py --crema-d CLONE
 """
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emotionnet.command import run_command
-from emotionnet.corpora import ravdess
+from emotionnet.corpora import enterface, iemocap, ravdess
 from emotionnet.corpora.canonical import FOLD_COLUMNS, LIST_COLUMNS
 from emotionnet.corpora.crema_d import parse_name
 from emotionnet.emotions import EMOTIONS
@@ -62,6 +62,8 @@ CREMA_D_VOTES = dict(zip("NHSAFD", ("neutral", "happy", "sad", "angry", "fearful
 #: Test actors of the five folds, first and last; from the HiCMAE split (Sun et al. 2024).
 CREMA_D_FOLDS = ((1001, 1018), (1019, 1036), (1037, 1054), (1055, 1072), (1073, 1091))
 RAVDESS_ACTORS_A_FOLD = 4
+IEMOCAP_SESSIONS = range(1, 6)
+ENTERFACE_FOLDS = 5
 
 
 def make_ravdess(folder: Path) -> None:
@@ -111,6 +113,20 @@ def make_crema_d(folder: Path, clone: Path) -> None:
     _write(folder, "crema_d", rows, folds)
 
 
+def make_folds(folder: Path) -> None:
+    """Writes ``iemocap_actor_folds.csv``, a session a fold, and ``enterface_actor_folds.csv``, five groups
+    of consecutive subjects, as even as can be."""
+    speakers = [(n, letter, sex) for n in IEMOCAP_SESSIONS for letter, sex in iemocap.SEXES.items()]
+    table = [{"actor": f"{n:02d}{letter}", "sex": sex, "fold": n} for n, letter, sex in speakers]
+    write_csv(folder / "iemocap_actor_folds.csv", table, FOLD_COLUMNS)
+    actors = enterface.actors()
+    size, larger = divmod(len(actors), ENTERFACE_FOLDS)
+    sizes = [size + (k < larger) for k in range(ENTERFACE_FOLDS)]
+    folds = [k for k, count in enumerate(sizes, start=1) for _ in range(count)]
+    table = [{"actor": a, "sex": "", "fold": k} for a, k in zip(actors, folds, strict=True)]
+    write_csv(folder / "enterface_actor_folds.csv", table, FOLD_COLUMNS)
+
+
 def _write(folder: Path, corpus: str, rows: list[dict[str, str]], folds: dict[str, int]) -> None:
     rows = [{column: row.get(column, "") for column in LIST_COLUMNS} for row in rows]
     sexes = {row["actor"]: row["sex"] for row in rows}
@@ -131,6 +147,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     os.makedirs(args.out, exist_ok=True)
     make_ravdess(args.out)
+    make_folds(args.out)
     if args.crema_d:
         make_crema_d(args.out, args.crema_d)
     else:

@@ -50,11 +50,13 @@ def download(
     """
     from importlib import import_module
 
+    from emotionnet.corpora import CORPORA, get_corpus
     from emotionnet.files import write_json
     from emotionnet.progress import progress
 
     if corpus not in PLACES:
-        raise UsageError(f"{corpus}: not known. Choose one of {', '.join(PLACES)}.")
+        by_hand = getattr(get_corpus(corpus), "HOW_TO_GET", "") if corpus in CORPORA else ""
+        raise UsageError(by_hand or f"{corpus}: not known. Choose one of {', '.join(PLACES)}.")
     place = import_module(f"emotionnet.downloads.{corpus}")
     part = part or place.DEFAULT_PART
     if part not in place.PARTS:

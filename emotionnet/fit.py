@@ -311,7 +311,8 @@ def parser() -> argparse.ArgumentParser:
         description="Train and evaluate a system. Without arguments: the whole line on the demo corpus.",
     )
     g = p.add_argument_group("what to learn from")
-    g.add_argument("--corpus", help="demo (default), ravdess, crema_d, fer2013 or folder")
+    g.add_argument("--corpus", help="demo (default), ravdess, crema_d, iemocap, enterface, fer2013 or "
+                   "folder")  # fmt: skip
     g.add_argument("--root", metavar="DIR", help="folder of the corpus")
     g.add_argument("--records", metavar="DIR",
                    help="prepared records instead of a corpus: a folder, s3://… or gs://…")  # fmt: skip
@@ -319,6 +320,7 @@ def parser() -> argparse.ArgumentParser:
                    help="arrays to train from, without TensorFlow; written if they are not there")  # fmt: skip
     g.add_argument("--channel", help="ravdess: speech (default), song or all")
     g.add_argument("--labels", help="crema_d: acted (default) or perceived")
+    g.add_argument("--happy", help="iemocap: merged with excited (default) or alone")
     g.add_argument("--parts", help="fer2013: some of train,test,private (default: all)")
     g.add_argument("--table", metavar="CSV", help="folder: the file that lists the clips")
     g.add_argument("--workers", type=int, help="processes that prepare clips (default: all cores)")
@@ -398,7 +400,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args[several] = many if many is not None else [default if one is None else one]
     for pairs in ("system_config", "train", "augmentation"):
         args[pairs] = dict(args[pairs])
-    options = {key: args.pop(key) for key in ("channel", "labels", "parts", "table")}
+    options = {key: args.pop(key) for key in ("channel", "labels", "happy", "parts", "table")}
     args["corpus_options"] = {key: value for key, value in options.items() if value is not None}
     folder = fit(**args)
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))

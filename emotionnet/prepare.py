@@ -322,7 +322,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--corpus",
-        help="demo (default), ravdess, crema_d, fer2013, or folder (your clips)",
+        help="demo (default), ravdess, crema_d, iemocap, enterface, fer2013, or folder (your clips)",
     )
     p.add_argument("--root", metavar="DIR", help="folder of the corpus (demo: made where missing)")
     p.add_argument(
@@ -372,6 +372,7 @@ def parser() -> argparse.ArgumentParser:
         help="ravdess: keep the take whose sound is a copy of another's",
     )
     g.add_argument("--labels", help="crema_d: acted (default) or perceived")
+    g.add_argument("--happy", help="iemocap: merged with excited (default) or alone")
     g.add_argument(
         "--parts", help="fer2013: some of train,test,private (default: all that are there)"
     )

@@ -6,18 +6,21 @@ and appends ``(path, reason)`` to ``ignored`` for every file that it saw and lef
 
 Optional: ``PICTURES`` (True: each clip is one picture, which is a face already), ``given_part(row)``
 (``train``, ``test``, …: the division that the corpus brings), and ``PROTOCOL`` and ``AUGMENT``, what `fit`
-does with it unless told otherwise.
+does with it unless told otherwise; ``remark(rows)``, what has to stand beside every number measured on them; and
+``HOW_TO_GET``, for sets that `download` cannot fetch.
 """
 
 import importlib
 import inspect
 import os
+from collections import defaultdict
+from collections.abc import Iterable
 from types import ModuleType
 
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import UsageError
 
-CORPORA = ("crema_d", "demo", "fer2013", "folder", "ravdess")
+CORPORA = ("crema_d", "demo", "enterface", "fer2013", "folder", "iemocap", "ravdess")
 
 
 def get_corpus(name: str) -> ModuleType:
@@ -39,6 +42,18 @@ def corpus_options(name: str) -> dict[str, object]:
     """The options of a corpus's ``scan`` with their defaults, e.g. ``{"channel": "speech"}``."""
     parameters = inspect.signature(get_corpus(name).scan).parameters.values()
     return {p.name: p.default for p in parameters if p.name not in ("root", "ignored")}
+
+
+def remarks(rows: Iterable[ManifestRow]) -> str:
+    """What the corpora of these rows want to stand beside every number, as ``; text``; mostly ""."""
+    by_corpus = defaultdict(list)
+    for row in rows:
+        by_corpus[row.corpus].append(row)
+    said = []
+    for name in sorted(set(by_corpus).intersection(CORPORA)):
+        remark = getattr(get_corpus(name), "remark", None)
+        said.append(remark(by_corpus[name]) if remark else "")
+    return "".join(f"; {text}" for text in said if text)
 
 
 def scan(

@@ -11,7 +11,9 @@ from emotionnet.corpora.manifest import COLUMNS
 from emotionnet.errors import EmotionNetError
 from emotionnet.files import read_csv
 
+#: Those with a clip list, and those with folds over their actors.
 CORPORA = ("ravdess", "crema_d")
+FOLDED = (*CORPORA, "enterface", "iemocap")
 FOLDER = "data_manifests"
 
 #: Columns of a clip list: those of a manifest that are facts of the set, then these.
@@ -63,7 +65,7 @@ def clip_list(corpus: str) -> dict[str, dict[str, str]]:
 @cache
 def actor_folds(corpus: str) -> dict[str, int]:
     """Actor to the fold (from 1) whose test part it is; empty for a corpus without canonical folds."""
-    if corpus not in CORPORA:
+    if corpus not in FOLDED:
         return {}
     table = read_csv(manifest_file(f"{corpus}_actor_folds.csv"))
     return {row["actor"]: int(row["fold"]) for row in table}

@@ -20,6 +20,16 @@ DATA = {
         "ODbL 1.0, contents DbCL 1.0",
         "Attribution (Cao et al. 2014); adapted databases are shared alike.",
     ),
+    "iemocap": (
+        "10 actors of North American English, in dialogs",
+        "on request from the University of Southern California, for research",
+        "Ask under your own agreement whether and how the model may be used (Busso et al. 2008).",
+    ),
+    "enterface": (
+        "43 people, in English",
+        "as its page says; this project knows of none",
+        "Ask its authors before other uses than research (Martin et al. 2006).",
+    ),
 }
 _OWN = ("as your own clips have them", "that of your own clips", "Check that licence and consents.")
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from emotionnet.corpora import canonical
+from emotionnet.corpora import canonical, remarks
 from emotionnet.emotions import label_order
 from emotionnet.errors import UsageError
 from emotionnet.inputs.given import divide_given
@@ -144,7 +144,7 @@ def split_rows(
         by_actor=chosen.by_actor,
         warning="; ".join(notes),
     )
-    split.description = _describe(split, chosen, parts.about)
+    split.description = _describe(split, chosen, parts.about) + remarks(rows)
     check_disjoint(split)
     return split
 

@@ -93,7 +93,8 @@ def test_script_makes_the_committed_files(make, tmp_path):
         writer.writerow(["ActorID", "Age", "Sex"])
         writer.writerows({(row["actor"], 30, row["sex"].title()) for row in rows})
     make.main(["--crema-d", str(clone), "--out", str(tmp_path / "made")])
-    for name in ("ravdess", "ravdess_actor_folds", "crema_d", "crema_d_actor_folds"):
+    folds = [f"{corpus}_actor_folds" for corpus in canonical.FOLDED]
+    for name in (*canonical.CORPORA, *folds):
         made = (tmp_path / "made" / f"{name}.csv").read_bytes()
         assert made == canonical.manifest_file(f"{name}.csv").read_bytes(), name
 
