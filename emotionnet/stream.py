@@ -60,7 +60,7 @@ def stream(
                 each(answer)
     finally:
         opened.close()
-    notes = list(opened.notes)
+    notes = [*opened.notes, *live.notes]
     if getattr(opened, "dropped", 0):
         notes.append(f"{opened.dropped} pictures were dropped, since answers fell behind")
     return {"source": str(source), "speed": speed, **live.report(), "notes": notes}

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from emotionnet.files import atomic_path, write_json
+from emotionnet.inputs.kinds import STREAMS, streams_in, without
 
 FOLDER = "golden"
 EXPECTED, FRONT_END = f"{FOLDER}/expected.json", f"{FOLDER}/front_end.npz"
@@ -30,17 +31,15 @@ Clip = Mapping[str, np.ndarray]
 
 
 def variants(clips: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
-    """The golden clips: two whole ones, one without sound, one without a face.
+    """The golden clips: two whole ones, and one without each stream.
 
     Args:
-        clips: the four inputs of at least one clip, (clips, ...).
+        clips: the inputs of at least one clip, (clips, ...).
     """
-    count = len(clips["faces"])
-    first, second = ({k: v[i : i + 1].copy() for k, v in clips.items()} for i in (0, count - 1))
-    silent, faceless = ({k: v.copy() for k, v in first.items()} for _ in range(2))
-    silent["waveform"][:], silent["waveform_samples"][:] = 0, 0
-    faceless["faces"][:], faceless["frame_mask"][:] = 0, 0
-    return {"whole_1": first, "whole_2": second, "no_sound": silent, "no_face": faceless}
+    last = len(next(iter(clips.values()))) - 1
+    first, second = ({k: v[i : i + 1].copy() for k, v in clips.items()} for i in (0, last))
+    missing = {f"no_{STREAMS[s].singular}": without(first, s) for s in streams_in(clips)}
+    return {"whole_1": first, "whole_2": second, **missing}
 
 
 def answers(model, clip: Clip) -> dict[str, dict[str, np.ndarray]]:
@@ -51,19 +50,36 @@ def answers(model, clip: Clip) -> dict[str, dict[str, np.ndarray]]:
         clip: the inputs of ``classify``.
     """
     given = {"classify": model.run("classify", clip)}
-    if all(name in model.names for name in LIVE):
-        faces = [model.run("encode_face", {"face": face[None]}) for face in clip["faces"][0]]
-        sound = {name: clip[name] for name in ("waveform", "waveform_samples")}
-        given["live"] = model.run(
-            "fuse",
-            {
-                "embeddings": np.stack([face["embedding"][0] for face in faces])[None],
-                "frame_mask": clip["frame_mask"],
-                "speech_logits": model.run("encode_speech", sound)["speech_logits"],
-                "waveform_samples": clip["waveform_samples"],
-            },
-        )
-    return given
+    live = _live(model, clip)
+    return given if live is None else {**given, "live": live}
+
+
+def _live(model, clip: Clip) -> dict[str, np.ndarray] | None:
+    """The answer by way of the parts, as in live use; None where the file has none, or none for whole
+    clips alone (sound around a moment is cut by whoever has the stream)."""
+    if "fuse" not in model.names:
+        return None
+    takes = {
+        name: [tensor["name"] for tensor in sides["inputs"]]
+        for name, sides in model.signatures().items()
+    }
+    of_moment = {kind.moment[0]: kind.content.name for kind in STREAMS.values()}
+    known = dict(clip)
+    for name in takes.keys() - {"classify", "front_end", "fuse"}:
+        if set(takes[name]) <= set(clip):
+            known |= model.run(name, {key: clip[key] for key in takes[name]})
+        elif all(key in of_moment and of_moment[key] != "waveform" for key in takes[name]):
+            moments = zip(*(clip[of_moment[key]][0] for key in takes[name]))
+            codes = [
+                model.run(name, {key: each[None] for key, each in zip(takes[name], moment)})
+                for moment in moments
+            ]
+            known |= {
+                f"{key}s": np.stack([code[key][0] for code in codes])[None] for key in codes[0]
+            }
+    if not set(takes["fuse"]) <= set(known):
+        return None
+    return model.run("fuse", {key: known[key] for key in takes["fuse"]})
 
 
 def write(

@@ -15,7 +15,6 @@ from emotionnet.deploy.signatures import signatures, taken_apart
 from emotionnet.errors import EmotionNetError
 from emotionnet.inputs.kinds import STREAMS, present
 from emotionnet.keras_private import only_calibrate
-from emotionnet.systems.apart import MOMENT
 
 
 def save(form: keras.Model, folder: str | os.PathLike, system: str = "") -> None:
@@ -135,7 +134,7 @@ def calibration_samples(
     for clip in whole if apart else ():
         for step in apart.moments:
             for moment in _moments(form, clip):
-                if any(np.any(moment[MOMENT[stream][1]]) for stream in step.streams):
+                if any(np.any(moment[STREAMS[stream].moment[1]]) for stream in step.streams):
                     seen.add(step.name)
                     yield step.name, {name: moment[name] for name in entries[step.name].inputs}
         for name in ("front_end", *(step.name for step in apart.windows)):
@@ -150,8 +149,8 @@ def calibration_samples(
 def _moments(form: keras.Model, clip: Mapping[str, np.ndarray]) -> Iterator[dict]:
     """The moments of a clip as its own model cuts them, each with batch 1."""
     parts = {}
-    for stream, kind in STREAMS.items():
-        content, mask = MOMENT[stream]
+    for kind in STREAMS.values():
+        content, mask = kind.moment
         if kind.content.name in clip and len(kind.presence.shape):
             parts |= {content: clip[kind.content.name], mask: clip[kind.presence.name]}
     cutter = next((layer for layer in form.layers if layer.name == "windows"), None)

@@ -55,7 +55,11 @@ class StreamKind:
         presence: the input that says how much of it is real: all zero where the stream is absent.
         output: the model's output that answers from it alone.
         title: above numbers of that answer.
+        moment: of one moment the input that carries it, and the one that says whether it is there; of
+            speech the sound around the moment.
+        moments_mask: says of each moment of a window whether it has the stream.
         thing: what a clip without it lacks, for people.
+        singular: one such thing.
         alone: what its answer is from, for whoever calls the model.
         none_found: said of a clip without it.
         flag: column of ``predictions.csv`` that says whether a clip has it.
@@ -70,7 +74,10 @@ class StreamKind:
     presence: Input
     output: str
     title: str
+    moment: tuple[str, str]
+    moments_mask: str
     thing: str
+    singular: str
     alone: str
     none_found: str
     flag: str
@@ -104,7 +111,10 @@ _KINDS = (
         ),
         output="face_probabilities",
         title="faces only",
+        moment=("face", "face_mask"),
+        moments_mask="frame_mask",
         thing="faces",
+        singular="face",
         alone="the face alone",
         none_found="no face was found",
         flag="has_faces",
@@ -128,7 +138,10 @@ _KINDS = (
         ),
         output="speech_probabilities",
         title="speech only",
+        moment=("window", "window_mask"),
+        moments_mask="window_mask",
         thing="sound",
+        singular="sound",
         alone="speech alone",
         none_found="it has no sound",
         flag="has_sound",
@@ -153,7 +166,10 @@ _KINDS = (
         ),
         output="geometry_probabilities",
         title="geometry only",
+        moment=("points", "points_mask"),
+        moments_mask="landmark_mask",
         thing="landmarks",
+        singular="landmarks",
         alone="the landmarks alone",
         none_found="no landmarks were found",
         flag="has_landmarks",

@@ -20,7 +20,7 @@ from emotionnet.clips.clip import encode_jpeg
 from emotionnet.clips.crop import CROP_SIZE
 from emotionnet.clips.decode import SILENCE_STEPS, Frame
 from emotionnet.clips.faces import FaceFinder, Follower
-from emotionnet.errors import UsageError
+from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.inputs.kinds import FUSED_OUTPUT, STREAMS
 from emotionnet.streaming.answer import Answer
 from emotionnet.streaming.meter import Meter
@@ -92,10 +92,10 @@ class Stream:
         self.hop_s = self.window_s / self.segments
         self._finder = finder or FaceFinder()
         self._patience_s, self._start_s = patience_s, start_s
-        self._expects = {
-            "faces": faces and "faces" in parts.streams,
-            "speech": sound and "speech" in parts.streams,
-        }
+        self.notes: list[str] = []
+        self._field = self._open_field() if faces and "geometry" in parts.streams else None
+        seen = "faces" in parts.streams or self._field is not None
+        self._expects = {"faces": faces and seen, "speech": sound and "speech" in parts.streams}
         if not any(self._expects.values()):
             raise UsageError(
                 f"nothing to answer from: the model was trained on {' and '.join(parts.streams)}"
@@ -208,7 +208,7 @@ class Stream:
         self._next = 0  # segment that is filled now
         self._now_s = -math.inf  # up to when anything came
         self._codes = np.zeros((n, parts.width), np.float32)
-        self._present = {stream: np.zeros(n, bool) for stream in ("faces", "speech")}
+        self._present = {stream: np.zeros(n, bool) for stream in STREAMS}
         self._arrivals: deque[float] = deque()  # when the ends of open segments were passed
         self._work_s = 0.0
         self._pictures = Pictures(self._finder, self.window_s)
@@ -281,9 +281,10 @@ class Stream:
         start = time.perf_counter()
         segment, slot = self._next, self._next % self.segments
         self._next += 1
-        face = self._face(segment)
+        face, points = self._face(segment)
         window = self._sound_window(segment)
-        moment = {"faces": face, "speech": self._sound_around(segment, len(window) > 0)}
+        around = self._sound_around(segment, len(window) > 0)
+        moment = {"faces": face, "speech": around, "geometry": points}
         self._codes[slot] = 0
         for stream, of_moment in moment.items():
             self._present[stream][slot] = of_moment is not None
@@ -308,7 +309,7 @@ class Stream:
             self._start_s + self._end_s(segment),
             self.labels,
             answers and answers[FUSED_OUTPUT],
-            {s: answers[STREAMS[s].output] if here else None for s, here in there.items()},
+            {s: answers[STREAMS[s].output] if there[s] else None for s in self.parts.streams},
             int(present["faces"].sum()),
             min(segment + 1, self.segments),
             len(window) / SAMPLE_RATE,
@@ -316,12 +317,31 @@ class Stream:
             work_s,
         )
 
-    def _face(self, segment: int) -> np.ndarray | None:
+    def _face(self, segment: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """The face of a segment as the model wants it, and its points, as far as the model looks at them."""
         if not self._expects["faces"]:
-            return None
+            return None, None
         with self.meter.stage("faces"):
             crop = self._pictures.pick(self._middle_s(segment), self.hop_s)
-            return self.parts.pixels(crop) if isinstance(crop, bytes) else crop
+            points = self._points(crop) if self._field and isinstance(crop, bytes) else None
+            if "faces" not in self.parts.streams:
+                return None, points
+            return self.parts.pixels(crop) if isinstance(crop, bytes) else crop, points
+
+    def _open_field(self):
+        """What finds the points in a crop; None, and a note, where it cannot be had."""
+        from emotionnet.clips.fields import make_fields
+
+        try:
+            (field,) = make_fields([STREAMS["geometry"].field], {})
+            return field
+        except EmotionNetError as error:
+            self.notes.append(f"answered without landmarks: {error}")
+            return None
+
+    def _points(self, crop: bytes) -> np.ndarray | None:
+        found = self._field.of_clip({"jpegs": [crop], "times_s": np.zeros(1)}, None).values[0]
+        return found if np.isfinite(found).all() else None
 
     def _sound_around(self, segment: int, audible: bool) -> np.ndarray | None:
         """The sound around a segment's centre; a quiet moment of an audible window is sound too."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from emotionnet.errors import UsageError
 from emotionnet.inputs.kinds import STREAMS
-from emotionnet.systems.apart import MASKS, MOMENT, Apart, Step, of_any_length
+from emotionnet.systems.apart import Apart, Step, of_any_length
 
 
 class Parts(Protocol):
@@ -125,18 +125,17 @@ class ModelParts:
     def _make_answer(self, apart: Apart) -> Callable:
         import tensorflow as tf
 
-        masks = {mask for mask in MASKS.values() if mask in apart.fuse.model.input}
+        masks = {s: kind.moments_mask for s, kind in STREAMS.items()}
+        masks = {s: mask for s, mask in masks.items() if mask in apart.fuse.model.input}
         codes_of = [f"{name}s" for moment in self._moments for name in moment.outputs]
-        fuse = of_any_length(apart.fuse.model, {*codes_of, *masks})
+        fuse = of_any_length(apart.fuse.model, {*codes_of, *masks.values()})
         widths = [width for moment in self._moments for width in moment.outputs.values()]
 
         def answer(codes, present, waveform, samples):
             sound = {"waveform": waveform[None], "waveform_samples": samples[None]}
             pieces = tf.split(codes, widths, axis=1)
             known = {name: piece[None] for name, piece in zip(codes_of, pieces)} | sound
-            known |= {
-                MASKS[s]: present[i][None] for i, s in enumerate(STREAMS) if MASKS[s] in masks
-            }
+            known |= {masks[s]: present[i][None] for i, s in enumerate(STREAMS) if s in masks}
             for step in apart.windows:
                 known |= step.model({key: sound[key] for key in step.model.input}, training=False)
             given = {key: tf.cast(known[key], tensor.dtype) for key, tensor in fuse.input.items()}
@@ -185,7 +184,7 @@ class _Moment:
             return np.zeros(self.width, np.float32)
         given = {}
         for stream in self._streams:
-            content, mask = MOMENT[stream]
+            content, mask = STREAMS[stream].moment
             shape, value = self._inputs[content].shape[1:], moment.get(stream)
             given |= {content: np.zeros(shape) if value is None else value}
             given |= {mask: np.float32(value is not None)}

@@ -11,16 +11,6 @@ import keras
 
 from emotionnet.inputs.kinds import STREAMS
 
-#: What a moment offers of a stream, batch 1 and time left out: content, and 1 or 0 for whether it is there.
-#: Speech is the sound around the moment.
-MOMENT = {
-    "faces": ("face", "face_mask"),
-    "speech": ("window", "window_mask"),
-    "geometry": ("points", "points_mask"),
-}
-#: What says of each moment of a window whether it has the stream.
-MASKS = {"faces": "frame_mask", "speech": "window_mask", "geometry": "landmark_mask"}
-
 
 @dataclass(frozen=True)
 class Step:
@@ -38,9 +28,7 @@ class Step:
     def streams(self) -> tuple[str, ...]:
         """The streams that it looks at."""
         given = set(self.model.input)
-        return tuple(
-            name for name, kind in STREAMS.items() if given & {*MOMENT[name], *kind.inputs}
-        )
+        return tuple(s for s, kind in STREAMS.items() if given & {*kind.moment, *kind.inputs})
 
 
 @dataclass(frozen=True)
@@ -48,13 +36,13 @@ class Apart:
     """The parts of a model.
 
     Attributes:
-        moments: are run once for each moment, of what `MOMENT` names.
+        moments: are run once for each moment, of what `StreamKind.moment` names.
         windows: are run once for each answer, of the whole window's ``waveform`` and
             ``waveform_samples``.
         fuse: answers from the last moments. Its inputs are an output of each moment, named with an "s"
             at its end (``embedding`` → ``embeddings``, (batch, moments, width)); the outputs of
-            ``windows``; masks of `MASKS` (batch, moments); ``waveform_samples``. Its outputs are the
-            whole model's.
+            ``windows``; `StreamKind.moments_mask` (batch, moments); ``waveform_samples``. Its outputs
+            are the whole model's.
     """
 
     moments: tuple[Step, ...]

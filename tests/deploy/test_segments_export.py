@@ -32,7 +32,7 @@ def test_a_bundle_of_segments_is_true_and_encodes_one_segment(tmp_path):
     out = export(run.folder, tmp_path / "bundle", precisions=("float32", "int8"))
 
     contract = json.loads((out / "contract.json").read_text())
-    assert set(contract["signatures"]) == {"classify", "encode_segment"}
+    assert set(contract["signatures"]) == {"classify", "encode_segment", "fuse"}
     assert contract["faces"]["frames"] == 2
     assert contract["files"]["int8"]["bytes"] < 0.4 * contract["files"]["float32"]["bytes"]
     assert {row["precision"] for row in verify(out)} == {"float32", "int8"}
