@@ -105,3 +105,71 @@ def test_a_run_that_is_gone_unfinished_or_trained_anew_is_refused(trained, tmp_p
     (other.folder / "model.keras").unlink()
     with pytest.raises(EmotionNetError, match="not trained to the end"):
         init_source(other.folder)
+
+
+def begin(model, labels, **sources):
+    config = {
+        "system": "ghost_fan",
+        "system_config": SMALL,
+        "streams": ["faces", "speech"],
+        "labels": labels,
+        **{key: init_source(run.folder) for key, run in sources.items()},
+    }
+    return warm_start(model, config)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run of both streams and three labels."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    return make_run(folder, model=tiny_model(seed=7, **SMALL), system_config=SMALL)
+
+
+def same(model, other, name):
+    ours, theirs = (find_layers(each, name)[0].weights for each in (model, other.model()))
+    return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_every_part_that_agrees_is_taken_over_and_the_rest_is_named(whole):
+    labels = list(whole.labels)
+    model = build_model("ghost_fan", 3, **SMALL)
+    lines = begin(model, labels, init=whole)
+    assert not any("anew" in line for line in lines), lines
+    assert same(model, whole, "face_stream")
+    assert same(model, whole, "speech_stream")
+
+    # Other labels, in the same number: what answers them is new, all else is not.
+    model = build_model("ghost_fan", 3, **SMALL)
+    lines = begin(model, [*labels[:2], "surprised"], init=whole)
+    anew = [line for line in lines if "anew" in line]
+    assert {line.split(": ")[1].split(",")[0] for line in anew} == {
+        "face_stream/classifier", "speech_stream/classifier",
+    }  # fmt: skip
+    assert same(model, whole, "face_encoder")
+    assert not same(model, whole, "face_stream/classifier")
+    counted = sum(int(line.split(", ")[1].split()[0].replace(",", "")) for line in lines)
+    assert counted == sum(int(np.prod(w.shape)) for w in model.weights)
+
+    model = build_model("ghost_fan", 5, **SMALL)
+    lines = begin(model, [*labels, "a", "b"], init=whole)
+    assert any("face_stream/classifier" in line and "anew" in line for line in lines)
+
+
+def test_speech_alone_moves_by_init_speech(whole):
+    model = build_model("ghost_fan", 3, **SMALL)
+    begin(model, list(whole.labels), init_speech=whole)
+    assert same(model, whole, "speech_stream")
+    assert not same(model, whole, "face_encoder")
+
+
+def test_a_run_with_nothing_in_common_is_refused(whole):
+    model = build_model("segments", 3, segments=2, image_size=32, samples=16000)
+    config = {
+        "system": "segments",
+        "system_config": {"segments": 2, "image_size": 32, "samples": 16000},
+        "streams": ["faces", "speech"],
+        "labels": ["x", "y", "z"],
+        "init": init_source(whole.folder),
+    }
+    with pytest.raises(UsageError, match="nothing in common"):
+        warm_start(model, config)
