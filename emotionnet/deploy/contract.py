@@ -116,6 +116,10 @@ def make_contract(
     }
 
 
+def _meaning(name: str) -> tuple[str, Sequence[float] | None]:
+    return MEANING.get(name, ("passed on from one entry point to the next", None))
+
+
 def crop_rule(size: int) -> dict[str, Any]:
     """The rule of `emotionnet.clips.crop`, as numbers and word for word, for faces of ``size``."""
     from emotionnet.clips import crop
@@ -136,8 +140,8 @@ def _described(signature: Mapping[str, Any]) -> dict[str, Any]:
         side: [
             {
                 **tensor,
-                "range": list(bounds) if (bounds := MEANING[tensor["name"]][1]) else None,
-                "meaning": MEANING[tensor["name"]][0],
+                "range": list(bounds) if (bounds := _meaning(tensor["name"])[1]) else None,
+                "meaning": _meaning(tensor["name"])[0],
             }
             for tensor in signature[side]
         ]

@@ -42,7 +42,14 @@ def convert(
     folder = Path(folder)
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
     log = folder / "convert.log"
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
+    # A system may be a module of the user's own, which this process could import.
+    path = os.pathsep.join(filter(None, sys.path))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": path,
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "CUDA_VISIBLE_DEVICES": "-1",
+    }
     with open(log, "wb") as output:
         try:
             done = subprocess.run(

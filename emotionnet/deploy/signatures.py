@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import keras
 
-from emotionnet.errors import UsageError
 from emotionnet.inputs.kinds import INPUTS
 from emotionnet.keras_private import layers_inside
 from emotionnet.layers.audio import LogMelSpectrogram
-from emotionnet.systems import get_system
+from emotionnet.systems import SYSTEMS, get_system
 from emotionnet.systems.apart import Apart
 
 #: Inputs that are no float32 in a file; all others are.
@@ -55,10 +54,9 @@ def signatures(model: keras.Model, system: str = "") -> list[Signature]:
 
 def taken_apart(model: keras.Model, system: str = "") -> Apart | None:
     """The parts of ``model`` for live use; None where its system does not say them."""
-    try:
-        module = get_system(system or model.name)
-    except UsageError:  # a model of nobody's: it answers whole clips
+    if not system and model.name not in SYSTEMS:  # a model of nobody's: it answers whole clips
         return None
+    module = get_system(system or model.name)
     return module.take_apart(model) if hasattr(module, "take_apart") else None
 
 
