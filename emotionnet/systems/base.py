@@ -7,6 +7,7 @@ import keras
 
 from emotionnet.errors import UsageError
 from emotionnet.inputs.kinds import INPUTS, inputs_of
+from emotionnet.inputs.mirror import mirrored
 
 
 def clip_inputs(
@@ -55,8 +56,8 @@ def answer_batch(model: keras.Model, inputs: Mapping[str, Any], mirror: bool) ->
     outputs = model.predict_on_batch(inputs)
     if not mirror:
         return outputs
-    mirrored = model.predict_on_batch({**inputs, "faces": inputs["faces"][..., ::-1, :]})
-    return {name: (outputs[name] + mirrored[name]) / 2 for name in outputs}
+    others = model.predict_on_batch(mirrored(inputs))
+    return {name: (outputs[name] + others[name]) / 2 for name in outputs}
 
 
 def check_streams(name: str, streams: Sequence[str], known: Sequence[str]) -> None:

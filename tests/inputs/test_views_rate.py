@@ -54,3 +54,24 @@ def test_landmarks_come_from_the_field_and_are_masked_without_it(parsed):
     alone = view({**sound, **field})
     assert alone["landmark_mask"].numpy().sum() == 3
     assert not alone["frame_mask"].numpy().any()
+
+
+def test_mirrored_twice_is_as_before_and_left_becomes_right():
+    from emotionnet.inputs.mirror import mirrored
+
+    rng = np.random.default_rng(0)
+    inputs = {
+        "faces": rng.integers(0, 256, (2, 3, 4, 4, 3)).astype(np.uint8),
+        "landmarks": rng.random((2, 3, 68, 2)).astype(np.float32),
+        "landmark_mask": np.float32([[1, 1, 0], [1, 0, 0]]),
+        "waveform": rng.random((2, 5)).astype(np.float32),
+    }
+    inputs["landmarks"] *= inputs["landmark_mask"][..., None, None]
+    once = mirrored(inputs)
+    np.testing.assert_array_equal(once["faces"][..., 0, :], inputs["faces"][..., -1, :])
+    # The chin's first point is its last one in the mirror.
+    np.testing.assert_allclose(once["landmarks"][0, 0, 0, 0], 1 - inputs["landmarks"][0, 0, 16, 0])
+    np.testing.assert_allclose(once["landmarks"][0, 0, 0, 1], inputs["landmarks"][0, 0, 16, 1])
+    assert not once["landmarks"][0, 2].any()
+    for name, value in mirrored(once).items():
+        np.testing.assert_allclose(value, inputs[name], atol=1e-6, err_msg=name)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from emotionnet.evaluate import evaluate
 from emotionnet.files import read_csv
 from emotionnet.fit import fit
 from emotionnet.training import loop
+from emotionnet.training.fitting import _check_classes, fit_unit
 from emotionnet.training.run import Run
 from emotionnet.training.state import TrainingState
+from emotionnet.training.unit import units_of
 
 SYSTEM = "toys.three_streams"
 STREAMS = ("faces", "speech", "geometry")
@@ -53,7 +56,7 @@ def records(tmp_path_factory):
 
 
 def train(records, out, name="run", **changes):
-    options = {"epochs": 2, "batch_size": 4, "augment": "none", "protocol": "actor_folds"}
+    options = {"epochs": 1, "batch_size": 4, "augment": "none", "protocol": "actor_folds"}
     train = {"save_every_s": 0.0}
     return fit(
         records=records.folder, system=SYSTEM, out=out, name=name, train=train, **options | changes
@@ -78,20 +81,23 @@ def test_it_trains_and_is_scored_in_every_stream(run):
     assert "geometry only" in (run.folder / "report.html").read_text()
 
 
-def shape_of(run):
-    return run.model().get_layer("point_encoder").get_layer("shape").get_weights()
+def fitted(run, records):
+    """What the fitted stage of ``run`` gives of other records of the same clips."""
+    model = run.build()
+    unit = units_of(model, run.config)[0]
+    layer = model.get_layer("point_encoder").get_layer("shape")
+    return fit_unit(run, records, run.split_rows(records), unit, layer)
 
 
-def test_the_fitted_layer_knows_the_training_clips_alone(run, tmp_path):
-    kernel, bias = shape_of(run)
-    assert not np.allclose(kernel, np.eye(*kernel.shape))
+def test_the_fitted_layer_knows_the_training_clips_alone(run, records, tmp_path):
+    numbers = run.model().get_layer("point_encoder").get_layer("shape").get_weights()
+    assert not np.allclose(numbers[0], np.eye(*numbers[0].shape))
+    assert all(map(np.array_equal, fitted(run, records), numbers))
     parts = {row["actor"]: row["part"] for row in read_csv(run.folder / "split.csv")}
     for part in ("validation", "test", "train"):
         actor = next(actor for actor, its in parts.items() if its == part)
-        records = make_records(tmp_path / f"{part}-records", moved=actor)
-        other = Run.open(train(records, tmp_path, name=part, epochs=1, streams="geometry"))
-        same = all(map(np.array_equal, shape_of(other), (kernel, bias)))
-        assert same == (part != "train"), part
+        moved = make_records(tmp_path / part, moved=actor)
+        assert all(map(np.array_equal, fitted(run, moved), numbers)) == (part != "train"), part
 
 
 class Killed(Exception):
@@ -168,6 +174,15 @@ def test_a_stage_that_cannot_be_says_why(records, tmp_path, monkeypatch, change,
     with pytest.raises(EmotionNetError, match=says):
         train(records, tmp_path)
     assert not (tmp_path / "run").exists(), "nothing learnt: the name is free"
+
+
+def test_a_fit_without_clips_of_a_class_or_with_too_few_says_so():
+    unit = SimpleNamespace(needs="faces and speech")
+    with pytest.raises(EmotionNetError, match="2 training clips have faces and speech, fewer than"):
+        _check_classes("stage 'x'", np.array([0, 1]), LABELS, unit, True)
+    with pytest.raises(EmotionNetError, match="is sad, and it tells classes apart"):
+        _check_classes("stage 'x'", np.array([0, 1, 1]), LABELS, unit, True)
+    _check_classes("stage 'x'", np.array([0, 1, 1]), LABELS, unit, False)
 
 
 def test_a_module_that_is_no_system_is_refused():

@@ -150,10 +150,6 @@ def test_every_part_that_agrees_is_taken_over_and_the_rest_is_named(whole):
     counted = sum(int(line.split(", ")[1].split()[0].replace(",", "")) for line in lines)
     assert counted == sum(int(np.prod(w.shape)) for w in model.weights)
 
-    model = build_model("ghost_fan", 5, **SMALL)
-    lines = begin(model, [*labels, "a", "b"], init=whole)
-    assert any("face_stream/classifier" in line and "anew" in line for line in lines)
-
 
 def test_speech_alone_moves_by_init_speech(whole):
     model = build_model("ghost_fan", 3, **SMALL)
