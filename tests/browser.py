@@ -42,7 +42,7 @@ class Browser:
         arguments: Sequence[str] = (),
     ):
         self._own = None if profile else tempfile.TemporaryDirectory()
-        self._profile = profile or Path(self._own.name)
+        self.profile = profile or Path(self._own.name)
         to_browser, self._in = os.pipe()
         self._out, from_browser = os.pipe()
 
@@ -55,7 +55,7 @@ class Browser:
 
         command = [
             find_browser(), "--headless=new", "--no-sandbox", "--disable-gpu",
-            "--remote-debugging-pipe", f"--user-data-dir={self._profile}",
+            "--remote-debugging-pipe", f"--user-data-dir={self.profile}",
             f"--window-size={width},{height}", "--no-first-run", "--disable-dev-shm-usage",
             "--mute-audio", "--autoplay-policy=no-user-gesture-required",
             "--disable-background-networking", "--disable-component-update", *arguments, "about:blank",
@@ -79,6 +79,11 @@ class Browser:
         attached = self.send("Target.attachToTarget", targetId=page, flatten=True)
         self._session = attached["sessionId"]
         self.send("Page.enable")
+
+    @property
+    def pid(self) -> int:
+        """Of the browser's first process."""
+        return self._process.pid
 
     def send(self, method: str, **params):
         """Sends a command and waits for its result."""

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from emotionnet.deploy.detectors import DETECTORS
+
 from emotionnet.inputs.kinds import FUSED_OUTPUT, INPUTS, STREAMS
 
 #: Rises when the meaning of a field changes.
@@ -97,6 +99,7 @@ def make_contract(
         },
         "crop": {
             **crop_rule(size),
+            "detectors": [dict(row) for row in DETECTORS],
             "sensitivity": dict(crop_sensitivity) if crop_sensitivity else None,
         },
         "fusion": {

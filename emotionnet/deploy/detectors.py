@@ -19,6 +19,14 @@ DETECTORS: tuple[dict[str, Any], ...] = (
         "measured": "what the model learnt from",
     },
     {
+        "detector": "ML Kit",
+        "mouth": "two corners",
+        "side": SIDE,
+        "drop": DROP,
+        "mouth_weight": MOUTH_WEIGHT,
+        "measured": "not measured: it runs on phones only",
+    },
+    {
         "detector": "BlazeFace",
         "mouth": "one point, its middle",
         "side": 2.79,

@@ -4,25 +4,28 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from emotionnet.deploy.detectors import DETECTORS
+from emotionnet.deploy.golden import LIVE
 from emotionnet.errors import EmotionNetError
 from emotionnet.files import write_text
+from emotionnet.templates import render
 
 #: What an app depends on; both LiteRT APIs are in it from 2.1.0 (CompiledModel alone in 2.0).
-LITERT_ANDROID = "2.1.5"
-MINIMUM_SDK = 23
+LITERT_ANDROID = "2.3.0"
+#: LiteRT 2.3 declares the first, and was built with Kotlin 2.4; a compiler reads one version ahead.
+MINIMUM_SDK, KOTLIN = 24, "2.3"
+COROUTINES = "1.10.2"
 PACKAGE = "emotionnet"
-_FILES = ("EmotionInputs.kt", "EmotionClassifier.kt", "ANDROID.md")
-_LIVE = ("encode_face", "encode_speech", "fuse")
+_FILES = ("EmotionInputs.kt", "EmotionClassifier.kt", "EmotionCoroutines.kt", "ANDROID.md")
 #: The smallest file that keeps the answers is the one for a phone.
 _BEST = ("int8", "dynamic", "float16", "float32")
 
 
 def write_android_files(out_dir: str | os.PathLike, contract: Mapping[str, Any]) -> list[Path]:
-    """Writes ``EmotionInputs.kt``, ``EmotionClassifier.kt`` and ``ANDROID.md``.
+    """Writes the Kotlin sources and ``ANDROID.md``.
 
     Args:
         out_dir: the bundle's folder.
@@ -36,24 +39,15 @@ def write_android_files(out_dir: str | os.PathLike, contract: Mapping[str, Any])
         EmotionNetError: the contract asks for something that the Kotlin source does not do.
     """
     values = _values(contract)
-    live = all(name in contract["signatures"] for name in _LIVE)
     written = []
     for name in _FILES:
-        template = resources.files("emotionnet.deploy").joinpath("templates", name)
         path = Path(out_dir) / name
-        write_text(path, _fill(template.read_text(encoding="utf-8"), values, live))
+        write_text(path, render(f"android/{name}", **values))
         written.append(path)
     return written
 
 
-def _fill(template: str, values: Mapping[str, str], live: bool) -> str:
-    """Puts the values in; keeps or drops what stands between ``{{live}}`` and ``{{end}}`` lines."""
-    block = re.compile(r"^[^\n]*\{\{live\}\}[^\n]*\n(.*?)^[^\n]*\{\{end\}\}[^\n]*\n", re.S | re.M)
-    text = block.sub(r"\1" if live else "", template)
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], text)
-
-
-def _values(contract: Mapping[str, Any]) -> dict[str, str]:
+def _values(contract: Mapping[str, Any]) -> dict[str, Any]:
     signatures, crop, sound = contract["signatures"], contract["crop"], contract["sound"]
     if crop["upright"]:
         raise EmotionNetError("the Kotlin crop does not turn pictures: crop with upright=False.")
@@ -63,6 +57,7 @@ def _values(contract: Mapping[str, Any]) -> dict[str, str]:
     file = contract["files"][precision]
     labels = contract["labels"]
     return {
+        "live": all(name in signatures for name in LIVE),
         "package": PACKAGE,
         "name": _kotlin_string(contract["name"]),
         "title": contract["name"],
@@ -72,6 +67,7 @@ def _values(contract: Mapping[str, Any]) -> dict[str, str]:
         "own": f"{contract['tolerances'][precision]['own']:g}",
         "megabytes": f"{file['bytes'] / 1e6:.2f}",
         "labels": ", ".join(_kotlin_string(label) for label in labels),
+        "labels_count": str(len(labels)),
         "label_rows": "\n".join(f"| {i} | {label} |" for i, label in enumerate(labels)),
         "frames": str(faces["frames"]),
         "face_size": str(faces["size"]),
@@ -79,9 +75,8 @@ def _values(contract: Mapping[str, Any]) -> dict[str, str]:
         "samples": str(sound["samples"]),
         "window_s": f"{sound['window_s']:g}",
         "frame_ms": f"{1000 * sound['window_s'] / faces['frames']:.0f}",
-        "crop_side": repr(float(crop["side"])),
-        "crop_drop": repr(float(crop["drop"])),
-        "crop_mouth_weight": repr(float(crop["mouth_weight"])),
+        "detectors": [_detector(row) for row in crop.get("detectors", DETECTORS)],
+        "detector": "Detector.ML_KIT",
         "embedding": str(outputs.get("encode_face", {}).get("embedding", 0)),
         "outputs": "\n".join(
             f"    {_kotlin_string(name)} to mapOf("
@@ -91,8 +86,19 @@ def _values(contract: Mapping[str, Any]) -> dict[str, str]:
         ),
         "corpus": str(contract["provenance"].get("corpus", "unknown")),
         "litert": LITERT_ANDROID,
+        "kotlin": KOTLIN,
+        "coroutines": COROUTINES,
         "minimum_sdk": str(MINIMUM_SDK),
         "minimum_runtime": str(contract["minimum_runtime"] or "unknown"),
+    }
+
+
+def _detector(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of ``crop.detectors`` as the templates take it."""
+    return {
+        **row,
+        "constant": re.sub(r"\W+", "_", row["detector"]).upper(),
+        "note": f"{row['detector']}, mouth: {row['mouth']}; {row['measured']}",
     }
 
 

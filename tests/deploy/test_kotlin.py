@@ -13,6 +13,7 @@ import pytest
 
 from emotionnet.clips.crop import CROP_CONFIG
 from emotionnet.deploy.contract import crop_rule
+from emotionnet.deploy.detectors import DETECTORS
 from emotionnet.deploy.handoff_files import write_android_files
 from emotionnet.errors import EmotionNetError
 
@@ -63,12 +64,13 @@ def contract(live=True):
 @pytest.mark.parametrize("live", [True, False])
 def test_files_are_filled_in(tmp_path, live):
     written = write_android_files(tmp_path, contract(live))
-    names = ["ANDROID.md", "EmotionClassifier.kt", "EmotionInputs.kt"]
+    names = ["ANDROID.md", "EmotionClassifier.kt", "EmotionCoroutines.kt", "EmotionInputs.kt"]
     assert sorted(path.name for path in written) == names
     for path in written:
         text = path.read_text(encoding="utf-8")
         assert "{{" not in text
         assert "}}" not in text
+        assert "{%" not in text
         assert ("encode_face" in text or "addFrame" in text or "EMBEDDING" in text) == live
     guide = (tmp_path / "ANDROID.md").read_text(encoding="utf-8")
     for word in ("model_int8.tflite", "1.23 MB", "minSdk", "litert:2.", "überrascht", "16000"):
@@ -110,7 +112,7 @@ def compiled(folder, sources):
 def guide(path):
     """The code of the guide as functions: what it leaves to the reader are their parameters."""
     blocks = re.findall(r"```kotlin\n(.*?)```", path.read_text(encoding="utf-8"), re.S)
-    _, clip, live, golden = blocks  # the first one is Gradle's
+    _, clip, live, coroutines, golden = blocks  # the first one is Gradle's
     eyes = "leftEye: {0}, rightEye: {0}, mouthLeft: {0}, mouthRight: {0}, argb: {1}, width: Int"
     common = "context: Context, height: Int, "
     return f"""package guide
@@ -122,6 +124,9 @@ fun clip({common}{eyes.format("List<Point>", "List<IntArray>")}, frameTimesS: Do
 {clip}}}
 fun live({common}{eyes.format("Point", "IntArray")}, timeS: Double) {{
 {live}}}
+suspend fun coroutines(context: Context, faces: ByteArray, mask: FloatArray, waveform: FloatArray,
+    samples: Int, timeS: Double, face: ByteArray) {{
+{coroutines}}}
 fun golden(context: Context, testAssets: AssetManager) {{
 {golden}}}
 """
@@ -164,7 +169,7 @@ def test_labels_arrive_as_they_are(jvm):
 @pytest.mark.slow
 def test_square_is_that_of_the_crop_function(jvm):
     cases = golden_vectors.squares()
-    commands = ["square " + " ".join(repr(float(x)) for x in face[[0, 1, 3, 4]].ravel())
+    commands = ["square " + " ".join(repr(float(x)) for x in face[[0, 1, 3, 4]].ravel()) + " MTCNN"
                 for face, _ in cases]  # fmt: skip
     assert jvm(*commands) == [" ".join(map(str, square)) for _, square in cases]
 
@@ -264,6 +269,23 @@ def test_live_use_encodes_each_face_once(jvm):
     # Frames 0, 3, 6, 9 have no face. Buffers: encode_face 2, encode_speech 3, fuse 7.
     assert compiled_answer.startswith("encoded 8 buffers 12 closed 13 ")
     assert compiled_answer.split(" label ")[1] == interpreter_answer.split(" label ")[1]
+
+
+@pytest.mark.slow
+def test_coroutines_give_the_same_answers(jvm):
+    answer, suspended = jvm("live compiled 12", "suspended compiled 12")
+    assert answer.split(" values ")[1] == suspended
+
+
+@pytest.mark.slow
+def test_each_detector_has_numbers_of_its_own(jvm):
+    face = "square 100 100 160 100 110 150 150 150 "
+    squares = {row["detector"]: jvm(face + row["detector"].replace(" ", "_").upper())[0]
+               for row in DETECTORS}  # fmt: skip
+    left, top, side = map(int, squares["MTCNN"].split())
+    assert (left, top, side) == (40, 46, 180)
+    assert squares["ML Kit"] == squares["MTCNN"]
+    assert squares["BlazeFace"] != squares["MTCNN"]
 
 
 def test_contract_of_an_export_has_all_that_is_needed():

@@ -4,6 +4,9 @@ import com.google.ai.edge.litert.CompiledModel
 import emotionnet.*
 import fake.Fake
 import java.io.File
+import kotlin.coroutines.Continuation
+import kotlin.coroutines.EmptyCoroutineContext
+import kotlin.coroutines.startCoroutine
 
 fun main() {
     CompiledModel.sizes =
@@ -16,8 +19,8 @@ private fun answer(words: List<String>): String {
     return when (words[0]) {
         "contract" -> "${Contract.NAME}|${Contract.MODEL_FILE}|${Contract.LABELS.joinToString("|")}"
         "square" -> {
-            val (a, b, c, d) = numbers.map { it.toDouble() }.chunked(2) { Point(it[0], it[1]) }
-            cropSquare(a, b, c, d).run { "$left $top $side" }
+            val (a, b, c, d) = numbers.take(8).map { it.toDouble() }.chunked(2) { Point(it[0], it[1]) }
+            cropSquare(a, b, c, d, Detector.valueOf(numbers[8])).run { "$left $top $side" }
         }
         "crop" -> crop(numbers)
         "pick" -> {
@@ -35,6 +38,7 @@ private fun answer(words: List<String>): String {
         "sound" -> sound(numbers)
         "classify" -> classify(runtime(words[1]), words[2].toInt())
         "live" -> live(runtime(words[1]), words[2].toInt())
+        "suspended" -> now { suspended(runtime(words[1]), words[2].toInt()) }
         else -> error(words[0])
     }
 }
@@ -117,6 +121,24 @@ private fun live(runtime: ModelRuntime, frames: Int): String {
     check(!classifier.answer(frames / 10.0).seen)
     val encoded = Fake.calls.count { it == "encode_face" }
     return "encoded $encoded ${close(classifier, before, answer)}"
+}
+
+/** As [live], by coroutines. */
+private suspend fun suspended(runtime: ModelRuntime, frames: Int): String {
+    val worker = EmotionWorker(EmotionClassifier(runtime))
+    for (i in 0 until frames) worker.addFrame(i / 10.0, if (i % 3 == 0) null else face(i))
+    worker.hear(waveform(1), 2000)
+    val answer = worker.answer(frames / 10.0)
+    worker.reset()
+    check(!worker.answer(frames / 10.0).seen)
+    worker.close()
+    return answer.probabilities.joinToString(" ")
+}
+
+private fun <T> now(block: suspend () -> T): T {
+    var result: Result<T>? = null
+    block.startCoroutine(Continuation(EmptyCoroutineContext) { result = it })
+    return result!!.getOrThrow()
 }
 
 private fun close(classifier: EmotionClassifier, before: Int, answer: Answer): String {

@@ -123,9 +123,17 @@ export class Ear {
       await context.close();
       throw error;
     }
-    // Before the first click some browsers keep it asleep.
-    context.resume();
+    this.wake();
     return this;
+  }
+
+  /** Before the first click, or without a loudspeaker, some browsers keep sound asleep. */
+  wake() {
+    this.context.resume();
+  }
+
+  get asleep() {
+    return this.context.state === "suspended";
   }
 
   close() {

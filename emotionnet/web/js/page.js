@@ -145,7 +145,10 @@ async function play(video, stream = null) {
   const mine = (session = new Session({
     video, stream, live, finder, meter,
     saw: (found) => view.showFaces(found, video.videoWidth, video.videoHeight),
-    answered: (answer, atS) => view.showAnswer(answer, atS),
+    answered: (answer, atS) => {
+      view.showAnswer(answer, atS);
+      view.note("asleep", mine.ear?.asleep ? "The browser has not started its sound: click into the page." : "");
+    },
   })); // prettier-ignore
   if (stream) stream.getTracks().forEach((track) => track.addEventListener("ended", lost));
   video.onplay = video.onpause = () => {
@@ -221,6 +224,7 @@ $("stop").onclick = stop;
 $("pause").onclick = () => (view.element.paused ? view.element.play() : view.element.pause());
 $("again").onclick = () => begin(current.name, () => file(current));
 
+addEventListener("pointerdown", () => session?.ear?.wake());
 addEventListener("dragover", (event) => {
   event.preventDefault();
   document.body.classList.add("dropping");

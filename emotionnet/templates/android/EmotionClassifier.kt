@@ -1,7 +1,7 @@
 // Written by `python -m emotionnet.export` from contract.json, which says what every number means.
 // UI-free: copy this file, EmotionInputs.kt and the .tflite into an app. See ANDROID.md.
 
-package {{package}}
+package {{ package }}
 
 import android.content.res.AssetManager
 import com.google.ai.edge.litert.Accelerator
@@ -43,7 +43,7 @@ interface ModelRuntime : Closeable {
 
 /** The entry points of contract.json and their outputs with the number of values of each. */
 internal val OUTPUTS: Map<String, Map<String, Int>> = mapOf(
-{{outputs}}
+{{ outputs }}
 )
 
 /** LiteRT's CompiledModel. Buffers are made at the first call of a signature, and kept. */
@@ -167,10 +167,10 @@ class InterpreterRuntime(private val interpreter: Interpreter) : ModelRuntime {
  * Emotion from faces and sound. Not thread-safe: call it from one thread, not the main one.
  *
  * Whole clips: [classify].
- //{{live}}
+{% if live %}
  * Live: [addFrame] for every camera frame that you look at, [hear] now and then, [answer] when you
  * want to know. Each face is encoded once.
- //{{end}}
+{% endif %}
  */
 class EmotionClassifier(private val runtime: ModelRuntime) : Closeable {
     private val length = IntArray(1)
@@ -200,7 +200,7 @@ class EmotionClassifier(private val runtime: ModelRuntime) : Closeable {
             )
         return answerOf(outputs, mask.any { it > 0 }, samples > 0)
     }
-    //{{live}}
+{% if live %}
 
     private val faces = FaceRing()
     private val embeddings = FloatArray(Contract.FRAMES * Contract.EMBEDDING)
@@ -251,7 +251,7 @@ class EmotionClassifier(private val runtime: ModelRuntime) : Closeable {
         faces.clear()
         heardSamples = 0
     }
-    //{{end}}
+{% endif %}
 
     override fun close() = runtime.close()
 

@@ -1,7 +1,7 @@
 // Written by `python -m emotionnet.export` from contract.json, which says what every number means.
 // What goes into the model: crops, frames and sound. Plain Kotlin, without Android or LiteRT.
 
-package {{package}}
+package {{ package }}
 
 import java.io.InputStream
 import java.nio.ByteBuffer
@@ -17,31 +17,26 @@ import kotlin.math.round
 
 /** What contract.json says, as constants. */
 object Contract {
-    const val NAME = {{name}}
-    const val MODEL_FILE = {{model_file}}
+    const val NAME = {{ name }}
+    const val MODEL_FILE = {{ model_file }}
 
     /** Output `i` of every answer is the probability of label `i`. */
-    val LABELS: List<String> = listOf({{labels}})
+    val LABELS: List<String> = listOf({{ labels }})
 
     /** Faces of a window, and their height and width in pixels (RGB, 0...255, not scaled). */
-    const val FRAMES = {{frames}}
-    const val FACE_SIZE = {{face_size}}
+    const val FRAMES = {{ frames }}
+    const val FACE_SIZE = {{ face_size }}
     const val FACE_BYTES = FACE_SIZE * FACE_SIZE * 3
 
     /** The sound of a window: mono, zeros after its end. */
-    const val SAMPLE_RATE_HZ = {{sample_rate_hz}}
-    const val SAMPLES = {{samples}}
+    const val SAMPLE_RATE_HZ = {{ sample_rate_hz }}
+    const val SAMPLES = {{ samples }}
     const val WINDOW_S = SAMPLES.toDouble() / SAMPLE_RATE_HZ
-
-    /** The crop rule: side and drop in scales, and what eye-to-mouth counts against eye-to-eye. */
-    const val CROP_SIDE = {{crop_side}}
-    const val CROP_DROP = {{crop_drop}}
-    const val CROP_MOUTH_WEIGHT = {{crop_mouth_weight}}
-    //{{live}}
+{% if live %}
 
     /** Numbers that describe one face (live use). */
-    const val EMBEDDING = {{embedding}}
-    //{{end}}
+    const val EMBEDDING = {{ embedding }}
+{% endif %}
 }
 
 /** A point in pixels of the upright picture: x to the right, y down, the first pixel at 0, 0. */
@@ -51,22 +46,39 @@ data class Point(val x: Double, val y: Double)
 data class Square(val left: Int, val top: Int, val side: Int)
 
 /**
+ * Who found the eyes and the mouth: "crop.detectors" in contract.json. Side and drop are in scales of
+ * the face; [mouthWeight] is what eye-to-mouth counts against eye-to-eye.
+ */
+enum class Detector(val side: Double, val drop: Double, val mouthWeight: Double) {
+{% for row in detectors %}
+    /** {{ row.note }}. */
+    {{ row.constant }}({{ row.side }}, {{ row.drop }}, {{ row.mouth_weight }}),
+{% endfor %}
+}
+
+/**
  * The square around a face: rules 1 to 5 of "crop" in contract.json. Left and right are as seen in
  * the picture. A detector with one mouth point passes it twice.
  */
-fun cropSquare(leftEye: Point, rightEye: Point, mouthLeft: Point, mouthRight: Point): Square {
+fun cropSquare(
+    leftEye: Point,
+    rightEye: Point,
+    mouthLeft: Point,
+    mouthRight: Point,
+    detector: Detector,
+): Square {
     val eyesX = (leftEye.x + rightEye.x) / 2
     val eyesY = (leftEye.y + rightEye.y) / 2
     val downX = (mouthLeft.x + mouthRight.x) / 2 - eyesX
     val downY = (mouthLeft.y + mouthRight.y) / 2 - eyesY
     val length = hypot(downX, downY)
     val eyeDistance = hypot(rightEye.x - leftEye.x, rightEye.y - leftEye.y)
-    val scale = max(eyeDistance, Contract.CROP_MOUTH_WEIGHT * length)
-    val drop = Contract.CROP_DROP * scale
+    val scale = max(eyeDistance, detector.mouthWeight * length)
+    val drop = detector.drop * scale
     val centreX = if (length > 0) eyesX + drop * downX / length else eyesX
     val centreY = if (length > 0) eyesY + drop * downY / length else eyesY + drop
     // kotlin.math.round takes halves to even, as the rule says.
-    val side = max(2, round(Contract.CROP_SIDE * scale).toInt())
+    val side = max(2, round(detector.side * scale).toInt())
     val half = (side - 1) / 2.0
     return Square(round(centreX - half).toInt(), round(centreY - half).toInt(), side)
 }
@@ -231,7 +243,7 @@ class SoundRing(private val capacity: Int = Contract.SAMPLES) {
         filled = 0
     }
 }
-//{{live}}
+{% if live %}
 
 /** The last frames of a camera: when each began, and its embedding if it had a face. */
 class FaceRing(
@@ -298,7 +310,7 @@ class FaceRing(
         filled = 0
     }
 }
-//{{end}}
+{% endif %}
 
 /**
  * The arrays of one of the archives in `golden/`, by name. Rows follow one another, so that bytes and
