@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emotionnet.deploy.detectors import DETECTORS
-
 from emotionnet.inputs.kinds import FUSED_OUTPUT, INPUTS, STREAMS
 
 #: Rises when the meaning of a field changes.
