@@ -82,7 +82,8 @@ class InterestPoints(keras.layers.Layer):
         self.integration, self.k, self.floor, self.moments = integration, k, floor, moments
         self.oval = None if oval is None else tuple(oval)
 
-    def build(self, faces_shape, frame_mask_shape=None):
+    # Not by name: Keras 3.13 gives no shape for an argument of `call` that is named a mask.
+    def build(self, faces_shape, *others):
         _, frames, size, width, _ = faces_shape
         if size != width:
             raise UsageError(f"InterestPoints: takes square faces. Received: {size} x {width}")
@@ -153,7 +154,7 @@ class InterestPoints(keras.layers.Layer):
     def _clips(self, x):
         return ops.reshape(x, (-1, self.frames, self.size, self.size))
 
-    def compute_output_shape(self, faces_shape, frame_mask_shape=None):
+    def compute_output_shape(self, faces_shape, *others):
         response = tuple(faces_shape[:4])
         return (response, (*response, 3)) if self.moments else response
 

@@ -19,6 +19,7 @@ from emotionnet.inputs import opening
 from emotionnet.inputs.kinds import FUSED_OUTPUT, OUTPUTS, STREAMS
 from emotionnet.progress import progress
 from emotionnet.systems.base import answer_batch, without_xla
+from emotionnet.systems.stages import Learn
 from emotionnet.training.init import init_source, open_source
 from emotionnet.training.run import Run, group_members
 from emotionnet.training.unit import rows_for, run_stages
@@ -114,7 +115,8 @@ def _ask_all(run: Run, records, names: Sequence[str], table) -> None:
     teachers = [open_source(each) for each in run.config["teachers"]["runs"]]
     stages = {stage.name: stage for stage in run_stages(run.config)}
     for name in names:
-        answerable = rows_for(stages[name], run.config["streams"], records, rows)
+        stage = stages.get(name, Learn(name, ""))  # by default all that the run looks at, at once
+        answerable = rows_for(stage, run.config["streams"], records, rows)
         bar = progress(total=len(answerable) * len(teachers), what=f"teachers {name}", unit="clips")
         with bar, records.guard():
             mean = np.mean([_ask(each, name, records, answerable, bar) for each in teachers], 0)
