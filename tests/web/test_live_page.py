@@ -11,6 +11,7 @@ from pages import BUNDLE, make_page
 
 from emotionnet.corpora import demo
 from emotionnet.corpora.media import write_clip
+from emotionnet.notebook import show_page
 
 pytestmark = pytest.mark.slow
 HAPPY = demo.Take(0, 12, "happy", 1)
@@ -170,7 +171,9 @@ def test_files(demo_page, browse, tmp_path):
     assert nothing_was_sent(browser)
 
 
-def test_a_wrong_bundle_and_an_old_browser_are_refused(demo_page, browse, tmp_path):
+def test_a_wrong_bundle_and_an_old_browser_are_refused_and_a_notebook_is_not(
+    demo_page, browse, tmp_path
+):
     shutil.copytree(BUNDLE, tmp_path / "wrong")
     expected = tmp_path / "wrong" / "golden" / "expected.json"
     told = json.loads(expected.read_text())
@@ -185,6 +188,12 @@ def test_a_wrong_bundle_and_an_old_browser_are_refused(demo_page, browse, tmp_pa
     assert browser.run("document.querySelector('#start').hidden")
     browser.press("c")
     assert browser.run(state("refused"))
+
+    frame = tmp_path / "notebook.html"
+    frame.write_text(f"<!doctype html>{show_page(demo_page)._repr_html_()}", encoding="utf-8")
+    browser.open(frame.as_uri())
+    inside = "document.querySelector('iframe').contentDocument.body"
+    browser.wait(f"{inside}.dataset.state === 'ready'", 60)
 
     old = "WebAssembly.validate = () => false"
     browser.send("Page.addScriptToEvaluateOnNewDocument", source=old)

@@ -221,7 +221,12 @@ $("file").onchange = () => {
   $("file").value = "";
 };
 $("stop").onclick = stop;
-$("pause").onclick = () => (view.element.paused ? view.element.play() : view.element.pause());
+$("pause").onclick = () => {
+  const {element} = view;
+  if (element.ended) $("again").click();
+  else if (element.paused) element.play();
+  else element.pause();
+};
 $("again").onclick = () => begin(current.name, () => file(current));
 
 addEventListener("pointerdown", () => session?.ear?.wake());
@@ -238,11 +243,16 @@ addEventListener("drop", (event) => {
 });
 
 document.addEventListener("visibilitychange", () => {
-  if (!session) return;
-  if (document.hidden) view.note("hidden", "Paused while this page is in the background.");
-  else {
-    session.startAnew();
-    setTimeout(() => view.note("hidden", ""), 1500);
+  if (!session?.running) return;
+  const isFile = !session.stream;
+  if (document.hidden) {
+    view.note("hidden", "Paused while this page is in the background.");
+    if (isFile) view.element.pause();
+  } else {
+    view.note("hidden", "");
+    // Between before and after lies a gap that is no part of a window.
+    if (isFile) view.element.play();
+    else session.startAnew();
   }
 });
 

@@ -40,7 +40,7 @@ export class Session {
       if (!paused && nowS - this.answeredS >= ANSWER_S) await this.answer(nowS);
       if (this.video.ended && !this.stream) break;
     }
-    if (this.running) await this.answer(this.video.duration);
+    if (this.running) await this.answer(this.now());
     this.stop();
   }
 
