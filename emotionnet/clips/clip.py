@@ -8,16 +8,13 @@ import cv2
 import numpy as np
 
 from emotionnet.clips import SAMPLE_RATE
-from emotionnet.clips.decode import Sound, read_frames, read_sound
+from emotionnet.clips.decode import Recording
 from emotionnet.clips.faces import FaceFinder
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import BadClip
 
 #: Of the stored crops: about 10 kB each.
 JPEG_QUALITY = 92
-#: Picture and sound of one file are aligned by their timestamps up to this difference in their
-#: beginnings; more is taken for a broken header.
-MAX_OFFSET_S = 10.0
 
 
 @dataclass
@@ -56,8 +53,8 @@ class ClipData:
         picture_s = 0.0
         if len(self.times_s) > 1:
             # The last frame is shown as long as the others are on average.
-            n = len(self.times_s)
-            picture_s = float(self.times_s[-1] - self.times_s[0]) * n / (n - 1)
+            first_s, last_s = self.times_s[[0, -1]].tolist()
+            picture_s = last_s + (last_s - first_s) / (len(self.times_s) - 1)
         return max(picture_s, len(self.waveform) / SAMPLE_RATE)
 
 
@@ -81,57 +78,67 @@ def read_clip(row: ManifestRow, root: str | Path, finder: FaceFinder | None) -> 
     """
     notes: list[str] = []
     failures: list[str] = []
-    sound, own = _read_sounds(row, Path(root), notes, failures)
+    # What a file holds is told by the file, not by its name.
+    recording = _open(root, row.picture or row.sound, failures, pictures=finder is not None)
+    waveform, sound_notes = _sound(row, root, recording, notes, failures)
     times, faces, boxes, landmarks, size = [], [], [], [], (0, 0)
-    if row.picture and finder is not None:
-        try:
-            for time, frame_size, jpeg, face in _crops(Path(root) / row.picture, finder, notes):
-                size = size if any(size) else frame_size
-                times.append(time)
-                faces.append(jpeg)
-                boxes.append(face.box if face else np.full(4, np.nan))
-                landmarks.append(face.landmarks if face else np.full((5, 2), np.nan))
-        except BadClip as error:
-            _add(failures, f"{row.picture}: {error}")
-    if not any(faces) and sound is None:
+    if recording is not None:
+        for time, frame_size, jpeg, face in _crops(recording, finder):
+            size = size if any(size) else frame_size
+            times.append(time)
+            faces.append(jpeg)
+            boxes.append(face.box if face else np.full(4, np.nan))
+            landmarks.append(face.landmarks if face else np.full((5, 2), np.nan))
+        if recording.no_picture:
+            _add(failures, f"{row.picture or row.sound}: {recording.no_picture}")
+        notes += recording.notes
+    if not any(faces) and not waveform.size:
         if faces:
             failures.append(f"no face was found in its {len(faces)} pictures, and it has no sound")
         raise BadClip("; ".join(failures) or "it has neither pictures nor sound")
     notes += failures
     if faces and not any(faces):
         notes.append(f"no face was found in its {len(faces)} pictures: only the sound is used")
-    if sound is not None:
-        notes += sound.notes
-    times_s, waveform = _align(np.array(times), sound, own)
     return ClipData(
         row,
-        times_s.astype(np.float32),
+        np.array(times, np.float32),
         faces,
         np.array(boxes, np.float32).reshape(-1, 4),
         np.array(landmarks, np.float32).reshape(-1, 5, 2),
         size,
         waveform,
-        notes,
+        notes + sound_notes,
     )
 
 
-def _read_sounds(
-    row: ManifestRow, root: Path, notes: list[str], failures: list[str]
-) -> tuple[Sound | None, bool]:
-    """The sound to use, and whether it is the picture file's own."""
-    for file, own in ((row.picture, True), (row.sound, False)):
-        if not file:
-            continue
-        try:
-            sound = read_sound(root / file)
-        except BadClip as error:
-            _add(failures, f"{file}: {error}")
-            continue
-        if sound is not None and not sound.silent:
-            return sound, own
-        kind = "has no sound" if sound is None else "its sound is digital silence"
-        (notes if own and row.sound else failures).append(f"{file}: {kind}")
-    return None, False
+def _open(root: str | Path, file: str, failures: list[str], pictures: bool) -> Recording | None:
+    try:
+        return Recording(Path(root, file), pictures) if file else None
+    except BadClip as error:
+        _add(failures, f"{file}: {error}")
+        return None
+
+
+def _sound(
+    row: ManifestRow,
+    root: str | Path,
+    recording: Recording | None,
+    notes: list[str],
+    failures: list[str],
+) -> tuple[np.ndarray, list[str]]:
+    """The sound to use (empty without one), and the notes of a file that has nothing else."""
+    if recording is not None and recording.audible:
+        return recording.sound.samples, []
+    other = row.sound if row.picture else ""
+    if recording is not None:
+        (notes if other else failures).append(f"{row.picture or row.sound}: {recording.no_sound}")
+    heard = _open(root, other, failures, pictures=False)
+    if heard is None:
+        return np.zeros(0, np.int16), []
+    if not heard.audible:
+        _add(failures, f"{other}: {heard.no_sound}")
+        return np.zeros(0, np.int16), []
+    return heard.sound.samples, heard.notes
 
 
 def _add(failures: list[str], text: str) -> None:
@@ -140,9 +147,9 @@ def _add(failures: list[str], text: str) -> None:
         failures.append(text)
 
 
-def _crops(path: Path, finder: FaceFinder, notes: list[str]) -> Iterator[tuple]:
-    """Time, picture size, JPEG (empty without a face) and face of every frame of a file."""
-    for frame, face in finder.follow(read_frames(path, notes)):
+def _crops(recording: Recording, finder: FaceFinder | None) -> Iterator[tuple]:
+    """Time, picture size, JPEG (empty without a face) and face of every frame of a recording."""
+    for frame, face in finder.follow(recording.frames()) if finder is not None else ():
         jpeg = b""
         if face is not None:
             jpeg = encode_jpeg(frame.face(face.landmarks))
@@ -153,15 +160,3 @@ def encode_jpeg(picture: np.ndarray) -> bytes:
     """A (height, width, 3) uint8 RGB picture as JPEG of quality `JPEG_QUALITY`."""
     _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return data.tobytes()
-
-
-def _align(times: np.ndarray, sound: Sound | None, own: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Times that begin at 0, and the waveform on the same clock."""
-    waveform = np.zeros(0, np.int16) if sound is None else sound.samples
-    if not times.size:
-        return times, waveform
-    late = sound.start_s - times[0] if sound is not None and own else 0.0
-    if abs(late) > MAX_OFFSET_S:
-        late = 0.0
-    silence = np.zeros(round(max(late, 0.0) * SAMPLE_RATE), np.int16)
-    return times - times[0] + max(-late, 0.0), np.concatenate([silence, waveform])

@@ -1,257 +1,286 @@
-"""From a media file to pictures and sound, in one pass from front to back (PyAV).
+"""From a media file to pictures and sound on one clock (PyAV). Whatever reads recordings reads them here.
 
 Pictures come as a stream of `Frame` objects that hold the decoder's own buffer and turn into RGB
 only where asked, so memory stays bounded however long the clip is. Sound comes as a whole:
 16 kHz mono int16 is 2 MB a minute.
 """
 
+import heapq
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
 
 import numpy as np
 
 from emotionnet.clips import SAMPLE_RATE
+from emotionnet.clips.clock import Timing, understand
+from emotionnet.clips.container import Decoder, open_media
 from emotionnet.clips.frame import Frame
-from emotionnet.corpora.listing import LFS_MAGIC
+from emotionnet.clips.sound import Mixer, Sound, decode_sound
+from emotionnet.clips.tracks import STILL_SOUND_S, Track, in_order, said, survey
 from emotionnet.errors import BadClip
 
 #: Frames kept for a second of picture; faster videos are thinned by time.
 MAX_RATE = 30.0
-#: A waveform whose largest sample is no larger is digital silence (int16 steps; about -84 dBFS).
-SILENCE_STEPS = 2
+#: Frames that are held, so that time stamps in a wrong order can be sorted.
+HELD_FRAMES = 6
 
 
-@dataclass
-class Sound:
-    """A sound track as the project uses it.
+class Recording:
+    """A media file: the tracks that count, on one clock that begins at 0 with the first of them.
 
-    Attributes:
-        samples: (n,) int16, 16 kHz, mono (average of the channels).
-        start_s: presentation time of the first sample.
-        notes: what was odd about it, for people.
-    """
-
-    samples: np.ndarray
-    start_s: float = 0.0
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def silent(self) -> bool:
-        """True for no samples, or digital silence."""
-        return not self.samples.size or peak(self.samples) <= SILENCE_STEPS
-
-
-def peak(samples: np.ndarray) -> int:
-    """The largest magnitude of int16 samples (-32768 counts as 32768)."""
-    return max(int(samples.max()), -int(samples.min())) if samples.size else 0
-
-
-def open_media(path: str | os.PathLike):
-    """Opens a media file with PyAV.
-
-    Raises:
-        BadClip: missing, empty, a git-lfs pointer, text, truncated, or no media file.
-    """
-    import av
-
-    path = Path(path)
-    try:
-        with open(path, "rb") as file:
-            head = file.read(1024)
-    except FileNotFoundError:
-        raise BadClip("the file does not exist") from None
-    except IsADirectoryError:
-        raise BadClip("is a folder, not a file") from None
-    except OSError as error:
-        raise BadClip(f"cannot be read ({error.strerror})") from None
-    if not head:
-        raise BadClip("the file is empty (0 bytes); copy or download it again")
-    if head.startswith(LFS_MAGIC):
-        raise BadClip("is a git-lfs pointer, not the media; run `git lfs pull` in its repository")
-    try:
-        # PyAV 19 no longer stumbles over titles that are no UTF-8, and has no such argument.
-        tolerant = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
-        # "file:" keeps names such as "a:b.mp4" or "-x.wav" from being read as protocols or options.
-        return av.open("file:" + os.path.abspath(path), **tolerant)
-    except (av.error.FFmpegError, OSError, ValueError):
-        if _looks_like_text(head):
-            raise BadClip("is a text file, not a video or sound file") from None
-        raise BadClip(
-            "cannot be opened as video or sound (truncated, damaged, or another kind of file)"
-        ) from None
-
-
-def read_frames(
-    path: str | os.PathLike, notes: list[str] | None = None, max_rate: float = MAX_RATE
-) -> Iterator[Frame]:
-    """Decodes the pictures of a file in order; nothing is yielded where it has none.
+    Where a file has several picture or sound tracks, the default one comes first; where one cannot be
+    decoded, or is silent, the next is taken. A cover, or a still picture over sound, is no picture.
 
     Args:
         path: the file.
-        notes: gets a line for people where part of the picture could not be decoded.
-        max_rate: frames kept per second; of faster videos the frames in between are dropped.
+        pictures: whether the pictures are wanted.
 
-    Yields:
-        Frames with strictly rising times, which come from the timestamps, so that variable
-        frame rates and headers that lie about rate, duration or number of frames do not matter.
+    Attributes:
+        sound: its samples begin at time 0; may be digital silence. None where there is none.
+        no_sound: why nothing can be heard; "" where something can.
+        no_picture: why nothing can be seen although there is a picture track; else "".
+        notes: what was odd about it, for people; complete when the pictures have been read.
+
+    Raises:
+        BadClip: the file cannot be opened.
+    """
+
+    def __init__(self, path: str | os.PathLike, pictures: bool = True):
+        self._path = path
+        self._tracks = survey(path)
+        self.notes: list[str] = []
+        self.sound: Sound | None = None
+        self.no_sound = self.no_picture = ""
+        self._first: Frame | None = None
+        self._rest: Iterator[Frame] = iter(())
+        films = in_order(self._tracks, "video")
+        film = next((track for track in films if track.codec and not track.still), None)
+        heard = self._choose_sound(film)
+        starts_s = [self.sound.start_s] if self.audible else []
+        if pictures:
+            film = self._choose_pictures(films, heard)
+            starts_s += [self._first.time_s] if self._first else []
+        elif film is not None:
+            starts_s.append(timings(film, heard)[0].first_s)
+        self.notes += timings(film, heard)[2]
+        self._begin(min(starts_s, default=0.0))
+
+    @property
+    def audible(self) -> bool:
+        """Whether there is sound, other than digital silence."""
+        return self.sound is not None and not self.sound.silent
+
+    @property
+    def first(self) -> Frame | None:
+        """The first picture; None where there is none, or none was wanted."""
+        return self._first
+
+    def frames(self) -> Iterator[Frame]:
+        """The pictures in order, at most `MAX_RATE` a second. Can be read once."""
+        if self._first is not None:
+            yield self._first
+            for frame in self._rest:
+                frame.time_s -= self._start_s
+                yield frame
+
+    def close(self) -> None:
+        """Ends the reading of pictures before their end."""
+        if isinstance(self._rest, Generator):
+            self._rest.close()
+
+    def _begin(self, start_s: float) -> None:
+        """Makes ``start_s`` the time 0."""
+        self._start_s = start_s
+        if self._first is not None:
+            self._first.time_s -= start_s
+        if self.audible:
+            silence = np.zeros(round((self.sound.start_s - start_s) * SAMPLE_RATE), np.int16)
+            self.sound.samples = np.concatenate([silence, self.sound.samples])
+            self.sound.start_s = 0.0
+            self.notes += self.sound.notes
+
+    def _choose_sound(self, film: Track | None) -> Track | None:
+        """Decodes the first track that can be heard; else keeps a silent one."""
+        reasons, failures = {}, []
+        for track in in_order(self._tracks, "audio"):
+            try:
+                sound = self._decode_sound(track, timings(film, track)[1])
+            except BadClip as error:
+                failures.append(str(error))
+                reasons[track.index] = "cannot be decoded"
+                continue
+            if not sound.silent:
+                self.sound = sound
+                self._say(track, reasons)
+                return track
+            self.sound = self.sound or sound
+            reasons[track.index] = "is silent"
+        if self.sound is not None:
+            self.no_sound = "its sound is digital silence"
+        elif any(track.kind == "audio" for track in self._tracks):
+            self.no_sound = next(iter(failures), _NOTHING_DECODES.format("sound"))
+        else:
+            self.no_sound = "has no sound"
+        return None
+
+    def _choose_pictures(self, films: list[Track], heard: Track | None) -> Track | None:
+        """Begins to decode the first track that shows something."""
+        reasons: dict[int, str] = {}
+        for track in films:
+            if track.still and self._sound_s > STILL_SOUND_S:
+                reasons[track.index] = "is a still picture"
+                self.notes.append(
+                    f"a still picture over {self._sound_s:.1f} s of sound is taken for a cover and left out"
+                )
+                continue
+            frames = self._decode_pictures(track, timings(track, heard)[0])
+            self._first, self._rest = next(frames, None), frames
+            if self._first is not None:
+                self.no_picture = ""
+                self._say(track, reasons)
+                return track
+            reasons[track.index] = "cannot be decoded"
+            self.no_picture = "has a picture stream, but not one picture could be decoded"
+        return None
+
+    @property
+    def _sound_s(self) -> float:
+        return len(self.sound.samples) / SAMPLE_RATE if self.audible else 0.0
+
+    def _say(self, taken: Track, reasons: dict[int, str]) -> None:
+        text = said(taken, self._tracks, reasons)
+        self.notes += [text] if text else []
+
+    def _decode_sound(self, track: Track, timing: Timing) -> Sound:
+        mixer = Mixer()
+        sound = self._mixed(track, timing, mixer)
+        better = mixer.better()
+        if better is not None:
+            sound = self._mixed(track, timing, better)
+            sound.notes.append("the channels of the sound cancel out: one was turned over")
+        return sound
+
+    def _mixed(self, track: Track, timing: Timing, mixer: Mixer) -> Sound:
+        if not track.codec:
+            raise BadClip(_NOTHING_DECODES.format("sound"))
+        with open_media(self._path) as container:
+            return decode_sound(container, container.streams[track.index], timing, mixer)
+
+    def _decode_pictures(self, track: Track, timing: Timing) -> Iterator[Frame]:
+        if not track.codec:
+            return
+        with open_media(self._path) as container:
+            stream = container.streams[track.index]
+            stream.thread_type = "AUTO"
+            step = 1 / float(stream.average_rate or stream.guessed_rate or 25)
+            aspect = float(stream.sample_aspect_ratio or 1)
+            decoder, late = Decoder(container, stream), []
+            start = time = slot = None
+            converters: dict = {}
+            for frame, time in _rising(decoder, timing, step, late):
+                start = time if start is None else start
+                # Slots of 1/MAX_RATE: rounding lets jittered timestamps of a 30/s video all through.
+                now = round((time - start) * MAX_RATE)
+                if slot is not None and now <= slot:
+                    continue
+                picture = Frame(frame, time, converters, aspect)
+                if slot is None and picture.hdr:
+                    self.notes.append(
+                        "the picture is HDR; brightness and colours were brought to the usual"
+                    )
+                slot = now
+                yield picture
+            if start is not None:
+                decoder.note(self.notes, "picture", time - start + step)
+            if late:
+                self.notes.append(
+                    f"{len(late)} pictures whose time stamps do not rise were left out"
+                )
+
+
+_NOTHING_DECODES = "has a {} stream, but nothing of it could be decoded"
+
+
+def timings(film: Track | None, sound: Track | None) -> tuple[Timing, Timing, list[str]]:
+    """What the time stamps of a picture and a sound track mean, see `emotionnet.clips.clock.understand`."""
+    return understand(*(track and (track.times_s, track.step_s) for track in (film, sound)))
+
+
+def read_frames(path: str | os.PathLike, notes: list[str] | None = None) -> Iterator[Frame]:
+    """The pictures of a file on its clock, see `Recording`; nothing is yielded where it has none.
+
+    Args:
+        path: the file.
+        notes: gets the notes of the recording.
 
     Raises:
         BadClip: the file cannot be opened, or has a picture of which nothing decodes.
     """
-    notes = [] if notes is None else notes
-    with open_media(path) as container:
-        stream = _picture_stream(container)
-        if stream is None:
-            return
-        stream.thread_type = "AUTO"
-        damage = _Damage()
-        step = 1 / float(stream.average_rate or stream.guessed_rate or 25)
-        start, time, slot, kept = None, None, None, 0
-        converters: dict = {}
-        aspect = float(stream.sample_aspect_ratio or 1)
-        for frame in damage.decode(container, stream):
-            previous = time
-            time = frame.time
-            if time is None or (previous is not None and time <= previous):
-                time = 0.0 if previous is None else previous + step
-            start = time if start is None else start
-            # Slots of 1/max_rate: rounding lets jittered timestamps of a 30/s video all through.
-            now = round((time - start) * max_rate)
-            if slot is not None and now <= slot:
-                continue
-            slot = now
-            kept += 1
-            picture = Frame(frame, time, converters, aspect)
-            if kept == 1 and picture.hdr:
-                notes.append("the picture is HDR; brightness and colours were brought to the usual")
-            yield picture
-        if not kept:
-            raise BadClip("has a picture stream, but not one picture could be decoded")
-        damage.note(notes, "picture", stream, time - start + step)
+    recording = Recording(path)
+    if recording.no_picture:
+        raise BadClip(recording.no_picture)
+    yield from recording.frames()
+    if notes is not None:
+        notes += recording.notes
 
 
 def read_sound(path: str | os.PathLike) -> Sound | None:
-    """Decodes the sound of a file as 16 kHz mono.
-
-    Channels are averaged in floating point and resampled by soxr ("HQ"). Samples that are no
-    numbers become 0; what exceeds full scale is clipped.
-
-    Returns:
-        The sound, or None where the file has no sound stream.
+    """The sound of a file on its clock, see `Recording`; None where it has none.
 
     Raises:
-        BadClip: the file cannot be opened, or has a sound stream of which nothing decodes.
+        BadClip: the file cannot be opened, or has sound of which nothing decodes.
     """
-    import soxr
-
-    with open_media(path) as container:
-        stream = next((s for s in container.streams if s.type == "audio"), None)
-        if stream is None:
-            return None
-        damage = _Damage()
-        parts, resampler, start, seconds = [], None, None, 0.0
-        samples = bad = clipped = 0
-        for frame in damage.decode(container, stream):
-            mono = _mono(frame)
-            finite = np.isfinite(mono)
-            samples += mono.size
-            bad += mono.size - int(finite.sum())
-            mono = np.where(finite, mono, np.float32(0))
-            clipped += int((np.abs(mono) >= 0.999).sum())
-            seconds += mono.size / frame.sample_rate
-            if resampler is None:
-                start, rate = frame.time or 0.0, frame.sample_rate
-                resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
-            elif frame.sample_rate != rate:
-                damage.notes.append(f"the sound changes its rate after {seconds:.2f} s; cut there")
-                break
-            parts.append(_int16(resampler.resample_chunk(mono)))
-        if not samples:
-            raise BadClip("has a sound stream, but nothing of it could be decoded")
-        if bad == samples:
-            raise BadClip("no sample of its sound is a number (all NaN or infinite)")
-        parts.append(_int16(resampler.resample_chunk(np.zeros(0, np.float32), last=True)))
-        sound = Sound(np.concatenate(parts), start, damage.notes)
-        damage.note(sound.notes, "sound", stream, seconds)
-        if bad:
-            sound.notes.append(f"{bad} of {samples} samples were no numbers and became 0")
-        if clipped > 0.01 * samples:
-            sound.notes.append(f"the sound is clipped: {clipped / samples:.0%} at full scale")
-        return sound
+    recording = Recording(path, pictures=False)
+    if recording.sound is None and recording.no_sound != "has no sound":
+        raise BadClip(recording.no_sound)
+    return recording.sound
 
 
-class _Damage:
-    """Decodes packet by packet, goes on after what cannot be decoded, and keeps count."""
+def _rising(
+    frames: Iterable, timing: Timing, step_s: float, late: list
+) -> Iterator[tuple[object, float]]:
+    """Frames with rising times, which come from the time stamps, so that variable frame rates and headers
+    that lie about rate, duration or number of frames do not matter.
 
-    def __init__(self):
-        self.packets = 0
-        self.notes: list[str] = []
+    Frames come in the order in which they are shown; where their time stamps do not (H.264 in AVI), the
+    next frame gets the earliest of the next few. A frame whose time stamp is not believed, or is later
+    than those of all of the next few, is left out, and one without follows at the usual distance.
 
-    def decode(self, container, stream) -> Iterator:
-        import av
-
-        packets = container.demux(stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except av.error.FFmpegError:
-                self.packets += 1
-                packet = None
-            try:
-                frames = stream.decode(packet)
-            except av.error.EOFError:
-                frames = []
-            except av.error.FFmpegError:
-                self.packets += 1
-                frames = []
-            yield from frames
-            if packet is None:
-                return
-
-    def note(self, notes: list[str], what: str, stream, seconds: float) -> None:
-        """Adds a line where packets were lost, or where the stream ends well before it should."""
-        promised = float((stream.duration or 0) * (stream.time_base or 0))
-        if promised - seconds > max(0.25, 0.05 * promised):
-            notes.append(f"the {what} ends after {seconds:.2f} s of {promised:.2f} s (truncated?)")
-        elif self.packets:
-            notes.append(f"{self.packets} packets of the {what} could not be decoded")
-
-
-def _picture_stream(container):
-    """The first video stream that is no cover picture of a sound file."""
-    from av.stream import Disposition
-
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return stream
-    return None
-
-
-def _mono(frame) -> np.ndarray:
-    """Average of the channels of an `av.AudioFrame`, float32, full scale 1."""
-    data = frame.to_ndarray()
-    if not frame.format.is_planar:
-        data = data.reshape(-1, len(frame.layout.channels)).T
-    if data.dtype == np.uint8:
-        data = (data.astype(np.float32) - 128) / 128
-    elif data.dtype.kind == "i":
-        data = data.astype(np.float64) / -float(np.iinfo(data.dtype).min)
-    with np.errstate(invalid="ignore", over="ignore"):
-        return data.mean(axis=0).astype(np.float32)
-
-
-def _int16(samples: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
-
-
-def _looks_like_text(head: bytes) -> bool:
-    try:
-        text = head.decode("utf-8")
-    except UnicodeDecodeError as error:
-        # A character cut in two by the end of the head is no sign of a binary file.
-        if error.start < len(head) - 3:
-            return False
-        text = head[: error.start].decode("utf-8")
-    return all(c.isprintable() or c.isspace() for c in text)
+    Args:
+        frames: from the decoder.
+        timing: what the time stamps mean.
+        step_s: usual distance of frames.
+        late: gets the times of the frames that are left out here.
+    """
+    read, frames = timing.reader(), iter(frames)
+    held: deque = deque()
+    times: list[float] = []
+    before, ended = None, False
+    while held or not ended:
+        while not ended and len(held) < HELD_FRAMES:
+            frame = next(frames, None)
+            if frame is None:
+                ended = True
+                continue
+            stamp_s = None if timing.blind else frame.time
+            time_s = None if stamp_s is None else read(stamp_s)
+            if stamp_s is None or time_s is not None:
+                held.append((frame, time_s))
+            if time_s is not None:
+                heapq.heappush(times, time_s)
+        if not held:
+            return
+        frame, time_s = held.popleft()
+        if time_s is not None and len(times) == HELD_FRAMES and time_s == max(times) > times[0]:
+            times.remove(time_s)
+            heapq.heapify(times)
+            late.append(time_s)
+            continue
+        expected_s = 0.0 if before is None else before + step_s
+        time_s = heapq.heappop(times) if time_s is not None else expected_s
+        if before is None or time_s > before:
+            before = time_s
+            yield frame, time_s
+        else:
+            late.append(time_s)

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from emotionnet.clips.decode import Frame
 from emotionnet.clips.detect import Detector, Face
+from emotionnet.clips.frame import Frame
 
 #: Seconds between key frames at most.
 KEY_INTERVAL_S = 0.5

@@ -10,6 +10,8 @@ import numpy as np
 
 from emotionnet.files import atomic_path
 
+#: Pictures with times of their own are placed to a thousandth of a second.
+TIMED_RATE = 1000
 _PICTURE_FORMATS = {2: "gray", (3, 3): "rgb24", (3, 4): "rgba"}
 
 
@@ -24,6 +26,7 @@ def write_clip(
     pixel_format: str = "yuv420p",
     sound_codec: str = "aac",
     rotation: int = 0,
+    times_s: Iterable[float] | None = None,
     options: Mapping[str, str] | None = None,
 ) -> Path:
     """Writes a clip, whole or not at all. The suffix of ``path`` chooses the container.
@@ -40,6 +43,7 @@ def write_clip(
         sound_codec: as FFmpeg calls it; ``pcm_f32le`` (``.wav``, ``.mov``) keeps floats as they are.
         rotation: degrees counter-clockwise by which a player has to turn the picture, as phones
             write it; needs a PyAV that can set it (18 can).
+        times_s: when each picture is shown, rising; by default evenly.
         options: of the picture codec, added to fast defaults for ``libx264``.
 
     Returns:
@@ -59,6 +63,8 @@ def write_clip(
             picture.options = {**defaults, **(options or {})}
             # One thread gives the same file on every machine, and clips are written in parallel.
             picture.codec_context.thread_count = 1
+            if times_s is not None:
+                picture.codec_context.time_base = Fraction(1, TIMED_RATE)
             if rotation:
                 picture.set_display_rotation(rotation)
         if samples is not None:
@@ -67,17 +73,23 @@ def write_clip(
             layout = {"2c": "stereo", "6c": "5.1"}.get(layout, layout)
             sound = container.add_stream(sound_codec, rate=sample_rate, layout=layout)
         if picture is not None:
-            _encode_picture(container, picture, first, frames)
+            _encode_picture(container, picture, first, frames, times_s)
         if sound is not None:
             _encode_sound(container, sound, samples, sample_rate, layout)
     return Path(path)
 
 
-def _encode_picture(container, stream, first: np.ndarray, rest: Iterable[np.ndarray]) -> None:
+def _encode_picture(
+    container, stream, first: np.ndarray, rest: Iterable[np.ndarray], times_s
+) -> None:
     kind = _PICTURE_FORMATS[2 if first.ndim == 2 else (3, first.shape[2])]
+    times_s = None if times_s is None else iter(times_s)
 
     def encode(pixels: np.ndarray) -> None:
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=kind)
+        if times_s is not None:
+            frame.time_base = Fraction(1, TIMED_RATE)
+            frame.pts = round(next(times_s) * TIMED_RATE)
         container.mux(stream.encode(frame))
 
     encode(first)

@@ -50,6 +50,7 @@ class LabelServer(ThreadingHTTPServer):
         self.finished = threading.Event()
         self._previews = tempfile.TemporaryDirectory(prefix="emotionnet-previews-")
         self._preview_lock = threading.Lock()
+        self._playable: dict[int, tuple[Path, str]] = {}
         self._connections: set[socket.socket] = set()
         usual = _PRIVATE_PORTS[int(session.name, 16) % len(_PRIVATE_PORTS)]
         for number in (port,) if port is not None else (usual, 0):
@@ -125,15 +126,17 @@ class LabelServer(ThreadingHTTPServer):
         Raises:
             BadClip: it cannot be read.
         """
+        if number in self._playable:
+            return self._playable[number]
         path = self.session.pool / self.session.clips[number].file
-        name = media_type(path)
-        if name:
-            return path, name
-        copy = Path(self._previews.name, f"{number}.mp4")
         with self._preview_lock:  # one at a time, and each once
-            if not copy.is_file():
-                make_preview(path, copy)
-        return copy, "video/mp4"
+            if number not in self._playable:
+                copy = Path(self._previews.name, f"{number}.mp4")
+                name = media_type(path)
+                if not name:
+                    make_preview(path, copy)
+                self._playable[number] = (path, name) if name else (copy, "video/mp4")
+        return self._playable[number]
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -18,8 +18,9 @@ import numpy as np
 from emotionnet.clips import SAMPLE_RATE
 from emotionnet.clips.clip import encode_jpeg
 from emotionnet.clips.crop import CROP_SIZE
-from emotionnet.clips.decode import SILENCE_STEPS, Frame
 from emotionnet.clips.faces import FaceFinder, Follower
+from emotionnet.clips.frame import Frame
+from emotionnet.clips.sound import SILENCE_STEPS
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.inputs.kinds import FUSED_OUTPUT, STREAMS
 from emotionnet.streaming.answer import Answer

@@ -10,8 +10,9 @@ from collections.abc import Callable
 import numpy as np
 
 from emotionnet.clips.clip import encode_jpeg
-from emotionnet.clips.decode import MAX_RATE, Frame
+from emotionnet.clips.decode import MAX_RATE
 from emotionnet.clips.faces import CHUNK_BYTES, CHUNK_FRAMES, FaceFinder, Follower
+from emotionnet.clips.frame import Frame
 
 #: A face as it comes: a JPEG as records hold it, or pixels as the model wants them.
 Crop = bytes | np.ndarray

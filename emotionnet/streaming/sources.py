@@ -8,12 +8,13 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from emotionnet.clips import SAMPLE_RATE
-from emotionnet.clips.decode import Frame, open_media, read_frames, read_sound
+from emotionnet.clips.decode import Recording
+from emotionnet.clips.frame import Frame
+from emotionnet.clips.sound import Mixer, to_int16
 from emotionnet.errors import BadClip, EmotionNetError, UsageError
 
 #: Sound is handed over in pieces of this length.
@@ -55,36 +56,23 @@ class FileSource:
     """
 
     def __init__(self, path: str | os.PathLike, real_time: bool = True):
-        self._path, self._real_time = Path(path), real_time
-        self.notes: list[str] = []
-        with open_media(self._path) as container:
-            self.has_pictures = any(s.type == "video" for s in container.streams)
-        sound = None
-        try:
-            sound = read_sound(self._path)
-        except BadClip as error:
-            self.notes.append(str(error))
-        self.has_sound = sound is not None and not sound.silent
-        self._first: Frame | None = None
-        self._frames = read_frames(self._path, self.notes)
-        if self.has_pictures:
-            try:
-                self._first = next(self._frames, None)
-            except BadClip as error:
-                self.notes.append(str(error))
-            self.has_pictures = self._first is not None
+        self._real_time = real_time
+        self._recording = recording = Recording(path)
+        self.has_pictures = recording.first is not None
+        self.has_sound = recording.audible
         if not self.has_pictures and not self.has_sound:
-            raise BadClip("; ".join(self.notes) or "it has neither pictures nor audible sound")
-        starts = [self._first.time_s] if self.has_pictures else []
-        starts += [sound.start_s] if self.has_sound else []
-        self._start_s = min(starts)
-        late = sound.start_s - self._start_s if self.has_sound else 0.0
-        silence = np.zeros(round(late * SAMPLE_RATE), np.int16)
-        self._samples = np.concatenate([silence, sound.samples]) if self.has_sound else silence
+            raise BadClip(recording.no_picture or "it has neither pictures nor audible sound")
+        self._samples = recording.sound.samples if self.has_sound else np.zeros(0, np.int16)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was odd about it, complete at its end."""
+        missing = [self._recording.no_picture, self._recording.no_sound]
+        return [*(text for text in missing if text), *self._recording.notes]
 
     def sample(self) -> Frame | None:
         """A picture as they will come."""
-        return self._first
+        return self._recording.first
 
     def __iter__(self) -> Iterator[Event]:
         started = time.perf_counter()
@@ -96,21 +84,18 @@ class FileSource:
             yield event
 
     def _pictures(self) -> Iterator[Event]:
-        frame = self._first
-        while frame is not None:
-            frame.time_s -= self._start_s
+        for frame in self._recording.frames():
             yield Event(frame.time_s, frame=frame, time_s=frame.time_s)
-            frame = next(self._frames, None)
 
     def _sound(self) -> Iterator[Event]:
         step = round(CHUNK_S * SAMPLE_RATE)
-        for first in range(0, len(self._samples) if self.has_sound else 0, step):
+        for first in range(0, len(self._samples), step):
             samples = self._samples[first : first + step]
             time_s = first / SAMPLE_RATE
             yield Event(time_s + len(samples) / SAMPLE_RATE, samples=samples, time_s=time_s)
 
     def close(self) -> None:
-        self._frames.close()
+        self._recording.close()
 
 
 class CameraSource:
@@ -196,17 +181,18 @@ class CameraSource:
     def _read_sound(self, container) -> None:
         import soxr
 
-        from emotionnet.clips.decode import _int16, _mono
-
         resampler, given, first_s = None, 0, None
+        mixer = Mixer()
         for sound in container.decode(audio=0):
             if self._stopped.is_set():
                 break
-            mono = _mono(sound)
+            mono = mixer.mono(sound)
+            if given > SAMPLE_RATE:  # enough was heard to judge
+                mixer = mixer.better() or mixer
             if resampler is None:
                 resampler = soxr.ResampleStream(sound.sample_rate, SAMPLE_RATE, 1, dtype="float32")
                 first_s = time.perf_counter() - self._start - mono.size / sound.sample_rate
-            samples = _int16(resampler.resample_chunk(np.nan_to_num(mono)))
+            samples = to_int16(resampler.resample_chunk(np.nan_to_num(mono)))
             if len(samples):
                 self._put(samples=samples, time_s=first_s + given / SAMPLE_RATE)
                 given += len(samples)

@@ -1,16 +1,12 @@
-"""Sounds and drawn pictures for the tests of clips."""
+"""Drawn pictures (and sounds) for the tests of clips."""
 
 import numpy as np
+from recordings import tone as tone
 
 from emotionnet.corpora.drawing import PROTOTYPES, background, draw_face, random_person
 
 WOMAN = random_person(np.random.default_rng(0), female=True)
 MAN = random_person(np.random.default_rng(3), female=False)
-
-
-def tone(seconds, rate=16000, hz=200.0, level=0.3):
-    """(samples,) float32 sine."""
-    return (level * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate)).astype("f4")
 
 
 def scene(*faces, size=(180, 240)):

@@ -6,7 +6,6 @@ import pytest
 from scenes import scene, tone, woman
 
 from emotionnet.clips.clip import read_clip
-from emotionnet.clips.decode import Sound
 from emotionnet.clips.detect import Face
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.corpora.media import write_clip
@@ -139,22 +138,6 @@ def test_without_a_finder_the_picture_is_left_out(film):
     data = read_clip(row("a.mp4"), film, None)
     assert data.faces == []
     assert data.waveform.size
-
-
-def test_sound_and_picture_share_one_clock(film, monkeypatch):
-    def start(seconds):
-        sound = Sound(np.ones(1600, np.int16) * 99, seconds)
-        monkeypatch.setattr("emotionnet.clips.clip.read_sound", lambda path: sound)
-        return clip(film, picture="a.mp4")
-
-    late = start(0.25)
-    assert (late.waveform[:4000] == 0).all()
-    assert (late.waveform[4000:] == 99).all()
-    assert late.times_s[0] == 0
-    early = start(-0.25)
-    assert len(early.waveform) == 1600
-    np.testing.assert_allclose(early.times_s[:2], [0.25, 0.25 + 1 / 12], atol=1e-3)
-    assert len(start(1e6).waveform) == 1600  # a broken header
 
 
 def test_one_frame_and_a_fifth_of_a_second(tmp_path):

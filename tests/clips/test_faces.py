@@ -6,9 +6,10 @@ from scenes import MAN, WOMAN, scene
 
 from emotionnet.clips import faces as following
 from emotionnet.clips.crop import crop_box
-from emotionnet.clips.decode import Frame, read_frames
+from emotionnet.clips.decode import read_frames
 from emotionnet.clips.detect import Detector, Face
 from emotionnet.clips.faces import FaceFinder, smooth
+from emotionnet.clips.frame import Frame
 from emotionnet.corpora.media import write_clip
 
 POINTS = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])

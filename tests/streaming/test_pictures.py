@@ -4,9 +4,9 @@ import av
 import numpy as np
 import pytest
 
-from emotionnet.clips.decode import Frame
 from emotionnet.clips.detect import Face
 from emotionnet.clips.faces import FaceFinder, Follower
+from emotionnet.clips.frame import Frame
 from emotionnet.streaming.pictures import Pictures
 
 SIZE = (240, 320)

@@ -11,6 +11,11 @@ import numpy as np
 Move = Callable[[float], float | None]
 
 
+def tone(seconds, rate=16000, hz=200.0, level=0.3):
+    """(samples,) float32 sine."""
+    return (level * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate)).astype("f4")
+
+
 @dataclass
 class Film:
     """A picture track.
@@ -119,4 +124,27 @@ def record(path, *tracks, options=None, container_format=None):
                     packets.append((float(packet.dts * packet.time_base), packet))
         for _, packet in sorted(packets, key=lambda pair: pair[0]):
             container.mux(packet)
+    return path
+
+
+def retime_flv(path, move):
+    """Writes other time stamps into an FLV of Sorenson video and MP3, whose packets keep their order.
+
+    Args:
+        path: the file.
+        move: from kind (``picture`` or ``sound``), number of the packet and time in seconds to another time.
+    """
+    content, place = bytearray(path.read_bytes()), 13
+    counts = {"picture": 0, "sound": 0}
+    while place + 11 < len(content):
+        size = int.from_bytes(content[place + 1 : place + 4], "big")
+        kind = {8: "sound", 9: "picture"}.get(content[place])
+        time = int.from_bytes(bytes([content[place + 7]]) + content[place + 4 : place + 7], "big")
+        if kind:
+            moved = round(1000 * move(kind, counts[kind], time / 1000)) % (1 << 32)
+            counts[kind] += 1
+            stamp = moved.to_bytes(4, "big")
+            content[place + 4 : place + 8] = stamp[1:] + stamp[:1]
+        place += 11 + size + 4
+    path.write_bytes(content)
     return path
