@@ -27,6 +27,11 @@ def made_from(tensor) -> list:
     return made.operation._inbound_nodes[made.node_index].input_tensors
 
 
+def made_by(tensor):
+    """The operation, mostly a layer, behind a symbolic tensor."""
+    return tensor._keras_history.operation
+
+
 def given_by(model) -> list:
     """The symbolic tensors that a nested model gives where it was called last, in the graph around it."""
     return list(model._inbound_nodes[-1].output_tensors)
@@ -61,6 +66,15 @@ def with_constants(concrete_function) -> Callable:
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     return convert_variables_to_constants_v2(concrete_function)
+
+
+def loop_of(operation) -> tuple:
+    """The graph of the body of a loop of TensorFlow (``While``), and how many rounds it makes at most."""
+    import tensorflow as tf
+
+    function = operation.graph._get_function(operation.get_attr("body").name)
+    rounds = tf.get_static_value(operation.inputs[1])
+    return function.graph, 1 if rounds is None else int(rounds)
 
 
 def only_calibrate(converter) -> None:

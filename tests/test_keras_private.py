@@ -28,6 +28,8 @@ def test_layers_inside(model):
 def test_what_a_tensor_was_made_from(model):
     (before,) = keras_private.made_from(model.output)
     assert before is model.get_layer("last").input
+    assert keras_private.made_by(model.output) is model.get_layer("last")
+    assert keras_private.made_from(model.input) == []
 
 
 def test_what_a_nested_model_gives():

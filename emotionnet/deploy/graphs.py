@@ -10,6 +10,7 @@ from pathlib import Path
 
 from emotionnet.deploy.operations import (
     CONTRACTIONS,
+    LOOPS,
     POOLS,
     UNCOUNTED,
     Graph,
@@ -19,7 +20,7 @@ from emotionnet.deploy.operations import (
     kind_name,
 )
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.keras_private import layers_inside
+from emotionnet.keras_private import layers_inside, loop_of
 
 _MARK = re.compile(r"\bat(\d+)at(?:_\d+)?/")
 
@@ -49,31 +50,46 @@ def keras_graph(model) -> Graph:
     resources = {captured.name for captured in traced.graph.internal_captures}
     tensors: dict[str, Tensor] = {}
     operations, inputs, notes = [], [], []
-    for op in traced.graph.get_operations():
-        kind = kind_name(op.type)
-        if kind in ("noop",) or (kind == "placeholder" and op.outputs[0].name in resources):
-            continue
-        marks = _MARK.findall(op.name)
-        layer = paths[int(marks[-1])] if marks else ""
-        constant = kind in ("const", "readvariableop")
-        for out in op.outputs:
-            if out.shape.rank is None or None in out.shape:
-                raise EmotionNetError(f"{op.name}: its shape {out.shape} is not static.")
-            # Constant shapes and axes are compiled in: nobody reads them.
-            itemsize = 0 if constant and out.dtype.is_integer else out.dtype.size or 0
-            tensors[out.name] = Tensor(out.name, tuple(out.shape), itemsize, constant)
-        outputs = tuple(tensors[out.name] for out in op.outputs)
-        if kind == "placeholder":
-            inputs += outputs
-        elif not constant:
-            taken = tuple(tensors[i.name] for i in op.inputs if i.name in tensors)
-            operations.append(Operation(kind, layer, taken, outputs, _keras_terms(op, kind, taken)))
-            if kind in UNCOUNTED:
-                notes.append(f"{layer}: {op.type} is a loop; its multiply-adds are not counted.")
+
+    def walk(graph, prefix: str = "", times: int = 1, around: str = "") -> None:
+        """Adds the operations of a graph, which is done so many times; those of a loop's body too."""
+        for op in graph.get_operations():
+            kind = kind_name(op.type)
+            given = kind == "placeholder"
+            if kind in ("noop",) or (given and not prefix and op.outputs[0].name in resources):
+                continue
+            marks = _MARK.findall(op.name)
+            layer = paths[int(marks[-1])] if marks else around
+            constant = kind in ("const", "readvariableop")
+            outputs = tuple(_tensor(out, prefix, constant) for out in op.outputs)
+            tensors.update((made.name, made) for made in outputs)
+            if given:
+                inputs.extend(() if prefix else outputs)
+            elif not constant:
+                names = (prefix + i.name for i in op.inputs)
+                taken = tuple(tensors[name] for name in names if name in tensors)
+                terms = _keras_terms(op, kind, taken)
+                operations.append(Operation(kind, layer, taken, outputs, terms, times))
+                if kind in LOOPS:
+                    body, rounds = loop_of(op)
+                    walk(body, f"{prefix}{op.name}/", times * rounds, layer)
+
+    walk(traced.graph)
     outputs = [tensors[t.name] for t in traced.outputs if t.name in tensors]
     own = {path: _own_parameters(layer) for path, layer in layers.items()}
     kinds = {path: type(layer).__name__ for path, layer in layers.items()}
     return Graph(model.name, operations, inputs, outputs, own, kinds, notes)
+
+
+def _tensor(out, prefix: str, constant: bool) -> Tensor:
+    name, itemsize = prefix + out.name, out.dtype.size or 0
+    if constant and out.dtype.is_integer:
+        itemsize = 0  # constant shapes and axes are compiled in: nobody reads them
+    if out.dtype.name in ("variant", "resource"):  # what a loop passes on as a whole
+        return Tensor(name, (), 0, constant)
+    if out.shape.rank is None or None in out.shape:
+        raise EmotionNetError(f"{out.name}: its shape {out.shape} is not static.")
+    return Tensor(name, tuple(out.shape), itemsize, constant)
 
 
 def _layers(layer, path: str = "") -> Iterator[tuple[str, object]]:

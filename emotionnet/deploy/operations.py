@@ -46,6 +46,7 @@ class Operation:
         inputs, outputs: tensors.
         terms: of a convolution or matrix product: products summed for each output element;
             of a pooling: elements in its window; of all else 0.
+        times: how often it is done: in a loop once each round.
     """
 
     kind: str
@@ -53,6 +54,7 @@ class Operation:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     terms: int = 0
+    times: int = 1
 
 
 @dataclass
@@ -81,8 +83,10 @@ class Graph:
 CONTRACTIONS = ("conv2d", "conv", "conv3d", "depthwiseconv2dnative", "depthwiseconv2d", "matmul",
                 "batchmatmul", "fullyconnected", "gemm", "einsum")  # fmt: skip
 POOLS = ("avgpool", "maxpool", "averagepool", "averagepool2d", "maxpool2d")
-#: Loops and recurrent operations, whose cost does not show in their tensors' shapes.
-UNCOUNTED = ("while", "statelesswhile", "loop", "scan", "lstm", "gru", "unidirectionalsequencelstm")
+#: Loops of a Keras model's graph, whose bodies are counted.
+LOOPS = ("while", "statelesswhile")
+#: Loops and recurrent operations of files, whose cost does not show in their tensors' shapes.
+UNCOUNTED = (*LOOPS, "loop", "scan", "lstm", "gru", "unidirectionalsequencelstm")
 _PER_OUTPUT = {
     **dict.fromkeys(
         ("add", "sub", "mul", "realdiv", "div", "maximum", "minimum", "max2", "pow", "biasadd",
@@ -105,7 +109,7 @@ def multiply_adds(op: Operation) -> int:
 
     Source: equation 13 of system 1's paper (which calls them FLOPs), for any convolution.
     """
-    return op.outputs[0].size * op.terms if op.kind in CONTRACTIONS else 0
+    return op.times * op.outputs[0].size * op.terms if op.kind in CONTRACTIONS else 0
 
 
 def floating_operations(op: Operation) -> int:
@@ -115,13 +119,15 @@ def floating_operations(op: Operation) -> int:
     each element averaged or summed. Maxima over an axis, sigmoid, ReLU, padding and copies are
     not counted there, and not here.
     """
-    if not op.outputs:
-        return 0
+    return op.times * _once(op) if op.outputs else 0
+
+
+def _once(op: Operation) -> int:
     out = op.outputs[0].size
     if op.kind in CONTRACTIONS:
         # In files the bias is the operation's third input; it adds once an element.
         bias = out if len(op.inputs) > 2 and op.kind != "einsum" else 0
-        return 2 * multiply_adds(op) + bias
+        return 2 * out * op.terms + bias
     if op.kind in POOLS:
         return out * op.terms
     if op.kind in _MEANS:

@@ -41,15 +41,15 @@ def signatures(model: keras.Model, system: str = "") -> list[Signature]:
         model: of any system.
         system: its name; by default that of the model.
     """
-    found = [_entry("classify", model)]
+    found = [entry_of("classify", model)]
     apart = taken_apart(model, system)
     if apart is None:
         return found
     for step in apart.windows:
         features = _front_end(step.model)
         if features is not None:
-            found.append(_entry("front_end", features))
-    return [*found, *(_entry(step.name, step.model) for step in apart.steps)]
+            found.append(entry_of("front_end", features))
+    return [*found, *(entry_of(step.name, step.model) for step in apart.steps)]
 
 
 def taken_apart(model: keras.Model, system: str = "") -> Apart | None:
@@ -60,7 +60,8 @@ def taken_apart(model: keras.Model, system: str = "") -> Apart | None:
     return module.take_apart(model) if hasattr(module, "take_apart") else None
 
 
-def _entry(name: str, model: keras.Model) -> Signature:
+def entry_of(name: str, model: keras.Model) -> Signature:
+    """A model as an entry point: all of its inputs to all of its outputs."""
     inputs = {
         key: ((1, *tensor.shape[1:]), _DTYPES.get(key, "float32"))
         for key, tensor in model.input.items()

@@ -11,7 +11,8 @@ import tensorflow as tf
 from emotionnet.deploy.compact import compact
 from emotionnet.deploy.litert import operators
 from emotionnet.deploy.quantize import quantised_layers, to_dynamic, to_float16, to_int8
-from emotionnet.deploy.signatures import signatures, taken_apart
+from emotionnet.deploy.recurrent import before_recurrence, with_ranges, with_unique_names
+from emotionnet.deploy.signatures import Signature, entry_of, signatures, taken_apart
 from emotionnet.errors import EmotionNetError
 from emotionnet.inputs.kinds import STREAMS, present
 from emotionnet.keras_private import only_calibrate
@@ -19,9 +20,13 @@ from emotionnet.keras_private import only_calibrate
 
 def save(form: keras.Model, folder: str | os.PathLike, system: str = "") -> None:
     """Writes a SavedModel with the entry points of ``form`` (of a ``system``), batch 1, every shape fixed."""
+    _save(form, folder, signatures(form, system))
+
+
+def _save(form: keras.Model, folder: str | os.PathLike, entries: Sequence[Signature]) -> None:
     archive = keras.export.ExportArchive()
     archive.track(form)
-    for entry in signatures(form, system):
+    for entry in entries:
         inputs = [
             tf.TensorSpec(shape, dtype, name=name) for name, (shape, dtype) in entry.inputs.items()
         ]
@@ -62,24 +67,39 @@ def write(
             "--precisions float32,onnx, or name the network in emotionnet/deploy/quantize.py."
         )
     files = {}
-    if set(precisions) - {"int8"}:
+    part = before_recurrence(form)
+    if set(precisions) - {"int8"} or part is not None:
         say("converting to float32")
         plain = _convert(folder / "saved_model", names)
         files["float32"] = compact(plain)
     for precision, make in (("float16", to_float16), ("dynamic", to_dynamic)):
         if precision in precisions:
             say(f"converting to {precision}")
-            files[precision] = make(plain, layers)
+            files[precision] = make(with_unique_names(plain), layers)
     if "int8" in precisions:
         say("calibrating int8")
-        samples = calibration_samples(form, calibration, system)
-        calibrated = _convert(folder / "saved_model", names, lambda: samples)
+        if part is None:
+            samples = calibration_samples(form, calibration, system)
+            calibrated = _convert(folder / "saved_model", names, lambda: samples)
+        else:
+            calibrated = with_ranges(plain, _calibrate_part(part, folder, calibration))
         say("converting to int8")
         files["int8"] = compact(to_int8(calibrated, layers))
     for precision in precisions:
         check_builtin(files[precision])
         (folder / f"{precision}.tflite").write_bytes(files[precision])
     return layers
+
+
+def _calibrate_part(part: keras.Model, folder: Path, clips: Mapping[str, np.ndarray]) -> bytes:
+    """A float file of what stands before recurrent layers, with the ranges that whole clips gave."""
+    whole = entry_of("classify", part)
+    _save(part, folder / "before_recurrence", [whole])
+    samples = [
+        (whole.name, {name: clips[name][i : i + 1] for name in whole.inputs})
+        for i in range(_count(clips))
+    ]
+    return _convert(folder / "before_recurrence", [whole.name], lambda: samples)
 
 
 def _convert(saved: Path, names: Sequence[str], samples: Callable | None = None) -> bytes:

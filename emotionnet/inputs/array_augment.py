@@ -5,6 +5,7 @@ other weights than one that learns from the records. Other frames than those of 
 (``frame_jitter``) cannot be taken.
 """
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from emotionnet.clips import SAMPLE_RATE
 from emotionnet.files import sha256
 from emotionnet.inputs.augmentation import Augmentation
+from emotionnet.inputs.kinds import presences
 from emotionnet.inputs.pictures import DRAWS, vary
 
 
@@ -47,7 +49,7 @@ def augment(
         inputs["waveform"] = add_noise(
             inputs["waveform"], inputs["waveform_samples"], noise, sound, strength
         )
-    if strength.modality_dropout > 0 and {"faces", "waveform"} <= set(inputs):
+    if strength.modality_dropout > 0:
         inputs |= drop_modality(inputs, (dropped + 1) / 2, strength.modality_dropout)
     return inputs
 
@@ -56,12 +58,11 @@ def drop_modality(
     inputs: Mapping[str, np.ndarray], chance: np.ndarray, share: float
 ) -> dict[str, np.ndarray]:
     """As `emotionnet.inputs.augment.drop_modality`."""
-    mask, samples = inputs["frame_mask"], inputs["waveform_samples"]
-    if chance[0] >= share or not mask.any() or samples <= 0:
+    there = [name for name in presences(inputs) if np.any(inputs[name] > 0)]
+    if chance[0] >= share or len(there) < 2:
         return {}
-    if chance[1] < 0.5:
-        return {"frame_mask": np.zeros_like(mask)}
-    return {"waveform_samples": np.zeros_like(samples)}
+    left = there[math.ceil((1 - chance[1]) * len(there)) - 1]
+    return {name: np.zeros_like(inputs[name]) for name in there if name != left}
 
 
 def shift_sound(waveform: np.ndarray, samples: int, shift_s: float) -> np.ndarray:

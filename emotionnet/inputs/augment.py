@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from emotionnet.clips import SAMPLE_RATE
 from emotionnet.inputs.augmentation import Augmentation
+from emotionnet.inputs.kinds import presences
 
 
 def clip_seed(seed: int, epoch: tf.Tensor | int, clip: tf.Tensor) -> tf.Tensor:
@@ -52,32 +53,34 @@ def augment(inputs: dict, seed: tf.Tensor, strength: Augmentation) -> dict:
         inputs["waveform"] = add_noise(
             inputs["waveform"], inputs["waveform_samples"], noise, draws[7:], strength
         )
-    if strength.modality_dropout > 0 and {"faces", "waveform"} <= set(inputs):
+    if strength.modality_dropout > 0:
         chance = tf.random.stateless_uniform((2,), seed + 3)
         inputs |= drop_modality(inputs, chance, strength.modality_dropout)
     return inputs
 
 
 def drop_modality(inputs: dict, chance: tf.Tensor, share: float) -> dict:
-    """Takes all faces, or all sound, of one clip away; never both, and never the only one.
+    """Takes all streams of one clip away but one; never the only one.
 
     Only the masks change. What is masked changes no answer, and BatchNorm goes on seeing faces
     where black pictures would spoil its statistics.
 
     Args:
-        inputs: ``frame_mask`` and ``waveform_samples`` are used.
-        chance: two numbers in [0, 1): whether, and which.
-        share: of the clips that lose one.
+        inputs: the presence of each stream is used.
+        chance: two numbers in [0, 1): whether, and which is left.
+        share: of the clips that are left with one.
 
     Returns:
-        The two, changed or not.
+        The presence of each stream, changed or not.
     """
-    mask, samples = inputs["frame_mask"], inputs["waveform_samples"]
-    dropped = (chance[0] < share) & tf.reduce_any(mask > 0) & (samples > 0)
-    blind = chance[1] < 0.5
+    masks = {name: inputs[name] for name in presences(inputs)}
+    there = tf.stack([tf.cast(tf.reduce_any(mask > 0), tf.int32) for mask in masks.values()])
+    count = tf.reduce_sum(there)
+    left = tf.cast(tf.math.ceil((1 - chance[1]) * tf.cast(count, tf.float32)), tf.int32)
+    gone = (chance[0] < share) & (count > 1) & (tf.cumsum(there) != left)
     return {
-        "frame_mask": tf.where(dropped & blind, tf.zeros_like(mask), mask),
-        "waveform_samples": tf.where(dropped & ~blind, 0, samples),
+        name: tf.where(gone[i], tf.zeros_like(mask), mask)
+        for i, (name, mask) in enumerate(masks.items())
     }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from emotionnet.errors import UsageError
 from emotionnet.inputs.copies import parse_kind
+from emotionnet.inputs.kinds import streams_in
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Augmentation:
         frame_jitter: share of its segment, about the centre, from which each frame is drawn; 1 is
             the whole segment (Radoi and Cioroiu, section III-B.1).
         sound_shift_s: largest shift of the sound in seconds, either way; theirs is 0.01.
-        modality_dropout: chance that a clip with faces and sound lacks one of them, either with the
-            same chance (ours); only what is trained on both at once sees it.
+        modality_dropout: chance that of a clip with several streams one alone is left, each with the
+            same chance (ours); only what is trained on several at once sees it.
         erase_share: chance that a rectangle of a face is erased; of single pictures only.
         erase_area: largest share of the picture that is erased.
         copies: kinds of copies of the sound that join the speech stream's clips, see
@@ -77,8 +78,8 @@ class Augmentation:
         """Whether any of the ``inputs`` of a clip is another one in each epoch."""
         faces = self.changes_faces or self.frame_jitter > 0
         seen, heard = "faces" in inputs, "waveform" in inputs
-        one_is_dropped = seen and heard and self.modality_dropout > 0
-        return (seen and faces) or (heard and self.changes_sound) or one_is_dropped
+        some_are_dropped = len(streams_in(inputs)) > 1 and self.modality_dropout > 0
+        return (seen and faces) or (heard and self.changes_sound) or some_are_dropped
 
 
 def plain_fields(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -208,6 +208,11 @@ def streams_in(inputs: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name, kind in STREAMS.items() if kind.presence.name in given)
 
 
+def presences(inputs: Iterable[str]) -> tuple[str, ...]:
+    """Of ``inputs`` those that say how much of a stream is real."""
+    return tuple(STREAMS[stream].presence.name for stream in streams_in(inputs))
+
+
 def ordered(streams: Iterable[str]) -> tuple[str, ...]:
     """``streams`` in the order in which they are listed everywhere."""
     given = set(streams)

@@ -29,7 +29,7 @@ class CentredLandmarks(layers.Layer):
         super().__init__(**kwargs)
 
     def call(self, landmarks, valid):
-        seen = ops.reshape(ops.cast(valid, "float32"), (-1, landmarks.shape[1], 1, 1))
+        seen = ops.reshape(ops.cast(valid, "float32"), (-1, _frames(landmarks), 1, 1))
         x = ops.where(seen > 0, ops.cast(landmarks, "float32"), 0.0)
         x = x - ops.mean(x, axis=2, keepdims=True)
         square = ops.mean(ops.sum(ops.square(x), axis=3, keepdims=True), axis=2, keepdims=True)
@@ -76,14 +76,14 @@ class KeyFrames(layers.Layer):
         self.count, self.rounds = count, rounds
 
     def call(self, landmarks, valid):
-        frames, points = landmarks.shape[1:3]
+        frames, points = _frames(landmarks), landmarks.shape[2]
         members, distance = self.clusters(landmarks, valid)
         some = ops.max(members, axis=1)
         # The member nearest to its cluster's centre; none of an empty cluster.
         take = _nearest(distance + (1.0 - members) * _NOWHERE, axis=1) * ops.expand_dims(some, 1)
         # In order of time, which no two share; empty clusters come last.
-        place = np.arange(frames, dtype=np.float32)[:, None]
-        empty = frames + np.arange(self.count, dtype=np.float32)
+        place = ops.expand_dims(ops.arange(frames, dtype="float32"), -1)
+        empty = ops.cast(frames, "float32") + np.arange(self.count, dtype=np.float32)
         when = ops.sum(take * place, axis=1) + (1.0 - some) * empty
         earlier = ops.cast(ops.expand_dims(when, 1) < ops.expand_dims(when, 2), "float32")
         rank = ops.expand_dims(ops.sum(earlier, axis=2), 1)
@@ -109,8 +109,8 @@ class KeyFrames(layers.Layer):
 
     def _flat(self, landmarks, valid):
         """Frames as vectors, 0 where not valid."""
-        frames, points = landmarks.shape[1:3]
-        x = ops.reshape(ops.cast(landmarks, "float32"), (-1, frames, 2 * points))
+        width = 2 * landmarks.shape[2]
+        x = ops.reshape(ops.cast(landmarks, "float32"), (-1, _frames(landmarks), width))
         return ops.where(ops.expand_dims(ops.cast(valid, "float32"), -1) > 0, x, 0.0)
 
     def _kernel(self, x, valid):
@@ -150,16 +150,19 @@ class KeyFrames(layers.Layer):
         return {**super().get_config(), "count": self.count, "rounds": self.rounds}
 
 
+def _frames(landmarks):
+    """Their number, which live use leaves open."""
+    return landmarks.shape[1] or ops.shape(landmarks)[1]
+
+
 def _nearest(distance, axis: int):
     """1 at the smallest distance along an axis, the first of equal ones, and 0 elsewhere.
 
     Not `ops.argmin`, whose care for -0.0 under TensorFlow is no builtin of TensorFlow Lite.
     """
-    count = distance.shape[axis]
-    shape = [count if i == axis else 1 for i in range(len(distance.shape))]
-    place = np.arange(count, dtype=np.float32).reshape(shape)
+    place = ops.cumsum(ops.ones_like(distance), axis=axis)
     least = ops.min(distance, axis=axis, keepdims=True)
-    first = ops.min(ops.where(distance <= least, place, float(count)), axis=axis, keepdims=True)
+    first = ops.min(ops.where(distance <= least, place, _NOWHERE), axis=axis, keepdims=True)
     return ops.cast(ops.equal(first, place), "float32")
 
 

@@ -109,7 +109,10 @@ class ModelParts:
 
     def encode(self, moment: Mapping[str, np.ndarray | None]) -> np.ndarray:
         """See `Parts.encode`."""
-        return np.concatenate([each(moment) for each in self._moments])
+        nothing = np.zeros(
+            0, np.float32
+        )  # of a model that hears sound as a whole, and sees nothing
+        return np.concatenate([nothing, *(each(moment) for each in self._moments)])
 
     def answer(
         self, codes: np.ndarray, present: Mapping[str, np.ndarray], sound: np.ndarray
@@ -133,7 +136,7 @@ class ModelParts:
 
         def answer(codes, present, waveform, samples):
             sound = {"waveform": waveform[None], "waveform_samples": samples[None]}
-            pieces = tf.split(codes, widths, axis=1)
+            pieces = tf.split(codes, widths, axis=1) if widths else []
             known = {name: piece[None] for name, piece in zip(codes_of, pieces)} | sound
             known |= {masks[s]: present[i][None] for i, s in enumerate(STREAMS) if s in masks}
             for step in apart.windows:

@@ -20,63 +20,76 @@ of the classes) and 87.92 % with the picture, on a random 80/20 split that share
 on unseen actors expect far less. It gives neither widths nor key frames nor how RACNN's depth comes
 about: the reading here is ours, and another paper's "5.61 M" for the whole supports it.
 
-RACNN is trained on sound first (``speech``); the whole begins with what that has learnt, and with a
-head of its own, since no gradient passes what is fitted. ``speech_probabilities`` are those of RACNN
-alone; ``face_probabilities`` and ``geometry_probabilities`` are the whole's answers to the same clip
-without the rest. Where there is sound alone the whole answers as RACNN does.
+RACNN is trained on sound first (``speech``), then the whole goes on with it (``fused``), by a layer of
+its own since no gradient passes what is fitted; then the kernel discriminants are fitted and the last
+layer is trained (``head``); RACNN's own last layer is brought up to date at the end (``speech_head``).
+``speech_probabilities`` are RACNN's answer; ``face_probabilities`` and ``geometry_probabilities`` are the
+whole's to the same clip without the rest. Where there is sound alone the whole answers as RACNN does.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 from keras import layers
 
 from emotionnet.errors import UsageError
+from emotionnet.inputs.kinds import FUSED_OUTPUT, ordered
+from emotionnet.inputs.kinds import STREAMS as KINDS
 from emotionnet.layers import (
     AnyStep,
     CentredLandmarks,
-    ChannelAttention,
-    DepthMean,
-    DepthNeighbours,
     FoldFrames,
     KernelProjection,
     KeyFrames,
     LogMelSpectrogram,
     Otherwise,
     RegionAttention,
-    SpatialAttention,
     SpectrogramWindows,
     StepsPresent,
     TakePoints,
     UnfoldFrames,
     WeightedSum,
 )
+from emotionnet.systems.apart import Apart, Step, named, part
 from emotionnet.systems.backbones import backbone_of, check_backbone
-from emotionnet.systems.base import check_fields, clip_inputs
+from emotionnet.systems.base import check_fields, check_streams, clip_inputs
+from emotionnet.systems.fits import kernel_discriminant
+from emotionnet.systems.racnn_net import WIDTH, WINDOWS, racnn
+from emotionnet.systems.stages import Fit, Learn, Stage
 
 NAME = "racnn"
+STREAMS = ("faces", "speech", "geometry")
+#: Where a stream is learnt before it is answered or fused: what another run may begin with.
+ENCODERS = {"faces": ("face_encoder",), "speech": ("racnn",), "geometry": ("regions",)}
 
-#: How the paper trains (section III-B); it stops early, how is not said (ours). The head is ours.
-SETTINGS = {
-    "speech": {"epochs": 100, "batch_size": 10, "learning_rate": 1e-3, "patience": 15},
-    "fused": {"epochs": 100, "batch_size": 10, "learning_rate": 1e-3, "patience": 15},
-    "head": {"epochs": 100, "batch_size": 10, "learning_rate": 1e-2, "patience": 15},
+#: How the paper trains (section III-B). It stops early, when is not said (ours); last layers are ours.
+_PAPER = {"epochs": 100, "batch_size": 10, "learning_rate": 1e-3, "patience": 15}
+_LAST = {"epochs": 60, "batch_size": 32, "learning_rate": 1e-2, "patience": 10}
+SETTINGS = {"speech": _PAPER, "fused": _PAPER, "head": _LAST, "speech_head": _LAST}
+
+#: The demo in minutes on two cores: pictures a quarter as large, and a small backbone (ours).
+DEMO_SETTINGS = {
+    "speech": {"epochs": 24, "batch_size": 8, "learning_rate": 1e-3, "patience": 0},
+    "fused": {"epochs": 24, "batch_size": 8, "learning_rate": 1e-3, "patience": 0},
+    "head": {"epochs": 40, "batch_size": 16, "learning_rate": 1e-2, "patience": 0},
+    "speech_head": {"epochs": 40, "batch_size": 16, "learning_rate": 1e-2, "patience": 0},
+}
+CORPUS_CONFIG = {
+    "demo": {
+        "image_size": 64, "picture_size": 64, "backbone": "GhostNet", "backbone_weights": "none",
+    },
+}  # fmt: skip
+
+#: The paper names no augmentation: that of the project, and now and then one stream alone (ours).
+AUGMENTATION = {
+    "light": {"modality_dropout": 0.3},
+    "paper": {"modality_dropout": 0.3, "copies": ()},
 }
 
-#: Streams and the outputs that are theirs.
-OUTPUTS = {
-    "faces": "face_probabilities",
-    "speech": "speech_probabilities",
-    "geometry": "geometry_probabilities",
-}
-#: Pictures of sound in a stack, what RACNN makes of them, and the groups of its normalization (ours).
-WINDOWS, STEPS, WIDTH, GROUPS = 9, (3, 7, 7), 288, 8
-#: Table I, after the first convolution and its pool: the three residual attention blocks, each two
-#: convolutions: filters, and kernel and stride in the plane of the first; the second has depth 2.
-BLOCKS = ((32, 1), (96, 2), (288, 2))
 #: What is subtracted from decibels, and what becomes 1 of them and of their two derivatives: mean and
-#: deviation over 120 speech recordings of RAVDESS, one of twelve of each actor (ours).
+#: deviation over 120 speech recordings of RAVDESS, every twelfth (ours).
 MEAN_DB, SCALE_DB = -60.0, (19.0, 2.7, 1.1)
 #: Points of each region of a face, the last one exclusive: the order of 68 landmarks (iBUG).
 REGIONS = {
@@ -100,7 +113,8 @@ class Config:
     Attributes:
         frames: faces of a clip (ours; the paper takes all).
         image_size: height and width of a face in pixels.
-        landmarks: frames of landmarks of a clip, evenly spaced (ours; the paper takes all).
+        landmarks: frames of landmarks of a clip, evenly spaced (ours; the paper takes all); 0 where
+            geometry is not seen.
         key_frames: of them that the GRUs see (ours).
         sample_rate: of the sound, in Hz (ours).
         samples: length to which sound is padded or cut, 6 s (ours).
@@ -108,13 +122,14 @@ class Config:
         picture_size: height and width of a picture of sound; a multiple of 32.
         backbone: a network of `emotionnet.systems.backbones.BACKBONES`.
         backbone_weights: that it starts from: imagenet, a file or folder, or none.
-        dropout: rate before each classifier (ours).
+        dropout: rate before the last layers (ours).
         batch_norm_momentum: of every BatchNorm of the backbone.
-        klda: kernel discriminants before the last layer; without, the head that the whole is trained
-            with answers.
+        pretrain: RACNN is trained on sound before the whole; without, it begins with the whole.
+        klda: kernel discriminants before the last layer; without, the layer that the whole is trained
+            by answers.
         klda_points: training clips that a clip is compared with, fewer where there are fewer (ours).
         klda_shrinkage: of the covariance within classes (ours).
-        streams: which of "speech", "faces" and "geometry" are seen.
+        streams: which of "faces", "speech" and "geometry" are seen.
     """
 
     frames: int = 15
@@ -131,20 +146,24 @@ class Config:
     backbone_weights: str | None = "imagenet"
     dropout: float = 0.2
     batch_norm_momentum: float = 0.9
+    pretrain: bool = True
     klda: bool = True
     klda_points: int = 256
     klda_shrinkage: float = 0.1
-    streams: tuple[str, ...] = ("speech", "faces", "geometry")
+    streams: tuple[str, ...] = STREAMS
 
     def __post_init__(self):
-        # JSON has lists only.
-        object.__setattr__(self, "streams", tuple(self.streams))
+        check_streams(NAME, self.streams, STREAMS)
+        # JSON has lists only. One order, since it is the order of the steps.
+        object.__setattr__(self, "streams", ordered(self.streams))
+        if "geometry" not in self.streams:
+            object.__setattr__(self, "landmarks", 0)
         check_fields(
             NAME,
             self,
             least={
-                "frames": 1, "landmarks": 1, "key_frames": 1, "samples": 1, "n_mels": 1,
-                "picture_size": 32, "klda_points": 1,
+                "frames": 1, "landmarks": int("geometry" in self.streams), "key_frames": 1,
+                "samples": 1, "n_mels": 1, "picture_size": 32, "klda_points": 1,
             },
             shares=("dropout", "batch_norm_momentum", "klda_shrinkage"),
         )  # fmt: skip
@@ -153,128 +172,137 @@ class Config:
         check_backbone(NAME, self)
 
 
-def build(config: Config, num_classes: int) -> keras.Model:
-    """The whole model: inputs of `clip_inputs`, four outputs by name.
-
-    Nested models: ``speech_stream`` (sound to the logits of RACNN alone), and of the whole ``racnn``,
-    ``face_encoder`` and ``regions``. Layers: ``bi_gru1``, ``bi_gru2``; ``hybrid``, what is fused; ``fused_logits``, what
-    the whole is trained by; ``projection``, kernel LDA; ``discriminants``; ``head_logits``.
-    """
-    inputs = _inputs(config)
-    answers = {}
-    if "speech" in config.streams:
-        sound = {name: inputs[name] for name in ("waveform", "waveform_samples")}
-        heard = StepsPresent(1, name="heard")(inputs["waveform_samples"])
-        logits = layers.Multiply(name="speech_logits")(
-            [speech_stream(config, num_classes)(sound), heard]
+def stages(config: Config) -> tuple[Stage, ...]:
+    """RACNN on sound; the whole; kernel discriminants of it; and the layers behind what has moved on."""
+    speech = Learn("speech", "speech_logits", front="log_mel")
+    if config.streams == ("speech",):
+        return (speech,)
+    fronts = {"faces": "face_features", "speech": "log_mel", "geometry": "key_frames"}
+    found: list[Stage] = [speech] if config.pretrain and "speech" in config.streams else []
+    found.append(Learn("fused", "fused_logits", front=tuple(fronts[s] for s in config.streams)))
+    if config.klda:
+        fit = partial(
+            kernel_discriminant, points=config.klda_points, shrinkage=config.klda_shrinkage
         )
-        answers["speech"] = logits
-    if set(config.streams) - {"speech"}:
-        whole = _whole(config, inputs, num_classes)
-        if "speech" in answers:
-            # Sound alone is what RACNN was trained on.
-            sight = [whole[stream][1] for stream in ("faces", "geometry") if stream in whole]
-            sight = layers.Maximum(name="sight")(sight) if len(sight) == 2 else sight[0]
-            logits = Otherwise(name="joint_logits")(whole["fused"][0], answers["speech"], sight)
-        else:
-            logits = whole["fused"][0]
-        answers |= {s: whole[s][0] for s in ("faces", "geometry") if s in whole}
-    outputs = {"probabilities": _softmax("probabilities")(logits)}
-    for stream, output in OUTPUTS.items():
-        alone = answers.get(stream)
-        if alone is None:
-            alone = layers.Rescaling(0.0, name=f"no_{stream}")(logits)
-        outputs[output] = _softmax(output)(alone)
-    return keras.Model(inputs, outputs, name=NAME)
+        found.append(Fit("klda", layer="projection", on="hybrid", by=fit))
+        found.append(
+            Learn("head", "head_logits", front="discriminants", learns=("classifier",), still=True)
+        )
+    if "speech" in config.streams:
+        found.append(
+            Learn(
+                "speech_head", "speech_logits", front="speech_features",
+                learns=("speech_classifier",), streams=("speech",), still=True,
+            )
+        )  # fmt: skip
+    return tuple(found)
 
 
-def speech_stream(config: Config, num_classes: int) -> keras.Model:
-    """RACNN alone: sound and its true length to logits."""
-    inputs = _inputs(config)
-    inputs = {name: inputs[name] for name in ("waveform", "waveform_samples")}
-    x = racnn(config.picture_size)(_pictures(config, inputs))
-    x = layers.GlobalAveragePooling1D(name="pool")(x)
-    x = layers.Dropout(config.dropout, name="dropout")(x)
-    x = layers.Dense(num_classes, name="speech_classifier")(x)
-    return keras.Model(inputs, x, name="speech_stream")
+def build(config: Config, num_classes: int) -> keras.Model:
+    """The whole model: inputs of `clip_inputs`, outputs of all streams by name.
 
-
-def _pictures(config: Config, inputs: dict):
-    """Sound to nine pictures of three colours, without weights: layers ``log_mel``, ``pictures``."""
-    spectrogram, valid = LogMelSpectrogram(
-        config.sample_rate,
-        config.n_fft,
-        config.hop_length,
-        n_mels=config.n_mels,
-        return_mask=True,
-        name="log_mel",
-    )(inputs["waveform"], inputs["waveform_samples"])
-    return SpectrogramWindows(
-        WINDOWS, config.picture_size, mean=MEAN_DB, scale=SCALE_DB, name="pictures"
-    )(spectrogram, valid)
-
-
-def _whole(config: Config, inputs: dict, num_classes: int) -> dict:
-    """Logits of the fused answer, and of faces and of landmarks without the rest; each with a mask
-    (batch, 1) that says whether there is anything to answer from."""
-    there, sides, alone = [], [], {}
+    Nested models: ``racnn``, ``face_encoder`` and ``regions``. Layers: ``speech_logits``, RACNN's own;
+    ``bi_gru1``, ``bi_gru2``; ``hybrid``, what is fused; ``fused_logits``, what the whole is trained by;
+    ``projection``, the kernel discriminants; ``discriminants``; ``head_logits``.
+    """
+    inputs = clip_inputs(config, ordered({"faces", "speech", *config.streams}))
     steps = _steps(config, inputs)
+    alone = {}
+    if "speech" in steps:
+        x = layers.GlobalAveragePooling1D(name="speech_features")(steps["speech"][0])
+        x = layers.Dropout(config.dropout, name="speech_dropout")(x)
+        x = layers.Dense(num_classes, name="speech_classifier")(x)
+        heard = StepsPresent(1, name="heard")(inputs["waveform_samples"])
+        alone["speech"] = layers.Multiply(name="speech_logits")([x, heard])
+    if config.streams == ("speech",):
+        return _answers(inputs, alone["speech"], alone)
+
+    sides, by_itself = [], {}
     if steps:
         gru = deep_bi_gru()
-        x, valid = (
-            layers.Concatenate(axis=1, name=name)(list(parts)) if len(parts) > 1 else parts[0]
-            for name, parts in zip(("steps", "steps_there"), zip(*steps.values()))
-        )
-        sides.append(gru(x, valid))
-        there.append(AnyStep(name="heard_or_seen")(valid))
+        sides.append(gru(*_in_time(steps)))
         if "faces" in steps:
-            x = gru(*steps["faces"]) if len(steps) > 1 else sides[0]
-            alone["faces"] = x, AnyStep(name="seen")(inputs["frame_mask"])
+            by_itself["faces"] = gru(*steps["faces"]) if len(steps) > 1 else sides[0]
     if "geometry" in config.streams:
-        seen = inputs["landmark_mask"]
-        x = CentredLandmarks(name="centred")(inputs["landmarks"], seen)
-        x, valid = KeyFrames(config.key_frames, name="key_frames")(x, seen)
-        sides.append(regions(config)({"key_frames": x, "key_mask": valid}))
-        there.append(AnyStep(name="tracked")(seen))
-        alone["geometry"] = sides[-1], there[-1]
-    anything, x = there[0], sides[0]
-    if len(sides) > 1:
-        anything = layers.Maximum(name="anything")(there)
-        x = WeightedSum(name="weighted_sum")(*sides, *there)
+        sides.append(_geometry(config, inputs))
+        by_itself["geometry"] = sides[-1]
+    x, anything = _hybrid(sides)
     x = layers.Activation("linear", name="hybrid")(x)
-    dropout = layers.Dropout(config.dropout, name="dropout")
     answer = layers.Dense(num_classes, name="fused_classifier")
-    fused = layers.Multiply(name="fused_logits")([answer(dropout(x)), anything])
+    dropped = layers.Dropout(config.dropout, name="dropout")(x)
+    fused = layers.Multiply(name="fused_logits")([answer(dropped), anything])
     if config.klda:
         project = KernelProjection(config.klda_points, num_classes - 1, name="projection")
         classify = layers.Dense(num_classes, name="classifier")
         x = layers.Activation("linear", name="discriminants")(project(x))
         x = layers.Activation("linear", name="head_logits")(classify(x))
-        # What the whole was trained by stays in the model: it answers where there is nothing at all.
+        # What the whole is trained by stays in the model: it answers where there is nothing at all.
         fused = Otherwise(name="head_or_nothing")(x, fused, anything)
 
         def answer(x):
             return classify(project(x))
 
-    logits = {
-        stream: layers.Multiply(name=f"{stream}_logits")([answer(x), present])
-        for stream, (x, present) in alone.items()
-    }
-    return {"fused": (fused, anything)} | {s: (logits[s], alone[s][1]) for s in logits}
+    for stream, (x, seen) in by_itself.items():
+        alone[stream] = layers.Multiply(name=f"{stream}_logits")([answer(x), seen])
+    if "speech" in alone:
+        # Sound alone is what RACNN was trained on.
+        seen = [there for _, there in by_itself.values()]
+        seen = layers.Maximum(name="sight")(seen) if len(seen) > 1 else seen[0]
+        fused = Otherwise(name="joint_logits")(fused, alone["speech"], seen)
+    return _answers(inputs, fused, alone)
+
+
+def take_apart(model: keras.Model) -> Apart:
+    """Each face and its points once; sound as a whole, since its windows are parts of its length."""
+    own, moments, windows, kept = {x.name for x in model.layers}, [], [], {}
+    if "face_encoder" in own:
+        moments.append(part("encode_face", model.get_layer("face_encoder"), "embedding", "face"))
+        kept["embeddings"] = model.get_layer("face_features").output
+    if "key_frames" in own:
+        points = keras.Input((68, 2), name="points")
+        shape = layers.Reshape((136,), name="shape")(points)
+        moments.append(
+            Step("encode_points", named("encode_points", {"points": points}, {"shape": shape}))
+        )
+        kept["shapes"] = model.input["landmarks"]
+    if "sound_steps" in own:
+        sound, steps = KINDS["speech"].inputs, model.get_layer("sound_steps").output
+        sound = {name: model.input[name] for name in sound}
+        windows.append(Step("encode_speech", named("encode_speech", sound, {"sound_steps": steps})))
+        kept["sound_steps"] = steps
+    masks = ("frame_mask", "landmark_mask", "waveform_samples")
+    kept |= {name: model.input[name] for name in masks if name in model.input}
+    tail = keras.Model(list(kept.values()), model.output, name="from_moments")
+    given = {key: keras.Input(x.shape[1:], dtype=x.dtype, name=key) for key, x in kept.items()}
+    values = {**given}
+    if "shapes" in given:  # a moment's code is a vector
+        given["shapes"] = keras.Input((given["shapes"].shape[1], 136), name="shapes")
+        values["shapes"] = layers.Reshape((-1, 68, 2), name="points")(given["shapes"])
+    fuse = named("fuse", given, tail(list(values.values())))
+    return Apart(tuple(moments), tuple(windows), Step("fuse", fuse))
 
 
 def _steps(config: Config, inputs: dict) -> dict:
-    """What the deep Bi-GRU hears and sees, in this order: steps (batch, steps, 288) and their mask.
+    """What the deep Bi-GRU is given, in order: stream to steps (batch, steps, 288) and their mask.
 
     Faces follow the sound in time: only so the parts add up to 5,623,940.
     """
     steps = {}
     if "speech" in config.streams:
-        x = racnn(config.picture_size)(_pictures(config, inputs))
-        steps["speech"] = (
-            x,
-            StepsPresent(x.shape[1], name="heard_steps")(inputs["waveform_samples"]),
-        )
+        x, valid = LogMelSpectrogram(
+            config.sample_rate,
+            config.n_fft,
+            config.hop_length,
+            n_mels=config.n_mels,
+            return_mask=True,
+            name="log_mel",
+        )(inputs["waveform"], inputs["waveform_samples"])
+        x = SpectrogramWindows(
+            WINDOWS, config.picture_size, mean=MEAN_DB, scale=SCALE_DB, name="pictures"
+        )(x, valid)
+        x = layers.Activation("linear", name="sound_steps")(racnn(config.picture_size)(x))
+        valid = StepsPresent(x.shape[1], name="heard_steps")(inputs["waveform_samples"])
+        steps["speech"] = x, valid
     if "faces" in config.streams:
         x = face_encoder(config)(FoldFrames(name="fold")(inputs["faces"]))
         x = UnfoldFrames(config.frames, name="face_features")(x)
@@ -282,70 +310,50 @@ def _steps(config: Config, inputs: dict) -> dict:
     return steps
 
 
+def _in_time(steps: dict) -> list:
+    """The steps of all streams one after the other, and their mask."""
+    if len(steps) == 1:
+        return list(*steps.values())
+    return [
+        layers.Concatenate(axis=1, name=name)(list(parts))
+        for name, parts in zip(("steps", "steps_real"), zip(*steps.values()))
+    ]
+
+
+def _geometry(config: Config, inputs: dict) -> tuple:
+    """Landmarks to 256 features, and whether there are any, (batch, 1)."""
+    seen = inputs["landmark_mask"]
+    x = CentredLandmarks(name="centred")(inputs["landmarks"], seen)
+    x, valid = KeyFrames(config.key_frames, name="key_frames")(x, seen)
+    x = regions(config)({"key_frames": x, "key_mask": valid})
+    return x, AnyStep(name="tracked")(valid)
+
+
+def _hybrid(sides: list) -> tuple:
+    """The weighted sum of the two sides that there are, and whether there is any, (batch, 1)."""
+    if len(sides) == 1:
+        return sides[0]
+    (a, a_there), (b, b_there) = sides
+    x = WeightedSum(name="weighted_sum")(a, b, a_there, b_there)
+    return x, layers.Maximum(name="anything")([a_there, b_there])
+
+
+def _answers(inputs: dict, fused, alone: dict) -> keras.Model:
+    """The model, from logits of the fused answer and of the streams that have one of their own."""
+    outputs = {FUSED_OUTPUT: _softmax(FUSED_OUTPUT)(fused)}
+    for stream in STREAMS:
+        logits, output = alone.get(stream), KINDS[stream].output
+        if logits is None:
+            logits = layers.Rescaling(0.0, name=f"no_{stream}")(fused)
+        outputs[output] = _softmax(output)(logits)
+    return keras.Model(inputs, outputs, name=NAME)
+
+
 def face_encoder(config: Config) -> keras.Model:
     """One picture (S, S, 3; 0...255) to the backbone's mean features, (1280,) of EfficientNet-B0."""
     picture = keras.Input((config.image_size,) * 2 + (3,), name="picture", dtype="float32")
     x = layers.GlobalAveragePooling2D(name="pool")(backbone_of(config)(picture))
     return keras.Model(picture, x, name="face_encoder")
-
-
-def racnn(size: int, name: str = "racnn") -> keras.Model:
-    """RACNN: nine pictures (9, S, S, 3) to the map of its average pool, 3 x S/32 x S/32 x 288.
-
-    358,144 parameters: 313,312 of the convolutions (Table I), 1,728 of the normalizations, 12,090 of
-    channel attention, 294 of spatial attention and 30,720 of shortcuts.
-
-    Args:
-        size: height and width of a picture in pixels, a multiple of 32.
-        name: of the model.
-
-    Returns:
-        keras.Model, (batch, 3 * S/32 * S/32, 288): 147 steps for 224 pixels, depth first.
-    """
-    pictures = keras.Input((WINDOWS, size, size, 3), name="pictures")
-    x = _convolution(pictures, 32, depth=3, plane=2, number=1)
-    x = _on_planes(layers.MaxPooling2D(2, name="max_pool"), x)
-    for number, (filters, plane) in enumerate(BLOCKS, start=1):
-        x = _residual_attention(x, filters, plane, number)
-    x = _on_planes(layers.AveragePooling2D(2, name="average_pool"), x)
-    x = layers.Reshape((-1, WIDTH), name="steps")(x)
-    return keras.Model(pictures, x, name=name)
-
-
-def _residual_attention(x, filters: int, plane: int, number: int):
-    """Two convolutions, attention over channels and places, and the shortcut around them.
-
-    The shortcut is averaged to the new shape, and widened by a 1x1x1 convolution where there are more
-    maps (ours, as is that nothing follows the sum).
-    """
-    name = f"ra{number}"
-    single = 1 + (plane == 1)  # depth of the first kernel: 2x1x1, or 1x2x2
-    shortcut = DepthMean(single + 1, name=f"{name}_depth_mean")(x)
-    if plane > 1:
-        shortcut = _on_planes(layers.AveragePooling2D(plane, name=f"{name}_mean"), shortcut)
-        shortcut = layers.Dense(filters, use_bias=False, name=f"{name}_widen")(shortcut)
-    x = _convolution(x, filters, single, plane, 2 * number)
-    x = _convolution(x, filters, 2, 1, 2 * number + 1)
-    x = ChannelAttention(name=f"{name}_channels")(x)
-    x = SpatialAttention(name=f"{name}_places")(x)
-    return layers.Add(name=f"{name}_sum")([x, shortcut])
-
-
-def _convolution(x, filters: int, depth: int, plane: int, number: int):
-    """A 3-D convolution of kernel depth x plane x plane and stride 1 x plane x plane, with its
-    normalization (over depth and plane) and ReLU."""
-    if depth > 1:
-        x = DepthNeighbours(depth, name=f"neighbours{number}")(x)
-    x = _on_planes(layers.Conv2D(filters, plane, strides=plane, name=f"conv{number}"), x)
-    x = layers.GroupNormalization(GROUPS, name=f"norm{number}")(x)
-    return layers.ReLU(name=f"relu{number}")(x)
-
-
-def _on_planes(layer, x):
-    """A layer for pictures on each picture of the depth."""
-    depth = x.shape[1]
-    x = layer(FoldFrames(name=f"{layer.name}_fold")(x))
-    return UnfoldFrames(depth, name=f"{layer.name}_unfold")(x)
 
 
 def regions(config: Config) -> keras.Model:
@@ -370,26 +378,19 @@ def regions(config: Config) -> keras.Model:
 
 
 def deep_bi_gru() -> Callable:
-    """Two bidirectional GRUs: (steps, valid) to 256 features; steps that are masked are passed by.
+    """Two bidirectional GRUs: (steps, valid) to 256 features, and whether any step is valid, (batch, 1).
 
-    Any number of steps goes through the same weights, at 288 numbers a step 617,472.
+    Steps that are masked are passed by. Any number of steps goes through the same weights, at 288 numbers
+    a step 617,472.
     """
     first = layers.Bidirectional(layers.GRU(UNITS, return_sequences=True), name="bi_gru1")
     second = layers.Bidirectional(layers.GRU(UNITS), name="bi_gru2")
+    some = AnyStep(name="any_step")
 
     def through(steps, valid):
-        return second(first(steps, mask=valid), mask=valid)
+        return second(first(steps, mask=valid), mask=valid), some(valid)
 
     return through
-
-
-def _inputs(config: Config) -> dict[str, keras.KerasTensor]:
-    inputs = clip_inputs(config.frames, config.image_size, config.samples)
-    if "geometry" in config.streams:
-        shape = (config.landmarks, 68, 2)
-        inputs["landmarks"] = keras.Input(shape, name="landmarks", dtype="float32")
-        inputs["landmark_mask"] = keras.Input(shape[:1], name="landmark_mask", dtype="float32")
-    return inputs
 
 
 def _softmax(name: str):

@@ -40,6 +40,7 @@ class Learn:
         streams: that it looks at; by default the stream of its name, or all.
         whole: learns only from clips that have all of these streams; else from those that have any.
         logits: whether the layer gives logits; else probabilities.
+        still: it learns from clips as they are, however others are augmented.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Learn:
     streams: tuple[str, ...] = ()
     whole: bool = False
     logits: bool = True
+    still: bool = False
 
 
 @dataclass(frozen=True)

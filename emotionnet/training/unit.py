@@ -174,7 +174,8 @@ def _is_statistic(weight) -> bool:
 
 def is_still(unit: Unit, strength: Augmentation | None) -> bool:
     """Whether a clip gives ``unit`` the same in every epoch."""
-    return strength is None or not strength.changes(unit.inputs)
+    still = isinstance(unit.stage, Learn) and unit.stage.still
+    return still or strength is None or not strength.changes(unit.inputs)
 
 
 def trained_part(

@@ -147,12 +147,16 @@ def test_unknown_own_layers_are_counted_by_what_they_do():
     assert (layer.layer, layer.parameters, layer.multiply_adds) == ("own", 20, 3 * 5 * 4)
 
 
-def test_loops_are_named_as_not_counted():
+def test_every_round_of_a_loop_is_counted():
     import keras
 
-    inputs = keras.Input((4, 3))
-    model = keras.Model(inputs, keras.layers.GRU(2, name="gru", unroll=False)(inputs))
-    assert any("loop" in note for note in counted(model).notes)
+    steps, width, units = 11, 4, 6
+    sequence, mask = keras.Input((steps, width)), keras.Input((steps,))
+    x = keras.layers.Bidirectional(keras.layers.GRU(units), name="both")(sequence, mask=mask)
+    cost = counted(keras.Model([sequence, mask], x))
+    assert cost.sum().multiply_adds == 2 * steps * 3 * units * (width + units)
+    assert cost.sum().parameters == 2 * 3 * units * (width + units + 2)
+    assert not cost.notes
 
 
 def test_counting_leaves_the_model_as_it_was(whole):

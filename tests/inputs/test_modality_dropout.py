@@ -68,3 +68,27 @@ def test_a_stream_by_itself_never_loses_what_it_has():
             np.testing.assert_array_equal(out[names[1]], clip[names[1]])
         assert not ONLY.changes(names)
     assert ONLY.changes(tuple(one_clip()))
+
+
+@pytest.mark.parametrize("library", ["tensorflow", "numpy"])
+def test_of_three_streams_one_alone_is_left(library):
+    clip = one_clip() | {
+        "landmarks": tf.ones((4, 68, 2)),
+        "landmark_mask": tf.constant([0.0, 1, 1, 0]),
+    }
+    if library == "numpy":
+        from emotionnet.inputs.array_augment import drop_modality as drop
+
+        clip = {name: value.numpy() for name, value in clip.items()}
+    else:
+        drop = drop_modality
+    found = []
+    for which in (0.1, 0.5, 0.9):
+        after = {**clip, **drop(clip, np.float32([0.1, which]), 0.5)}
+        found.append([name for name in ("frame_mask", "waveform_samples", "landmark_mask")
+                      if np.any(np.asarray(after[name]) > 0)])  # fmt: skip
+    assert found == [["landmark_mask"], ["waveform_samples"], ["frame_mask"]]
+    clip["frame_mask"] = clip["frame_mask"] * 0
+    after = {**clip, **drop(clip, np.float32([0.1, 0.9]), 0.5)}
+    assert int(after["waveform_samples"]) > 0  # the first of the two that there are
+    assert not np.any(np.asarray(after["landmark_mask"]))

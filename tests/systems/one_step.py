@@ -29,6 +29,8 @@ def learn(system: str, fields: dict) -> dict:
             "frame_mask": lambda shape=shape: np.ones(shape, "float32"),
             "waveform": lambda shape=shape: rng.normal(0, 0.1, shape).astype("float32"),
             "waveform_samples": lambda: np.full(2, model.input["waveform"].shape[1], "int32"),
+            "landmarks": lambda shape=shape: rng.uniform(0, 1, shape).astype("float32"),
+            "landmark_mask": lambda shape=shape: np.ones(shape, "float32"),
         }[name]()
     before = [np.array(w) for w in whole.trainable_weights]
     started = time.perf_counter()

@@ -18,6 +18,11 @@ SMALL = {
         "frames": 4, "image_size": 32, "backbone": "MobileNetV2", "backbone_weights": "none",
     },
     "faces": {"frames": 4, "image_size": 32, "backbone": "GhostNet", "backbone_weights": "none"},
+    # Its landmarks: tests/systems/test_racnn.py.
+    "racnn": {
+        "frames": 4, "image_size": 32, "picture_size": 32, "backbone": "GhostNet",
+        "backbone_weights": "none", "klda": False, "streams": ("faces", "speech"),
+    },
 }  # fmt: skip
 OUTPUTS = {"faces": "face_probabilities", "speech": "speech_probabilities"}
 

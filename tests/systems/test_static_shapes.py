@@ -17,6 +17,7 @@ SYSTEMS = {
     "segments": ("segments", {"segments": 2, "image_size": 32, "samples": 16000, "window_s": 0.8}),
     "cross_modal": ("cross_modal", {**SMALL, **BACKBONE, "variant": "sa"}),
     "faces": ("faces", {"image_size": 32, **BACKBONE}),
+    "racnn": ("racnn", {**SMALL, **BACKBONE, "picture_size": 32, "landmarks": 8}),
 }
 
 
