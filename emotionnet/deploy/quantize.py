@@ -24,6 +24,7 @@ from emotionnet.deploy.pixels import take_pixels_as_integers, widen_pixel_ranges
 from emotionnet.errors import EmotionNetError
 from emotionnet.keras_private import quantizer
 from emotionnet.layers.audio import LogMelSpectrogram
+from emotionnet.layers.volume import ChannelAttention, SpatialAttention
 
 _WEIGHTED = (
     keras.layers.Conv1D,
@@ -35,6 +36,8 @@ _WEIGHTED = (
 _ENCODERS = ("face_encoder", "visual_net")
 #: In them: not a layer, a model that is looked into, and what scales pixels.
 _SCALING = (keras.layers.InputLayer, keras.Model, keras.layers.Rescaling)
+#: Not between two layers that are quantised either: variances and gates have no range that one scale serves.
+_FLOAT = (LogMelSpectrogram, keras.layers.GroupNormalization, ChannelAttention, SpatialAttention)
 _ENCODERS_OF_SOUND = ("speech_stream", "audio_net")
 #: Width of an int8 range over what calibration clips filled (ours; measured on clips of other people).
 HEADROOM = 1.15
@@ -65,9 +68,7 @@ def quantised_layers(model: keras.Model) -> dict[str, list[str]]:
         taken = any(name in found for name in (network.name, *_parts(network)))
         if len(weighted) > 2 and not taken and network.name not in inside_encoders:
             between = network.layers[weighted[0] + 1 : weighted[-1]]
-            found[network.name] = [
-                layer.name for layer in between if not isinstance(layer, LogMelSpectrogram)
-            ]
+            found[network.name] = [x.name for x in between if not isinstance(x, _FLOAT)]
     return found
 
 

@@ -50,3 +50,17 @@ def test_a_face_encoder_is_taken_at_every_depth(inside, name):
 )
 def test_the_scaling_of_its_pixels_is_not(inside, name):
     assert not inside(name)
+
+
+def test_of_racnn_neither_normalization_nor_attention_is():
+    from emotionnet.deploy.quantize import quantised_layers, scope
+    from emotionnet.systems.racnn_net import racnn
+
+    pictures = keras.Input((9, 32, 32, 3))
+    whole = keras.Model(pictures, racnn(32)(pictures))
+    search = re.compile(scope(quantised_layers(whole))).search
+    for name, taken in (
+        ("conv1", False), ("conv2", True), ("conv6", True), ("relu3", True), ("norm3", False),
+        ("ra1_channels/down", False), ("ra2_places/gate", False),
+    ):  # fmt: skip
+        assert bool(search(f"whole/racnn_1/{name}_1/op")) == taken, name
