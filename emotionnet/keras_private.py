@@ -69,12 +69,18 @@ def with_constants(concrete_function) -> Callable:
 
 
 def loop_of(operation) -> tuple:
-    """The graph of the body of a loop of TensorFlow (``While``), and how many rounds it makes at most."""
+    """The graph of the body of a loop of TensorFlow (``While``), and how many rounds it makes at most.
+
+    Where the number of rounds is computed (a masked recurrent layer), it is the length of what the loop
+    walks along; 0 where nothing says it.
+    """
     import tensorflow as tf
 
     function = operation.graph._get_function(operation.get_attr("body").name)
     rounds = tf.get_static_value(operation.inputs[1])
-    return function.graph, 1 if rounds is None else int(rounds)
+    lists = [each.op for each in operation.inputs if each.op.type == "TensorListFromTensor"]
+    lengths = [each.inputs[0].shape[0] or 0 for each in lists]
+    return function.graph, max(lengths, default=0) if rounds is None else int(rounds)
 
 
 def only_calibrate(converter) -> None:

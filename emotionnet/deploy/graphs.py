@@ -50,6 +50,7 @@ def keras_graph(model) -> Graph:
     resources = {captured.name for captured in traced.graph.internal_captures}
     tensors: dict[str, Tensor] = {}
     operations, inputs, notes = [], [], []
+    asked = _needed(traced.outputs)
 
     def walk(graph, prefix: str = "", times: int = 1, around: str = "") -> None:
         """Adds the operations of a graph, which is done so many times; those of a loop's body too."""
@@ -58,6 +59,8 @@ def keras_graph(model) -> Graph:
             given = kind == "placeholder"
             if kind in ("noop",) or (given and not prefix and op.outputs[0].name in resources):
                 continue
+            if not given and not prefix and op.name not in asked:
+                continue  # a loop is tried once before it is made, and what that gave is thrown away
             marks = _MARK.findall(op.name)
             layer = paths[int(marks[-1])] if marks else around
             constant = kind in ("const", "readvariableop")
@@ -72,13 +75,26 @@ def keras_graph(model) -> Graph:
                 operations.append(Operation(kind, layer, taken, outputs, terms, times))
                 if kind in LOOPS:
                     body, rounds = loop_of(op)
-                    walk(body, f"{prefix}{op.name}/", times * rounds, layer)
+                    if not rounds:
+                        notes.append(f"{layer}: a loop of unknown length; one round is counted.")
+                    walk(body, f"{prefix}{op.name}/", times * (rounds or 1), layer)
 
     walk(traced.graph)
     outputs = [tensors[t.name] for t in traced.outputs if t.name in tensors]
     own = {path: _own_parameters(layer) for path, layer in layers.items()}
     kinds = {path: type(layer).__name__ for path, layer in layers.items()}
     return Graph(model.name, operations, inputs, outputs, own, kinds, notes)
+
+
+def _needed(outputs) -> set[str]:
+    """Names of the operations that ``outputs`` come from."""
+    todo, seen = [tensor.op for tensor in outputs], set()
+    while todo:
+        op = todo.pop()
+        if op.name not in seen:
+            seen.add(op.name)
+            todo += [tensor.op for tensor in op.inputs]
+    return seen
 
 
 def _tensor(out, prefix: str, constant: bool) -> Tensor:
