@@ -350,7 +350,7 @@ def summary(metrics: dict[str, Any]) -> str:
     if metrics.get("mirror"):
         lines[0] += ", faces mirrored too"
     if metrics["leaky"]:
-        lines[0] += " (LEAKY: the same actors are in training and test)"
+        lines[0] += " (LEAKY: people or recordings are in training and test)"
     for name, title in TITLES.items():
         if name not in metrics:
             continue

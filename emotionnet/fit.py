@@ -159,10 +159,11 @@ def fit(
     elif corpus or root:
         raise UsageError("give either --records, or --corpus with --root, not both")
     records = open_clips(records)
+    _say_unused(records.folder)
     rows, corpus = records.rows, records.rows[0].corpus
     demo = corpus == "demo"
     own = get_corpus(corpus) if corpus in CORPORA else None
-    protocol = protocol or getattr(own, "PROTOCOL", "holdout" if demo else "actor_folds")
+    protocol = protocol or _usual_protocol(own, rows)
     augment = augment or getattr(own, "AUGMENT", "light" if demo else "paper")
     if folds == "all":
         folds = range(1, number_of_folds(rows, protocol) + 1)
@@ -230,6 +231,32 @@ def fit(
         if len(splits) > 1 and devices.chief:
             evaluate(top)
     return top
+
+
+def _usual_protocol(corpus, rows: Sequence) -> str:
+    """The corpus' own protocol, else the division that it brings if nobody is named, else folds over people."""
+    from emotionnet.inputs.given import given_parts, is_division
+
+    parts = given_parts(rows)
+    protocol = "holdout" if rows[0].corpus == "demo" else "actor_folds"
+    protocol = getattr(corpus, "PROTOCOL", protocol)
+    if is_division(parts) and protocol != "given":
+        sizes = ", ".join(f"{part or 'no part'} {count}" for part, count in sorted(parts.items()))
+        if not any(row.actor for row in rows):
+            print(f"division   that of the data ({sizes}), since nobody is named")
+            return "given"
+        print(f"division   the data bring one ({sizes}): --protocol given uses it")
+    return protocol
+
+
+def _say_unused(folder: Path) -> None:
+    """Says which clips and files of the corpus are not learnt from, and why, and which repeat others."""
+    from emotionnet.clips.summary import read_summary, unused
+
+    summary = read_summary(folder)
+    for line in [*summary.get("repeated", []), *unused(summary)] if summary else ():
+        if not line.endswith(": 0"):
+            print(line)
 
 
 def _cached(records, folder: str | os.PathLike, config: dict):
@@ -323,6 +350,8 @@ def parser() -> argparse.ArgumentParser:
     g.add_argument("--happy", help="iemocap: merged with excited (default) or alone")
     g.add_argument("--parts", help="fer2013: some of train,test,private (default: all)")
     g.add_argument("--table", metavar="CSV", help="folder: the file that lists the clips")
+    g.add_argument("--layout", metavar="LEVELS", help="folder: what each level of folders is, e.g. "
+                   "actor/emotion (default: found out)")  # fmt: skip
     g.add_argument("--workers", type=int, help="processes that prepare clips (default: all cores)")
     g = p.add_argument_group("what to train")
     g.add_argument("--system", default="ghost_fan", help="default: %(default)s")
@@ -400,7 +429,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         args[several] = many if many is not None else [default if one is None else one]
     for pairs in ("system_config", "train", "augmentation"):
         args[pairs] = dict(args[pairs])
-    options = {key: args.pop(key) for key in ("channel", "labels", "happy", "parts", "table")}
+    options = {
+        key: args.pop(key) for key in ("channel", "labels", "happy", "parts", "table", "layout")
+    }
     args["corpus_options"] = {key: value for key, value in options.items() if value is not None}
     folder = fit(**args)
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))

@@ -72,7 +72,7 @@ def iterate(
     """
     for place in clips:
         try:
-            files = find_clips(place, ignored)
+            files = find_clips(place, ignored, predictor.picture_suffixes)
         except EmotionNetError as error:
             yield {"clip": os.fspath(place), "error": str(error)}
             continue
@@ -86,13 +86,16 @@ def iterate(
 
 
 def find_clips(
-    place: str | os.PathLike, ignored: list[tuple[str, str]] | None = None
+    place: str | os.PathLike,
+    ignored: list[tuple[str, str]] | None = None,
+    pictures: Sequence[str] = (),
 ) -> list[Path]:
     """The file itself, or the recordings in a folder, at any depth, sorted.
 
     Args:
         place: the file or folder.
         ignored: where given, ``(path, reason)`` is appended for every file of the folder that is left out.
+        pictures: endings of pictures that are clips, too.
 
     Raises:
         EmotionNetError: nothing there, or a folder without recordings.
@@ -110,7 +113,7 @@ def find_clips(
     if not place.is_dir():
         return [place]
     others: list[tuple[str, str]] = []
-    found = find_recordings(place, (*VIDEO_SUFFIXES, *SOUND_SUFFIXES), others)
+    found = find_recordings(place, (*VIDEO_SUFFIXES, *SOUND_SUFFIXES, *pictures), others)
     files = sorted(place / path for paths in found.values() for path in paths)
     if not files:
         text = "no recordings in this folder (looked for .mp4, .mov, .wav and such)"
@@ -149,11 +152,21 @@ class Predictor:
         """Whether the run was trained on recordings of people."""
         return self.run.config["label_kind"] != "drawn"
 
+    @property
+    def picture_suffixes(self) -> tuple[str, ...]:
+        """Endings of the pictures that are faces for this run, as its corpus was; none for most runs."""
+        from emotionnet.corpora import CORPORA, get_corpus
+
+        corpus = self.run.config["corpus"]
+        own = get_corpus(corpus) if corpus in CORPORA else None
+        return own.SUFFIXES if getattr(own, "PICTURES", False) else ()
+
     def answer(self, path: str | os.PathLike) -> dict[str, Any]:
         """Answers one clip.
 
         Args:
-            path: a recording with picture, sound or both.
+            path: a recording with picture, sound or both. For a run of a corpus of face pictures, a
+                picture is a face, as it is in evaluation.
 
         Returns:
             ``clip``, as given; ``emotion``; ``probabilities`` (name → value, the largest first);
@@ -198,6 +211,7 @@ class Predictor:
 
     def _read(self, path: Path):
         from emotionnet.clips.clip import read_clip
+        from emotionnet.clips.pictures import picture_clip
         from emotionnet.corpora.listing import SOUND_SUFFIXES
         from emotionnet.corpora.manifest import ManifestRow
 
@@ -206,6 +220,10 @@ class Predictor:
         row = ManifestRow(
             clip=path.stem, corpus="", emotion=self.run.labels[0], **{kind: path.name}
         )
+        if path.suffix.lower() in self.picture_suffixes:
+            clip = picture_clip(row, path.read_bytes())
+            clip.notes.append("taken as the picture of one face, as this run's corpus has them")
+            return clip
         looks = "faces" in self.streams
         clip = read_clip(row, path.parent, self._finder if looks else None)
         if not looks and kind == "picture":

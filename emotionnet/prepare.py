@@ -6,6 +6,7 @@ Also ``emotionnet.prepare(corpus, root, out)``. What is in the folder is told in
 """
 
 import argparse
+import dataclasses
 import os
 import shlex
 import sys
@@ -91,10 +92,13 @@ def prepare(
     config = _config(corpus, root, options)
     config |= _claim(out, config)
     ignored: list[tuple[str, str]] = []
+    reading: list[str] = []
     if rows is None:
         if corpus == "demo":
             corpora.get_corpus(corpus).make(root, workers=workers)
-        rows = corpora.scan(corpus, root, ignored, **options)
+        rows = corpora.scan(corpus, root, ignored, reading, **options)
+        for line in reading:
+            print(f"{root}: {line}")
     _check_rows(rows, root)
     content = {name: config[name] for name in ("schema", "crop", "jpeg_quality", "max_rate")}
     shards = plan_shards(rows, root, out, content, clips_a_shard(corpus))
@@ -102,7 +106,7 @@ def prepare(
     if todo:
         make = partial(by_beam, options=beam_options) if runner == "beam" else by_processes
         _make_shards(corpus, root, out, shards, todo, config, workers, make)
-    _finish(out, shards, config, ignored, changed=bool(todo))
+    _finish(out, shards, config, ignored, reading, changed=bool(todo))
     if wanted:
         add_fields(out, wanted, workers)
     return out
@@ -143,7 +147,8 @@ def _folders(
                 "records to the bucket when they are finished; fit reads them from there."
             )
     if out is None:
-        out = DATA / "-".join([corpus, *map(str, options.values())]) / "records"
+        name = "-".join([corpus, *map(str, options.values())])
+        out = DATA / name.replace("/", "-").replace("*", "_") / "records"
     root, out = Path(root), Path(out)
     if out.resolve() == root.resolve():
         raise UsageError(f"{out}: is the folder of the clips; choose another --out")
@@ -178,6 +183,7 @@ def _claim(out: Path, config: dict[str, Any]) -> dict[str, Any]:
         What ``records.json`` keeps of before: the side fields.
     """
     from emotionnet.clips.records import META_FILE, read_meta
+    from emotionnet.corpora import corpus_options
 
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: is a file; records need a folder")
@@ -186,6 +192,9 @@ def _claim(out: Path, config: dict[str, Any]) -> dict[str, Any]:
             raise UsageError(f"{out}: holds other files; choose an empty or a new folder")
         return {}
     meta = read_meta(out)
+    if meta.get("corpus") == config["corpus"]:
+        # Options that came later have their defaults.
+        meta["options"] = {**corpus_options(config["corpus"]), **meta.get("options", {})}
     for name in ("corpus", "root", "options"):
         if meta.get(name) != config[name]:
             raise UsageError(
@@ -244,18 +253,22 @@ def _finish(
     shards: Sequence,
     config: dict[str, Any],
     ignored: Sequence[tuple[str, str]],
+    reading: Sequence[str],
     changed: bool,
 ) -> None:
     """Writes what stands beside the shards, ``records.json`` last."""
     from emotionnet.clips.contact_sheet import write_contact_sheet
     from emotionnet.clips.records import Records, as_manifest_rows, read_meta, write_record_manifest
-    from emotionnet.clips.shards import record_rows
-    from emotionnet.clips.summary import summarize, write_skipped, write_summary
+    from emotionnet.clips.same import recordings
+    from emotionnet.clips.shards import record_rows, with_digests
+    from emotionnet.clips.summary import read_summary, summarize, write_skipped, write_summary
     from emotionnet.corpora.manifest import manifest_hash
     from emotionnet.files import write_json
 
-    indexes = [shard.read_index() for shard in shards]
+    indexes = [with_digests(shard, shard.read_index()) for shard in shards]
     rows = [row for shard, index in zip(shards, indexes) for row in record_rows(shard, index)]
+    same = recordings(rows, (entry for index in indexes for entry in index["clips"]))
+    rows = [dataclasses.replace(row, recording=same[row.clip]) for row in rows]
     meta = {
         **config,
         "label_kind": "+".join(sorted({row.label_kind for row in rows})),
@@ -266,9 +279,11 @@ def _finish(
     }
     strange = set(out.glob("shard-*")) - {p for s in shards for p in (s.path, s.index_path)}
     expected = [out / name for name in _FILES if rows and name != "contact_sheet.png"]
+    summary = summarize(config["corpus"], rows, indexes, ignored, reading)
     if not changed and not strange and all(path.is_file() for path in expected):
         old = read_meta(out)
-        if old.get("finished") and old["manifest_hash"] == meta["manifest_hash"]:
+        same_clips = old.get("finished") and old["manifest_hash"] == meta["manifest_hash"]
+        if same_clips and read_summary(out) == summary:
             return
     for path in strange:
         path.unlink()
@@ -281,7 +296,7 @@ def _finish(
         )
     write_record_manifest(out / "manifest.csv", rows)
     write_contact_sheet(out / "contact_sheet.png", Records(out, rows, meta))
-    write_summary(out, summarize(config["corpus"], rows, indexes, ignored))
+    write_summary(out, summary)
     write_json(out / "records.json", meta)
 
 
@@ -377,6 +392,11 @@ def parser() -> argparse.ArgumentParser:
         "--parts", help="fer2013: some of train,test,private (default: all that are there)"
     )
     g.add_argument("--table", metavar="CSV", help="folder: the file that lists the clips")
+    g.add_argument(
+        "--layout",
+        metavar="LEVELS",
+        help="folder: what each level of folders is, e.g. actor/emotion (default: found out)",
+    )
     return p
 
 

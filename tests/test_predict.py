@@ -164,6 +164,35 @@ def test_the_system_answers_as_in_evaluation(tmp_path):
     np.testing.assert_allclose([predicted[name] for name in LABELS], evaluated, atol=1e-5)
 
 
+def test_a_run_of_face_pictures_answers_pictures_as_in_evaluation(tmp_path, capsys):
+    import cv2
+
+    from emotionnet.clips.records import Records
+    from emotionnet.evaluation.answers import answer_rows
+    from emotionnet.prepare import prepare
+
+    noise = np.random.default_rng(0)
+    for name in ("test/happy/1.jpg", "test/sad/2.png", "test/sad/3.jpg"):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        picture = cv2.resize(noise.integers(0, 255, (6, 6), np.uint8), (48, 48))
+        cv2.imwrite(str(tmp_path / "set" / name), picture)
+    (tmp_path / "set" / "notes.txt").write_text("no picture")
+    records = Records.open(prepare("fer2013", tmp_path / "set", tmp_path / "records"))
+    run = make_run(tmp_path / "run", records, streams=("faces",), corpus="fer2013")
+    evaluated = answer_rows(run.model(), run.view(), records, records.rows, LABELS, ("faces",))
+    capsys.readouterr()
+    code, out, err = said(capsys, run.folder, tmp_path / "set", "--json")
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert [Path(answer["clip"]).name for answer in answers] == ["1.jpg", "2.png", "3.jpg"]
+    for answer, expected in zip(answers, evaluated.probabilities["fused"]):
+        assert (answer["frames"], answer["faces_found"], answer["streams"]) == (1, 1, "faces")
+        predicted = [answer["probabilities"][name] for name in LABELS]
+        np.testing.assert_allclose(predicted, expected, atol=1e-5)
+        assert any("picture of one face" in note for note in answer["notes"])
+    assert "left out: 1" in err
+
+
 def test_a_run_of_one_stream_says_what_it_lacks(tmp_path, capsys):
     hears = make_run(tmp_path / "hears", streams=("speech",)).folder
     silent = write_clip(tmp_path / "silent.mp4", pictures(3), 12)

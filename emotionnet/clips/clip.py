@@ -10,6 +10,7 @@ import numpy as np
 from emotionnet.clips import SAMPLE_RATE
 from emotionnet.clips.decode import Recording
 from emotionnet.clips.faces import FaceFinder
+from emotionnet.clips.span import Span, span_of
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import BadClip
 
@@ -63,7 +64,8 @@ def read_clip(row: ManifestRow, root: str | Path, finder: FaceFinder | None) -> 
 
     The sound is that of the picture file; where that has none, or digital silence, that of
     ``row.sound``. A clip with sound whose picture shows no face, or cannot be read, is kept for its
-    sound, and the other way round; ``notes`` say so.
+    sound, and the other way round; ``notes`` say so. Where the row names a part of its files, that is the
+    clip, and its times begin at 0.
 
     Args:
         row: which clip; ``picture`` may name a file that has only sound.
@@ -82,8 +84,9 @@ def read_clip(row: ManifestRow, root: str | Path, finder: FaceFinder | None) -> 
     recording = _open(root, row.picture or row.sound, failures, pictures=finder is not None)
     waveform, sound_notes = _sound(row, root, recording, notes, failures)
     times, faces, boxes, landmarks, size = [], [], [], [], (0, 0)
+    span = span_of(row)
     if recording is not None:
-        for time, frame_size, jpeg, face in _crops(recording, finder):
+        for time, frame_size, jpeg, face in _crops(recording, finder, span):
             size = size if any(size) else frame_size
             times.append(time)
             faces.append(jpeg)
@@ -92,6 +95,8 @@ def read_clip(row: ManifestRow, root: str | Path, finder: FaceFinder | None) -> 
         if recording.no_picture:
             _add(failures, f"{row.picture or row.sound}: {recording.no_picture}")
         notes += recording.notes
+    if span is not None and (recording is not None or waveform.size):
+        times, waveform = span.cut(times, waveform, notes)
     if not any(faces) and not waveform.size:
         if faces:
             failures.append(f"no face was found in its {len(faces)} pictures, and it has no sound")
@@ -147,9 +152,10 @@ def _add(failures: list[str], text: str) -> None:
         failures.append(text)
 
 
-def _crops(recording: Recording, finder: FaceFinder | None) -> Iterator[tuple]:
-    """Time, picture size, JPEG (empty without a face) and face of every frame of a recording."""
-    for frame, face in finder.follow(recording.frames()) if finder is not None else ():
+def _crops(recording: Recording, finder: FaceFinder | None, span: Span | None) -> Iterator[tuple]:
+    """Time, picture size, JPEG (empty without a face) and face of every frame of a recording, or a part."""
+    frames = recording.frames() if span is None else span.frames(recording.frames())
+    for frame, face in finder.follow(frames) if finder is not None else ():
         jpeg = b""
         if face is not None:
             jpeg = encode_jpeg(frame.face(face.landmarks))

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from emotionnet.clips.clip import JPEG_QUALITY, ClipData
-from emotionnet.corpora.fer2013 import SIDE, read_csv_pixels
+from emotionnet.corpora.fer2013 import SIDE, cannot_unpack, read_csv_pixels
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import BadClip
 
@@ -126,6 +126,8 @@ class PictureFiles:
             if holder not in self._archives:
                 self._archives[holder] = zipfile.ZipFile(holder)
             return self._archives[holder].read(member)
+        except (RuntimeError, NotImplementedError) as error:
+            raise BadClip(f"{name}: {cannot_unpack(error)}") from None
         except (OSError, KeyError, IndexError, ValueError, zipfile.BadZipFile) as error:
             raise BadClip(f"{name}: cannot be read ({error})") from None
 

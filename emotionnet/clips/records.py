@@ -31,7 +31,7 @@ import numpy as np
 from emotionnet.clips import fields as side_fields
 from emotionnet.clips.clip import ClipData
 from emotionnet.clips.fields.files import FieldFiles
-from emotionnet.corpora.manifest import COLUMNS, ManifestRow, manifest_hash
+from emotionnet.corpora.manifest import COLUMNS, LATER, ManifestRow, manifest_hash
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import file_sha256, read_csv, write_csv
 
@@ -53,6 +53,8 @@ class RecordRow(ManifestRow):
         frames: pictures kept, with a face or without.
         faces_found: pictures with a face.
         samples: of the waveform at 16 kHz; 0 without sound.
+        recording: the first clip that is the same recording (`emotionnet.clips.same`), the clip itself
+            where no other is; "" where that was not looked at.
     """
 
     shard: str = ""
@@ -60,9 +62,11 @@ class RecordRow(ManifestRow):
     frames: int = 0
     faces_found: int = 0
     samples: int = 0
+    recording: str = ""
 
 
 RECORD_COLUMNS = tuple(f.name for f in dataclasses.fields(RecordRow))
+_LATER = (*LATER, "recording")
 _NUMBERS = ("offset", "frames", "faces_found", "samples")
 
 
@@ -77,7 +81,8 @@ def serialize(clip: ClipData) -> bytes:
         values = np.asarray(values, np.float32).ravel()
         return tf.train.Feature(float_list=tf.train.FloatList(value=values))
 
-    row = json.dumps(dataclasses.asdict(clip.row))
+    row = dataclasses.asdict(clip.row).items()
+    row = json.dumps({name: value for name, value in row if value or name not in LATER})
     features = {
         "row": texts([row.encode()]),
         "jpegs": texts(clip.faces),
@@ -380,7 +385,9 @@ def as_manifest_rows(rows: Sequence[ManifestRow]) -> list[ManifestRow]:
 
 def _record_row(raw: dict[str, str], folder: Path) -> RecordRow:
     try:
-        values = {name: raw[name] for name in RECORD_COLUMNS}
+        values = {
+            name: raw.get(name) or "" if name in _LATER else raw[name] for name in RECORD_COLUMNS
+        }
         return RecordRow(**{**values, **{name: int(values[name]) for name in _NUMBERS}})
     except (KeyError, ValueError, TypeError):
         raise EmotionNetError(

@@ -15,7 +15,8 @@ from typing import Any
 
 from emotionnet.clips.clip import ClipData
 from emotionnet.clips.records import FRAMING_BYTES, RecordRow, serialize
-from emotionnet.corpora.manifest import ManifestRow
+from emotionnet.clips.same import digests, hashes
+from emotionnet.corpora.manifest import ManifestRow, facts
 from emotionnet.errors import BadClip, EmotionNetError
 from emotionnet.files import atomic_path, file_sha256, sha256, write_json
 
@@ -72,10 +73,7 @@ def plan_shards(
     shards = []
     for number, start in enumerate(range(0, len(rows), shard_clips)):
         mine = tuple(rows[start : start + shard_clips])
-        clips = [
-            [dataclasses.astuple(row), _state(root, row.picture), _state(root, row.sound)]
-            for row in mine
-        ]
+        clips = [[facts(row), _state(root, row.picture), _state(root, row.sound)] for row in mine]
         fingerprint = sha256(json.dumps([config, clips], ensure_ascii=True, sort_keys=True))
         shards.append(Shard(out / f"shard-{number:05d}.tfrecord", mine, fingerprint))
     return shards
@@ -161,7 +159,23 @@ def _entry(clip: ClipData) -> dict[str, Any]:
         "samples": len(clip.waveform),
         "seconds": round(clip.seconds, 3),
         "notes": clip.notes,
+        **digests(clip),
     }
+
+
+def with_digests(shard: Shard, index: dict[str, Any]) -> dict[str, Any]:
+    """The index of a finished shard with `emotionnet.clips.same.digests`, added to one of before there were any."""
+    if all("sound_hash" in entry for entry in index["clips"]):
+        return index
+    import tensorflow as tf
+
+    examples = tf.data.TFRecordDataset([os.fspath(shard.path)]).as_numpy_iterator()
+    for entry, serialized in zip(index["clips"], examples):
+        features = tf.train.Example.FromString(serialized).features.feature
+        jpegs, waveform = (features[name].bytes_list.value for name in ("jpegs", "waveform"))
+        entry |= hashes(list(jpegs), b"".join(waveform))
+    write_json(shard.index_path, index)
+    return index
 
 
 def record_rows(shard: Shard, index: dict[str, Any]) -> list[RecordRow]:

@@ -1,5 +1,6 @@
 """What became of a corpus, for people: how much, how many faces, what was skipped and why."""
 
+import json
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emotionnet.clips.records import RecordRow
+from emotionnet.clips.same import repeated
 from emotionnet.clips.shards import Shard
 from emotionnet.corpora.listing import left_out
 from emotionnet.emotions import label_order
@@ -38,6 +40,7 @@ def summarize(
     rows: Sequence[RecordRow],
     indexes: Sequence[dict[str, Any]],
     ignored: Sequence[tuple[str, str]],
+    reading: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The summary as data (``summary.json``).
 
@@ -45,7 +48,8 @@ def summarize(
         ``clips``, ``seconds`` (of the longer of picture and sound), ``frames``, ``faces_found`` and
         ``face_share`` (of the frames), ``clips_with_faces``, ``clips_without_face`` (a picture, but no
         face in it), ``clips_with_sound``, ``actors``, clips for each of ``emotions``, ``skipped``
-        (clip and reason), ``ignored`` (file and reason), ``notes`` (clip and note).
+        (clip and reason), ``ignored`` (file and reason), ``reading`` (how the folder was read),
+        ``repeated`` (of clips that repeat another one), ``notes`` (clip and note).
     """
     entries = [entry for index in indexes for entry in index["clips"]]
     frames = sum(row.frames for row in rows)
@@ -65,6 +69,8 @@ def summarize(
         "emotions": {emotion: emotions[emotion] for emotion in label_order(emotions)},
         "skipped": [entry for index in indexes for entry in index["skipped"]],
         "ignored": [{"file": file, "reason": reason} for file, reason in ignored],
+        "reading": list(reading),
+        "repeated": repeated(rows),
         "notes": [
             {"clip": entry["clip"], "note": note} for entry in entries for note in entry["notes"]
         ],
@@ -88,6 +94,14 @@ def unused(summary: dict[str, Any]) -> list[str]:
     return [*lines, f"files left out by the corpus: {len(ignored)}", *left_out(ignored, SHOWN)[1:]]
 
 
+def read_summary(out: Path) -> dict[str, Any] | None:
+    """``summary.json`` of a folder of records; None where there is none."""
+    try:
+        return json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
 def as_text(summary: dict[str, Any]) -> str:
     """The summary as lines to print."""
     minutes = summary["seconds"] / 60
@@ -105,7 +119,7 @@ def as_text(summary: dict[str, Any]) -> str:
         )
     if summary["clips_without_face"]:
         lines.append(f"with a picture, but no face in it: {summary['clips_without_face']} clips")
-    lines += unused(summary)
+    lines += [*summary["repeated"], *unused(summary)]
     if summary["notes"]:
         lines.append(f"clips with notes: {len({n['clip'] for n in summary['notes']})}")
         lines += [f"  {n['clip']}: {n['note']}" for n in summary["notes"][:SHOWN]]

@@ -2,7 +2,8 @@
 
 A corpus is a module ``emotionnet/corpora/<name>.py`` with ``NAME``, ``EMOTIONS_USED`` (names, or None
 where the data decides) and ``scan(root, ignored=None, **options)``, which returns rows sorted by clip
-and appends ``(path, reason)`` to ``ignored`` for every file that it saw and left out.
+and appends ``(path, reason)`` to ``ignored`` for every file that it saw and left out. Where it takes
+``notes``, a list, it appends lines that say how the folder was read.
 
 Optional: ``PICTURES`` (True: each clip is one picture, which is a face already), ``given_part(row)``
 (``train``, ``test``, …: the division that the corpus brings), and ``PROTOCOL`` and ``AUGMENT``, what `fit`
@@ -41,7 +42,7 @@ def get_corpus(name: str) -> ModuleType:
 def corpus_options(name: str) -> dict[str, object]:
     """The options of a corpus's ``scan`` with their defaults, e.g. ``{"channel": "speech"}``."""
     parameters = inspect.signature(get_corpus(name).scan).parameters.values()
-    return {p.name: p.default for p in parameters if p.name not in ("root", "ignored")}
+    return {p.name: p.default for p in parameters if p.name not in ("root", "ignored", "notes")}
 
 
 def remarks(rows: Iterable[ManifestRow]) -> str:
@@ -60,6 +61,7 @@ def scan(
     name: str,
     root: str | os.PathLike,
     ignored: list[tuple[str, str]] | None = None,
+    notes: list[str] | None = None,
     **options: object,
 ) -> list[ManifestRow]:
     """Scans a folder with the adapter ``name``.
@@ -68,6 +70,7 @@ def scan(
         name: the corpus, see `get_corpus`.
         root: folder of the corpus.
         ignored: where given, ``(path, reason)`` is appended for every file that was left out.
+        notes: where given, lines are appended that say how the folder was read.
         options: of the corpus, see `corpus_options`.
 
     Returns:
@@ -82,6 +85,8 @@ def scan(
     if unknown:
         offered = f"Its options: {', '.join(known)}." if known else "It has no options."
         raise UsageError(f"corpus {corpus.NAME!r} has no option {unknown[0]!r}. {offered}")
-    if "ignored" in inspect.signature(corpus.scan).parameters:
-        options["ignored"] = ignored
-    return corpus.scan(root, **options)
+    taken = inspect.signature(corpus.scan).parameters
+    told = {
+        name: given for name, given in (("ignored", ignored), ("notes", notes)) if name in taken
+    }
+    return corpus.scan(root, **told, **options)

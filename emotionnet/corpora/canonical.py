@@ -7,7 +7,7 @@ import importlib.metadata
 from functools import cache
 from pathlib import Path
 
-from emotionnet.corpora.manifest import COLUMNS
+from emotionnet.corpora.manifest import COLUMNS, LATER
 from emotionnet.errors import EmotionNetError
 from emotionnet.files import read_csv
 
@@ -21,7 +21,7 @@ FOLDER = "data_manifests"
 #: copy_of: the clip whose sound recording is byte for byte the same.
 #: bad_mp3: the clip's mp3 (not its wav) holds another clip's bytes.
 #: problem: why the clip is left out of every protocol.
-_FILE_COLUMNS = ("picture", "sound", "label_kind")
+_FILE_COLUMNS = ("picture", "sound", "label_kind", *LATER)
 LIST_COLUMNS = (
     *(column for column in COLUMNS if column not in _FILE_COLUMNS),
     *("perceived", "copy_of", "bad_mp3", "problem"),

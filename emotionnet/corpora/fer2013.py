@@ -5,9 +5,10 @@ report on three machine learning contests", 2013): 28,709 training, 3,589 public
 private-test pictures. They are crops of faces already, so nothing is searched for in them, and nobody
 is named. Understood are
 
-- folders ``train/angry/*.jpg`` … ``test/surprise/*.jpg`` (Kaggle, msambare/fer2013), or class folders alone;
+- folders ``train/angry/*.jpg`` … ``test/surprise/*.jpg`` (Kaggle, msambare/fer2013), with or without ``val/``,
+  or class folders alone;
 - a zip of such folders;
-- the challenge's own ``fer2013.csv`` or ``icml_face_data.csv`` (columns emotion, pixels, Usage).
+- the challenge's own ``fer2013.csv`` or ``icml_face_data.csv`` (columns emotion, pixels, Usage), or ``train.csv``.
 
 The set repeats itself: 3,369 of its files are byte-identical to another one. A row's ``repetition`` is a
 hash of the picture, so that protocols keep copies together.
@@ -18,10 +19,11 @@ import os
 import re
 import sys
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from emotionnet.corpora.listing import Ignored, nothing_usable
+from emotionnet.corpora import words
+from emotionnet.corpora.listing import Ignored, find_recordings, nothing_usable
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.emotions import EMOTIONS
 from emotionnet.errors import EmotionNetError, UsageError
@@ -34,19 +36,16 @@ PICTURES = True
 #: The division that the set brings itself; and little variation, since a small network underfits it.
 PROTOCOL, AUGMENT = "given", "light"
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
-CSV_FILES = ("fer2013.csv", "icml_face_data.csv")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+CSV_FILES = ("fer2013.csv", "icml_face_data.csv", "train.csv")
 EXAMPLE = "train/angry/Training_3908.jpg, a zip of such folders, or fer2013.csv"
 #: Column ``emotion`` of the CSV; folders are named so too.
 CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-_EMOTION = {name: name for name in EMOTIONS_USED} | {
-    **dict(zip(CLASSES, ("angry", "disgust", "fearful", "happy", "sad", "surprised", "neutral"))),
-    **{"anger": "angry", "happiness": "happy", "sadness": "sad", "neutrality": "neutral"},
-}
-PARTS = ("train", "test", "private")
-_PART = {
-    **{"train": "train", "training": "train"},
-    **{"test": "test", "publictest": "test", "public": "test"},
+PARTS = ("train", "validation", "test", "private")
+#: Stands for all parts that are there.
+ALL_PARTS = "train,test,private"
+_CHALLENGE = {
+    **{"publictest": "test", "public": "test"},
     **{"private": "private", "privatetest": "private"},
 }
 #: Pixels of a side in the CSV.
@@ -54,17 +53,23 @@ SIDE = 48
 
 
 def scan(
-    root: str | os.PathLike, ignored: Ignored | None = None, *, parts: str = "train,test,private"
+    root: str | os.PathLike,
+    ignored: Ignored | None = None,
+    notes: list[str] | None = None,
+    *,
+    parts: str = ALL_PARTS,
 ) -> list[ManifestRow]:
     """Finds the pictures.
 
     The part of a picture is told by its name (``Training_``, ``PublicTest_``, ``PrivateTest_``),
-    else by its folder; class folders alone count as ``test``.
+    else by its folder; class folders alone, or a CSV without Usage, count as ``test``.
 
     Args:
         root: folder, zip or CSV.
         ignored: where given, ``(path, reason)`` is appended for every picture that was left out.
-        parts: which to take, of ``train``, ``test`` (the public one) and ``private``.
+        notes: where given, lines are appended that say how the folder was read.
+        parts: which to take, of ``train``, ``validation``, ``test`` (the public one) and ``private``; by
+            default all that are there.
 
     Returns:
         One row a picture, sorted by clip, which is ``part/emotion/name``. ``picture`` may lead into
@@ -74,8 +79,8 @@ def scan(
         UsageError: no such folder, no such part, or a CSV lacks a column.
         EmotionNetError: no usable picture.
     """
-    ignored = [] if ignored is None else ignored
-    wanted = [part.strip() for part in parts.split(",")]
+    ignored, notes = ([] if given is None else given for given in (ignored, notes))
+    wanted = PARTS if parts == ALL_PARTS else [part.strip() for part in parts.split(",")]
     unknown = [part for part in wanted if part not in PARTS]
     if unknown:
         raise UsageError(f"fer2013: parts are some of {', '.join(PARTS)}, not {unknown[0]!r}.")
@@ -83,8 +88,10 @@ def scan(
     if not root.exists():
         raise UsageError(f"{root}: no such folder. Expected for example {root.name}/{EXAMPLE}")
     rows: dict[str, ManifestRow] = {}
-    for name, place, content in _pictures(root):
-        part, emotion = _part_of(place), _emotion_of(place)
+    divided = False
+    for name, place, content in _pictures(root, ignored):
+        part, emotion = _part_of(place) or "test", _emotion_of(place)
+        divided |= bool(_part_of(place))
         if not emotion:
             ignored.append((name, f"lies in no class folder ({', '.join(CLASSES)})"))
         elif part in wanted:
@@ -102,46 +109,61 @@ def scan(
             )
     if not rows:
         raise nothing_usable(root, "picture (.jpg .png), zip or CSV", EXAMPLE, ignored)
+    if not divided:
+        notes.append(
+            "no folder, file name or column Usage says the part: all pictures count as test"
+        )
     return [rows[clip] for clip in sorted(rows)]
 
 
 def given_part(row) -> str:
-    """The part of a clip in the set's own division: ``train``, ``test`` or ``private``."""
+    """The part of a clip in the set's own division, one of `PARTS`."""
     return row.clip.partition("/")[0]
 
 
 def _part_of(place: PurePosixPath) -> str:
     prefix = re.match(r"(training|publictest|privatetest)(?![a-z])", place.name.lower())
     if prefix:
-        return _PART[prefix[1]]
-    return next((_PART[p.lower()] for p in place.parts[:-2] if p.lower() in _PART), "test")
+        return _part(prefix[1])
+    # The innermost counts: the set may lie in a folder that is called "test" itself.
+    return next(filter(None, map(_part, reversed(place.parts[:-2]))), "")
+
+
+def _part(name: str) -> str:
+    """One of `PARTS`, or ""."""
+    part = _CHALLENGE.get(name.lower()) or words.part_name(name)
+    return "validation" if part == "eval" else part
 
 
 def _emotion_of(place: PurePosixPath) -> str:
-    return _EMOTION.get(place.parts[-2].lower(), "") if len(place.parts) > 1 else ""
+    emotion = words.known_emotion(place.parts[-2]) if len(place.parts) > 1 else ""
+    return emotion if emotion in EMOTIONS_USED else ""
 
 
-def _pictures(root: Path) -> Iterator[tuple[str, PurePosixPath, bytes]]:
+def _pictures(root: Path, ignored: Ignored) -> Iterator[tuple[str, PurePosixPath, bytes]]:
     """Name of each picture below ``root``, its place among the folders, and its bytes."""
     if root.is_file():
-        yield from _inside(root, "")
+        yield from _inside(root, "", ignored)
         return
     containers = [name for name in (*CSV_FILES, "fer2013.zip") if (root / name).is_file()]
     if containers:
-        yield from _inside(root / containers[0], f"{containers[0]}/")
+        yield from _inside(root / containers[0], f"{containers[0]}/", ignored)
         return
-    for folder, folders, files in os.walk(root, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            path = Path(folder, name)
-            if path.suffix.lower() in SUFFIXES and not name.startswith("."):
-                place = PurePosixPath(path.relative_to(root).as_posix())
-                # The folder given may be a part, or a class, itself.
-                above = root.resolve().parts[-2:]
-                yield str(place), PurePosixPath(*above[1:] or above, place), path.read_bytes()
+    # The folder given may be a part, or a class, itself.
+    above = root.resolve().parts[-1:]
+    found = find_recordings(root, SUFFIXES, ignored)
+    for place in sorted(path for paths in found.values() for path in paths):
+        try:
+            content = (root / place).read_bytes()
+        except OSError as error:
+            ignored.append((str(place), f"cannot be read: {error.strerror}"))
+        else:
+            yield str(place), PurePosixPath(*above, place), content
 
 
-def _inside(path: Path, prefix: str) -> Iterator[tuple[str, PurePosixPath, bytes]]:
+def _inside(
+    path: Path, prefix: str, ignored: Ignored
+) -> Iterator[tuple[str, PurePosixPath, bytes]]:
     if path.suffix.lower() == ".csv":
         for number, emotion, pixels, usage in read_csv_pixels(path):
             place = PurePosixPath(usage.lower(), CLASSES[emotion], f"{number:05d}")
@@ -150,19 +172,36 @@ def _inside(path: Path, prefix: str) -> Iterator[tuple[str, PurePosixPath, bytes
     try:
         with zipfile.ZipFile(path) as archive:
             for name in sorted(archive.namelist()):
-                if name.lower().endswith(SUFFIXES) and "__MACOSX" not in name:
-                    yield f"{prefix}{name}", PurePosixPath(name), archive.read(name)
+                place = PurePosixPath(name)
+                if name.endswith("/") or "__MACOSX" in name or place.name.startswith("."):
+                    continue
+                if place.suffix.lower() in SUFFIXES:
+                    yield f"{prefix}{name}", place, archive.read(name)
+                else:
+                    ignored.append(
+                        (f"{prefix}{name}", f"{place.suffix or 'no ending'}: no picture")
+                    )
+    except (RuntimeError, NotImplementedError) as error:
+        raise EmotionNetError(f"{path}: {cannot_unpack(error)}") from None
     except zipfile.BadZipFile as error:
         raise EmotionNetError(
             f"{path}: is no whole zip or CSV ({error}). Download it again, or give the folder."
         ) from None
 
 
+def cannot_unpack(error: Exception) -> str:
+    """Why `zipfile` cannot read what a zip holds."""
+    if "encrypted" in str(error) or "password" in str(error):
+        return "this zip has a password. Unpack it first, and give the folder."
+    return f"this zip cannot be read here ({error}). Unpack it first, and give the folder."
+
+
 def read_csv_pixels(path: Path) -> Iterator[tuple[int, int, bytes, str]]:
     """Reads the challenge's CSV.
 
     Yields:
-        Number of the picture from 0, class number, `SIDE` x `SIDE` grey pixels, usage.
+        Number of the picture from 0, class number, `SIDE` x `SIDE` grey pixels, usage (without such a
+        column the name of the file, which may say it too: ``train.csv``).
 
     Raises:
         UsageError: a column is missing.
@@ -172,27 +211,29 @@ def read_csv_pixels(path: Path) -> Iterator[tuple[int, int, bytes, str]]:
     with open(path, newline="", encoding="utf-8-sig") as file:
         lines = csv.reader(file)
         columns = [column.strip().lower() for column in next(lines, [])]
-        missing = [c for c in ("emotion", "pixels", "usage") if c not in columns]
+        missing = [c for c in ("emotion", "pixels") if c not in columns]
         if missing:
             found = ", ".join(columns[:5]) or "nothing"
             raise UsageError(f"{path}: column {missing[0]!r} is missing. Found: {found}.")
-        places = [columns.index(c) for c in ("emotion", "pixels", "usage")]
-        for number, line in enumerate(lines):
+        emotion_at, pixels_at = columns.index("emotion"), columns.index("pixels")
+        usage_at = columns.index("usage") if "usage" in columns else None
+        for number, line in enumerate(line for line in lines if line):
             try:
-                emotion, pixels, usage = _checked_line([line[i].strip() for i in places])
+                usage = path.stem if usage_at is None else line[usage_at].strip()
+                emotion, pixels = _checked_line(line[emotion_at], line[pixels_at])
+                if usage_at is not None and not _part(usage):
+                    raise ValueError(f"usage {usage!r}")
             except (ValueError, IndexError) as error:
                 raise EmotionNetError(
-                    f"{path}, line {number + 2}: is damaged ({error}). Download the file again."
+                    f"{path}, line {lines.line_num}: is damaged ({error}). Download the file again."
                 ) from None
             yield number, emotion, pixels, usage
 
 
-def _checked_line(fields: Sequence[str]) -> tuple[int, bytes, str]:
-    emotion, pixels, usage = int(fields[0]), bytes(map(int, fields[1].split())), fields[2]
+def _checked_line(emotion: str, pixels: str) -> tuple[int, bytes]:
+    emotion, pixels = int(emotion), bytes(map(int, pixels.split()))
     if not 0 <= emotion < len(CLASSES):
         raise ValueError(f"emotion {emotion}")
     if len(pixels) != SIDE * SIDE:
         raise ValueError(f"{len(pixels)} pixels instead of {SIDE * SIDE}")
-    if usage.lower() not in _PART:
-        raise ValueError(f"usage {usage!r}")
-    return emotion, pixels, usage
+    return emotion, pixels

@@ -1,204 +1,228 @@
-"""Your own clips: one folder a class, or one CSV.
+"""Your own clips: folders that say what they show, or a table.
 
-Folders: ``happy/clip.mp4``, or ``happy/anna/clip.mp4``, where the folder inside the class names the actor.
-CSV: a file ``clips.csv`` in the folder, with the columns ``file`` and ``emotion`` and, as far as known,
-``actor``, ``sex``, ``sound``, ``clip`` and the other columns of a manifest.
+Folders: ``happy/clip.mp4``, ``happy/anna/clip.mp4``, ``anna/happy/clip.mp4``, ``train/happy/clip.mp4`` and others;
+what each level means is found out from the names (`emotionnet.corpora.layout`), said, and where it is not clear
+asked for (``layout``).
+Table: ``clips.csv`` in the folder, with the columns ``file`` and ``emotion`` and, as far as known, ``actor``,
+``part``, ``start`` and ``end`` (seconds: the clip is a part of the file), ``sex``, ``sound``, ``clip`` and the other
+columns of a manifest; or the ``metadata.csv`` of the `datasets` library (`emotionnet.corpora.tables`).
 
 Without actors nothing can promise that people are kept apart, so the protocols over actors refuse such
 clips and say what to do.
 """
 
-import csv
-import dataclasses
-import io
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from emotionnet.corpora import words
+from emotionnet.corpora.layout import parts_of, read_layout, settled_parts
 from emotionnet.corpora.listing import (
-    LFS_REASON,
     SOUND_SUFFIXES,
     VIDEO_SUFFIXES,
     Ignored,
     check_folder,
     find_recordings,
-    is_lfs_pointer,
+    kind_of,
     nothing_usable,
 )
 from emotionnet.corpora.manifest import ManifestRow
-from emotionnet.emotions import EMOTIONS
+from emotionnet.corpora.tables import METADATA, TABLE, has_columns, read_tables
+from emotionnet.emotions import label_order
 from emotionnet.errors import UsageError
 
 NAME = "folder"
 EMOTIONS_USED = None
-TABLE = "clips.csv"
 EXAMPLE = f"happy/clip.mp4 (one folder a class) or {TABLE} (columns file, emotion)"
-
-#: Other words for the names in `EMOTIONS`. All else is a class of its own, kept as it is written.
-SYNONYMS = {
-    "neutrality": "neutral",
-    "calmness": "calm",
-    "happiness": "happy",
-    "joy": "happy",
-    "sadness": "sad",
-    "anger": "angry",
-    "fear": "fearful",
-    "disgusted": "disgust",
-    "surprise": "surprised",
-}
-_SEXES = {"f": "female", "w": "female", "woman": "female", "m": "male", "man": "male"}
-
-
-def emotion_name(text: str) -> str:
-    """The class that ``text`` means: a name of `EMOTIONS` in any case, a synonym, or itself."""
-    name = text.strip()
-    known = SYNONYMS.get(name.lower(), name.lower())
-    return known if known in EMOTIONS else name
+#: Spellings that a line shows.
+SHOWN = 5
+_PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 def scan(
-    root: str | os.PathLike, ignored: Ignored | None = None, *, table: str = ""
+    root: str | os.PathLike,
+    ignored: Ignored | None = None,
+    notes: list[str] | None = None,
+    *,
+    table: str = "",
+    layout: str = "",
 ) -> list[ManifestRow]:
     """Finds a user's own clips.
 
     Args:
         root: the folder. All files lie in it.
         ignored: where given, ``(path, reason)`` is appended for every file that was left out.
+        notes: where given, lines are appended that say how folders and tables were read.
         table: name of the CSV in ``root``; by default ``clips.csv`` where that exists, else the
-            classes are the folders.
+            ``metadata.csv`` of its folders, else the classes are the folders.
+        layout: what the levels of folders mean, see `emotionnet.corpora.layout.read_layout`; by default
+            found out.
 
     Returns:
         One row a clip, sorted by clip. A sound file beside a video of the same name is its sound.
 
     Raises:
-        UsageError: no such folder or CSV, or the CSV lacks a column.
+        UsageError: no such folder or CSV, the CSV lacks a column, or the folders can be read in two ways.
         EmotionNetError: no usable clip.
     """
-    ignored = [] if ignored is None else ignored
+    ignored, notes = ([] if given is None else given for given in (ignored, notes))
     root = check_folder(root, EXAMPLE)
-    if table or (root / TABLE).is_file():
-        rows = _from_table(root, root / (table or TABLE), ignored)
+    others: Ignored = []
+    found = find_recordings(root, (*VIDEO_SUFFIXES, *SOUND_SUFFIXES), others)
+    tables = _tables(root, table, layout, others, notes)
+    if tables:
+        how = " and ".join(os.path.relpath(path, root) for path in tables)
+        rows = read_tables(root, tables, NAME, ignored, notes)
+        rows = _with_parts(_with_partners(rows, found))
+        told = {file for file, _ in ignored}
+        told |= {file for row in rows for file in (row.picture, row.sound)}
+        unlisted = (str(path) for paths in found.values() for path in paths)
+        ignored += [(file, f"not listed in {how}") for file in unlisted if file not in told]
+        others = [each for each in others if each[0] not in told and root / each[0] not in tables]
     else:
-        rows = _from_folders(root, ignored)
+        how, rows = _from_folders(found, layout, ignored, notes)
+    ignored += others
     if not rows:
-        looked_for = (
-            f"video ({' '.join(VIDEO_SUFFIXES[:6])} …) and sound ({' '.join(SOUND_SUFFIXES[:5])} …)"
-        )
-        raise nothing_usable(root, looked_for, EXAMPLE, ignored)
+        raise nothing_usable(root, _looked_for(others), EXAMPLE, ignored)
+    rows = _one_spelling(rows, notes)
+    notes.insert(0, _reading(how, rows))
     return sorted(rows, key=lambda row: row.clip)
 
 
-def _from_folders(root: Path, ignored: Ignored) -> list[ManifestRow]:
-    found = find_recordings(root, (*VIDEO_SUFFIXES, *SOUND_SUFFIXES), ignored)
-    rows: dict[PurePosixPath, ManifestRow] = {}
-    for suffix, paths in found.items():
-        kind = _kind(suffix)
-        for path in paths:
-            if len(path.parts) < 2:
-                ignored.append((str(path), "not in a class folder: move it into one, e.g. happy/"))
-                continue
-            name = path.with_suffix("")
-            row = rows.get(name) or ManifestRow(
-                clip=str(name),
+def given_part(row) -> str:
+    """The part of a clip in the division that the data bring; "" without one."""
+    return row.part
+
+
+def _tables(
+    root: Path, table: str, layout: str, others: Ignored, notes: list[str]
+) -> dict[Path, Path]:
+    """The tables to read, each with the folder that its files are relative to."""
+    if table or (not layout and (root / TABLE).is_file()):
+        if table and layout:
+            raise UsageError(
+                "give either --table or --layout, not both: a table says what its clips are."
+            )
+        return {root / (table or TABLE): root}
+    metadata = [root / file for file, _ in others if PurePosixPath(file).name in METADATA]
+    if layout or not metadata:
+        return {}
+    usable = [path for path in metadata if has_columns(path)]
+    notes += [
+        f"{path.relative_to(root).as_posix()}: has no columns file_name and label (or emotion), so it is not used"
+        for path in metadata
+        if path not in usable
+    ]
+    return {path: path.parent for path in sorted(usable)}
+
+
+def _from_folders(
+    found: Mapping[str, list[PurePosixPath]], layout: str, ignored: Ignored, notes: list[str]
+) -> tuple[str, list[ManifestRow]]:
+    """How the folders are read, and rows from what they say; pictures come first, so that sounds find theirs."""
+    read = read_layout((path for paths in found.values() for path in paths), layout)
+    notes += read.remarks
+    rows: dict[tuple[str, ...], ManifestRow] = {}
+    views: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    for path in (path for paths in found.values() for path in paths):
+        place, kind = read.places[path], kind_of(path.suffix.lower())
+        if not place.emotion:
+            reason = "not in a class folder: move it into one, e.g. happy/"
+            ignored.append((str(path), reason if not layout else f"lies less deep than {layout}"))
+            continue
+        if kind == "picture":
+            views.setdefault(place.loose_key, []).append(place.key)
+        # A sound in a folder of sounds belongs to the pictures of all cameras.
+        keys = (
+            [place.key] if place.key in rows or not place.media else views.get(place.loose_key, [])
+        )
+        for key in keys if kind == "sound" and keys else [place.key]:
+            row = rows.get(key) or ManifestRow(
+                clip=str(path.with_suffix("")),
                 corpus=NAME,
-                emotion=emotion_name(path.parts[0]),
-                actor=path.parts[1] if len(path.parts) > 2 else "",
+                emotion=words.emotion_name(place.emotion),
+                actor=words.actor_name(place.actor),
+                sex=words.SEXES.get(place.sex.casefold(), ""),
+                intensity=place.intensity,
+                statement=place.statement,
+                part=place.part,
                 label_kind="given",
             )
             if getattr(row, kind):
                 reason = f"another {kind} of the same name is used: {getattr(row, kind)}"
                 ignored.append((str(path), reason))
             else:
-                rows[name] = replace(row, **{kind: str(path)})
-    return list(rows.values())
+                rows[key] = replace(row, **{kind: str(path)})
+    return read.order, list(rows.values())
 
 
-def _from_table(root: Path, table: Path, ignored: Ignored) -> list[ManifestRow]:
-    rows: dict[str, ManifestRow] = {}
-    files: set[str] = set()
-    for number, line in _read_table(table):
-        where = f"{table.name}, line {number}"
-        try:
-            row = _row_of(root, line)
-            file = row.picture or row.sound
-            if row.clip in rows or file in files:
-                raise ValueError(f"clip {row.clip!r} or its file is listed twice")
-            rows[row.clip] = row
-            files.add(file)
-        except ValueError as reason:
-            ignored.append((line.get("file") or where, f"{where}: {reason}"))
-    return list(rows.values())
-
-
-def _read_table(table: Path) -> list[tuple[int, dict[str, str]]]:
-    """Lines with their numbers; comma, semicolon and tab are understood (spreadsheets differ)."""
-    if not table.is_file():
-        raise UsageError(f"{table}: no such CSV. It needs the columns file and emotion.")
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise UsageError(f"{table}: is not UTF-8 text. Save it as CSV UTF-8.") from None
-    header = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=header.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    columns = [column.strip().lower() for column in reader.fieldnames or ()]
-    missing = [column for column in ("file", "emotion") if column not in columns]
-    if missing:
-        found = ", ".join(columns) or "nothing"
-        raise UsageError(f"{table}: column {missing[0]!r} is missing. Found: {found}.")
-    reader.fieldnames = columns
+def _with_partners(
+    rows: Iterable[ManifestRow], found: Mapping[str, list[PurePosixPath]]
+) -> list[ManifestRow]:
+    """Rows of a table, with the sound that lies beside a video under its name."""
+    beside: dict[str, str] = {}
+    for suffix in SOUND_SUFFIXES:
+        for path in found[suffix]:
+            beside.setdefault(str(path.with_suffix("")), str(path))
     return [
-        (reader.line_num, {key: (value or "").strip() for key, value in line.items() if key})
-        for line in reader
+        replace(row, sound=beside.get(str(PurePosixPath(row.picture).with_suffix("")), ""))
+        if row.picture and not row.sound
+        else row
+        for row in rows
     ]
 
 
-def _row_of(root: Path, line: dict[str, str]) -> ManifestRow:
-    file = _inside(root, line["file"])
-    kind = _kind(file.suffix.lower())
-    if not line["emotion"]:
-        raise ValueError("no emotion is given")
-    files = {kind: str(file)}
-    if kind == "picture":
-        files["sound"] = str(_inside(root, line["sound"])) if line.get("sound") else ""
-        files["sound"] = files["sound"] or _partner(root, file)
-    own = {field.name for field in dataclasses.fields(ManifestRow)} - {"corpus", "label_kind"}
-    facts = {key: value for key, value in line.items() if key in own - {"picture", "sound"}}
-    facts["emotion"] = emotion_name(line["emotion"])
-    facts["clip"] = line.get("clip") or str(file.with_suffix(""))
-    if "sex" in facts:
-        facts["sex"] = _SEXES.get(facts["sex"].lower(), facts["sex"].lower())
-    return ManifestRow(corpus=NAME, label_kind="given", **facts, **files)
+def _with_parts(rows: list[ManifestRow]) -> list[ManifestRow]:
+    """Rows of a table that names no parts, with those that the folders of the files name."""
+    if any(row.part for row in rows):
+        return rows
+    parts = parts_of(PurePosixPath(row.picture or row.sound) for row in rows)
+    return [replace(row, part=parts[PurePosixPath(row.picture or row.sound)]) for row in rows]
 
 
-def _inside(root: Path, name: str) -> PurePosixPath:
-    """The file as a path relative to ``root``, once it is known to exist there."""
-    if not name:
-        raise ValueError("no file is given")
-    path = root / name if (root / name).exists() else root / name.replace("\\", "/")
-    if not path.is_file():
-        raise ValueError(f"no such file: {path}")
-    if is_lfs_pointer(path):
-        raise ValueError(LFS_REASON)
-    try:
-        relative = Path(os.path.abspath(path)).relative_to(os.path.abspath(root))
-    except ValueError:
-        raise ValueError(f"lies outside {root}: move or link it there") from None
-    return PurePosixPath(relative.as_posix())
+def _one_spelling(rows: list[ManifestRow], notes: list[str]) -> list[ManifestRow]:
+    """Rows in which a class, and a person, is written in one way only; says what was written otherwise."""
+    emotions, alike = words.one_spelling((row.emotion for row in rows), words.plain)
+    actors, same = words.one_spelling((row.actor for row in rows), words.person_key)
+    parts = settled_parts({row.part for row in rows if row.part})
+    for what, found in (("classes", alike), ("people", same)):
+        if found:
+            more = f" … ({len(found)})" if len(found) > SHOWN else ""
+            notes.append(
+                f"one and the same {what}, spelled differently: {', '.join(found[:SHOWN])}{more}"
+            )
+    return [
+        replace(
+            row,
+            emotion=emotions[row.emotion],
+            actor=actors.get(row.actor, ""),
+            part=parts.get(row.part, ""),
+        )
+        for row in rows
+    ]
 
 
-def _partner(root: Path, video: PurePosixPath) -> str:
-    return next(_existing(root, (video.with_suffix(suffix) for suffix in SOUND_SUFFIXES)), "")
+def _reading(how: str, rows: list[ManifestRow]) -> str:
+    """One line: how and what was read, for people to see whether it is what they meant."""
+    labels = label_order(row.emotion for row in rows)
+    actors = {row.actor for row in rows if row.actor}
+    parts = Counter(row.part for row in rows if row.part)
+    nobody = sum(not row.actor for row in rows)
+    unnamed = f", {nobody} clips name nobody" if nobody else ""
+    facts = [
+        f"{len(labels)} emotions ({', '.join(labels)})",
+        f"{len(actors)} actors{unnamed}" if actors else "no actors are named",
+        ", ".join(f"{part} {count}" for part, count in sorted(parts.items())),
+    ]
+    return f"read as {how}: {'; '.join(fact for fact in facts if fact)}"
 
 
-def _existing(root: Path, paths: Iterable[PurePosixPath]) -> Iterable[str]:
-    return (str(path) for path in paths if (root / path).is_file())
-
-
-def _kind(suffix: str) -> str:
-    if suffix in VIDEO_SUFFIXES:
-        return "picture"
-    if suffix in SOUND_SUFFIXES:
-        return "sound"
-    raise ValueError(f"{suffix or 'no ending'}: not a video or sound file that is known")
+def _looked_for(others: Ignored) -> str:
+    looked_for = (
+        f"video ({' '.join(VIDEO_SUFFIXES[:6])} …) and sound ({' '.join(SOUND_SUFFIXES[:5])} …)"
+    )
+    if any(file.lower().endswith(_PICTURES) for file, _ in others):
+        looked_for += "; pictures of faces are read by --corpus fer2013"
+    return looked_for

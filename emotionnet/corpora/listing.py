@@ -1,6 +1,7 @@
 """Which files of a folder are recordings, and how to say that none is."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
@@ -31,6 +32,19 @@ LFS_REASON = (
 )
 
 Ignored = list[tuple[str, str]]
+
+
+def kind_of(suffix: str) -> str:
+    """``picture`` for the ending of a video, ``sound`` for that of a recording of sound.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if suffix in VIDEO_SUFFIXES:
+        return "picture"
+    if suffix in SOUND_SUFFIXES:
+        return "sound"
+    raise ValueError(f"{suffix or 'no ending'}: not a video or sound file that is known")
 
 
 def is_lfs_pointer(path: str | os.PathLike) -> bool:
@@ -139,9 +153,9 @@ def left_out(ignored: Ignored, most: int = 5) -> list[str]:
     """
     if not ignored:
         return []
-    first: dict[str, str] = {}
-    for path, reason in ignored:
-        first.setdefault(reason, path)
+    # Lines of a table differ in their number only.
+    ignored = [(path, re.sub(r"^[^:]+, line \d+: ", "", reason)) for path, reason in ignored]
+    first = dict(reversed([(reason, path) for path, reason in ignored]))
     counts = Counter(reason for _, reason in ignored)
     lines = [f"left out: {len(ignored)}"]
     for reason, count in counts.most_common(most):

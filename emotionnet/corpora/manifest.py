@@ -27,6 +27,9 @@ class ManifestRow:
         picture: video file, relative to the corpus root with "/"; "" where there is none.
         sound: sound file, relative; used where ``picture`` is "", has no sound, or digital silence.
         label_kind: ``acted``, ``perceived``, ``given`` (the user's own) or ``drawn`` (demo).
+        part: ``train``, ``validation``, ``test``, … of the division that the data bring, or "".
+        start_s, end_s: where the clip begins and ends in its files, in seconds; "" for the file's own
+            beginning and end.
     """
 
     clip: str
@@ -41,8 +44,13 @@ class ManifestRow:
     picture: str = ""
     sound: str = ""
     label_kind: str = "acted"
+    part: str = ""
+    start_s: str = ""
+    end_s: str = ""
 
 
+#: Came later: files without them are read, and rows that do not need them keep their hash.
+LATER = ("part", "start_s", "end_s")
 COLUMNS = tuple(field.name for field in dataclasses.fields(ManifestRow))
 
 
@@ -70,5 +78,11 @@ def read_manifest(path: str | os.PathLike) -> list[ManifestRow]:
 
 def manifest_hash(rows: Iterable[ManifestRow]) -> str:
     """SHA-256 over the rows in order of clip: equal for equal content, whatever the row order."""
-    lines = sorted("\x1f".join(dataclasses.astuple(row)) for row in rows)
+    lines = sorted("\x1f".join(facts(row)) for row in rows)
     return sha256("\n".join(lines))
+
+
+def facts(row: ManifestRow) -> tuple[str, ...]:
+    """What a row says, for hashes: its values, without the `LATER` ones where none of these is given."""
+    used = COLUMNS if any(getattr(row, name) for name in LATER) else COLUMNS[: -len(LATER)]
+    return tuple(getattr(row, name) for name in used)

@@ -86,7 +86,11 @@ def model_card(
         "",
         f"{origin['protocol_description']}. Seed {origin['seed']}.",
         "",
-        *(["**Test clips share actors with the training.**", ""] if origin["leaky"] else []),
+        *(
+            ["**Test clips share people or recordings with the training.**", ""]
+            if origin["leaky"]
+            else []
+        ),
         *_scores(metrics),
         *_precisions(accuracy),
         *_crops(contract["crop"].get("sensitivity")),

@@ -13,6 +13,7 @@ from itertools import pairwise
 from emotionnet.corpora import canonical, remarks
 from emotionnet.emotions import label_order
 from emotionnet.errors import UsageError
+from emotionnet.inputs.apart import Parts, describe, without_copies
 from emotionnet.inputs.given import divide_given
 from emotionnet.inputs.split import (
     Row,
@@ -42,20 +43,7 @@ CLIP_VALIDATION_SHARE = 1 / 8
 MOST_VALIDATION_ACTORS = 8
 #: One each to train, validate and test.
 LEAST_ACTORS = 3
-#: A description names actors up to this many and counts them beyond.
-MOST_NAMED_ACTORS = 8
 RANDOM_TEST_SHARE = 0.2
-
-
-@dataclass
-class Parts:
-    """What a protocol's ``divide`` gives back: ``about`` is described, ``notes`` are warned of."""
-
-    train: Rows
-    validation: Rows
-    test: Rows
-    about: str = ""
-    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -128,7 +116,7 @@ def split_rows(
         more = " Another seed gives another division." if chosen.leaky and folds == 1 else ""
         known = "only fold 1" if folds == 1 else f"folds 1 to {folds}"
         raise UsageError(f"protocol {protocol} has {known} here, not fold {fold}.{more}")
-    parts = chosen.divide(rows, fold, seed, validation)
+    parts = without_copies(chosen.divide(rows, fold, seed, validation))
     notes = [
         *parts.notes,
         *_missing_classes(labels, parts.train, "training", fold),
@@ -140,11 +128,11 @@ def split_rows(
         fold=fold,
         folds=folds,
         seed=seed,
-        leaky=chosen.leaky,
+        leaky=chosen.leaky or bool(parts.leaks),
         by_actor=chosen.by_actor,
         warning="; ".join(notes),
     )
-    split.description = _describe(split, chosen, parts.about) + remarks(rows)
+    split.description = describe(split, chosen, parts) + remarks(rows)
     check_disjoint(split)
     return split
 
@@ -201,32 +189,12 @@ def _spread_by_sex(people: dict[tuple[str, str], str]) -> list[tuple[str, str]]:
     return sorted(people, key=lambda person: (*places[person], person))
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
 def _missing_classes(labels: Sequence[str], rows: Rows, part: str, fold: int) -> list[str]:
     present = {row.emotion for row in rows}
     missing = [label for label in labels if label not in present]
     if not missing:
         return []
     return [f"fold {fold}: no clip of {', '.join(missing)} in the {part} part"]
-
-
-def _describe(split: Split, protocol: Protocol, about: str) -> str:
-    sizes = []
-    parts = (("train", split.train), ("validation", split.validation), ("test", split.test))
-    for name, rows in parts:
-        people = sorted({row.actor for row in rows if row.actor})
-        who = f", {_count(len(people), 'actor')}" if people else ""
-        if people and protocol.by_actor and len(people) <= MOST_NAMED_ACTORS:
-            who = f", {'actor' if len(people) == 1 else 'actors'} {' '.join(people)}"
-        sizes.append(f"{name} {_count(len(rows), 'clip')}{who}" if rows else f"no {name}")
-    about = f"; {about}" if about else ""
-    return (
-        f"{split.protocol}, fold {split.fold} of {split.folds} ({protocol.summary}{about}); "
-        f"{'; '.join(sizes)}; leaks: {protocol.leaks or 'nothing'}"
-    )
 
 
 # Protocols over actors.
@@ -414,11 +382,11 @@ PROTOCOLS: dict[str, Protocol] = {
         divide=_divide_holdout,
     ),
     "given": Protocol(
-        summary="the corpus' own test part, epoch chosen on a tenth of its training part",
+        summary="the division that the corpus brings",
         leaks="",
         by_actor=False,
         folds=_one,
-        divide=lambda rows, fold, seed, validation: Parts(*divide_given(rows, seed, validation)),
+        divide=lambda rows, fold, seed, validation: divide_given(rows, seed, validation),
     ),
     "stratified": Protocol(
         summary="folds over clips with each emotion's share kept",

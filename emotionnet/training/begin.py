@@ -11,6 +11,8 @@ from emotionnet.training.state import recover
 
 #: In a run's config only where asked for.
 _OPTIONAL = ("augmentation", "init", *INIT_STREAMS, "refit", "teachers", "train_actors")
+#: What is told of the split; the split itself follows from the rest.
+_TOLD = ("protocol_description", "split_warning", "leaky")
 
 
 def open_run(folder: Path, config: dict, split, resume: bool | str) -> Run:
@@ -31,7 +33,8 @@ def open_run(folder: Path, config: dict, split, resume: bool | str) -> Run:
         # A run that was started before there were so many settings has the defaults of the others.
         begun = {**run.config, "settings": plan.completed(run.config["settings"])}
         wanted = json.loads(json.dumps(config))
-        changed = [key for key in (*wanted, *_OPTIONAL) if begun.get(key) != wanted.get(key)]
+        compared = {*wanted, *_OPTIONAL} - {*_TOLD}
+        changed = [key for key in compared if begun.get(key) != wanted.get(key)]
         if changed:
             raise UsageError(
                 f"{folder}: this run was started with other settings ({', '.join(sorted({*changed}))}). "

@@ -12,6 +12,7 @@ from emotionnet.clips.pictures import PictureFiles, picture_clip, read_pictures
 from emotionnet.corpora import fer2013, scan
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import BadClip, EmotionNetError, UsageError
+from emotionnet.inputs.protocols import split_rows
 
 DATA = os.environ.get("EMOTIONNET_DATA", "")
 
@@ -108,6 +109,70 @@ def test_class_folders_alone_are_test_pictures(tmp_path):
     assert [path for path, _ in ignored] == ["notes/c.png"]
 
 
+@pytest.mark.parametrize("name", ["val", "Validation", "dev"])
+def test_the_validation_part_is_not_the_test_part(tmp_path, name):
+    root = make_folders(tmp_path / "test")  # a folder above may have any name
+    for i in range(3):
+        (root / name / "Sadness").mkdir(parents=True, exist_ok=True)
+        (root / name / "Sadness" / f"{i}.jpg").write_bytes(jpeg(100 + i))
+    notes = []
+    rows = scan("fer2013", root, [], notes)
+    parts = [fer2013.given_part(row) for row in rows]
+    assert {part: parts.count(part) for part in parts} == {
+        **{"train": 3, "validation": 3, "test": 1, "private": 1},
+    }
+    assert not notes
+    split = split_rows(rows, "given")
+    assert {row.clip.partition("/")[0] for row in split.validation} == {"validation"}
+    assert len(split.test) == 1
+    only = scan("fer2013", root, parts="validation")
+    assert {fer2013.given_part(row) for row in only} == {"validation"}
+
+
+@pytest.mark.parametrize(("name", "part"), [("fer2013.csv", "test"), ("train.csv", "train")])
+def test_a_csv_without_usage_is_of_the_part_that_its_name_says(tmp_path, name, part):
+    pixels = " ".join(["9"] * 2304)
+    (tmp_path / name).write_text(f"emotion,pixels\n3,{pixels}\n\n4,{pixels}\n")
+    notes = []
+    rows = scan("fer2013", tmp_path, [], notes)
+    assert [row.clip for row in rows] == [f"{part}/happy/00000", f"{part}/sad/00001"]
+    assert bool(notes) == (part == "test")
+    assert len(dict(read_pictures(rows, tmp_path))) == 2
+    with pytest.raises(UsageError, match="stratified"):
+        split_rows(rows, "given")
+
+
+def test_a_zip_with_a_password_is_refused_in_words(tmp_path):
+    plain = tmp_path / "fer2013.zip"
+    with zipfile.ZipFile(plain, "w") as archive:
+        archive.writestr("train/sad/1.jpg", jpeg(1))
+        archive.writestr("train/readme.txt", "hello")
+    ignored = []
+    rows = scan("fer2013", plain, ignored)
+    assert [file for file, _ in ignored] == ["train/readme.txt"]
+    # The bit that says "encrypted", in the header of each file and in the list at the end.
+    content = bytearray(plain.read_bytes())
+    for magic, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        start = -1
+        while (start := content.find(magic, start + 1)) >= 0:
+            content[start + offset] |= 1
+    plain.write_bytes(content)
+    with pytest.raises(EmotionNetError, match=r"fer2013\.zip: this zip has a password\. Unpack it"):
+        scan("fer2013", plain)
+    with PictureFiles(plain.parent) as files, pytest.raises(BadClip, match="password"):
+        files.read(f"fer2013.zip/{rows[0].picture}")
+
+
+def test_what_is_no_picture_is_counted(tmp_path):
+    root = make_folders(tmp_path)
+    (root / "train" / "angry" / "list.txt").write_text("x")
+    (root / "train" / "calm").mkdir()
+    (root / "train" / "calm" / "1.jpg").write_bytes(jpeg(3))
+    ignored = []
+    scan("fer2013", root, ignored)
+    assert {file for file, _ in ignored} == {"train/angry/list.txt", "train/calm/1.jpg"}
+
+
 @pytest.mark.parametrize("deep", ["train", "train/fear"])
 def test_a_part_or_a_class_may_be_given_itself(tmp_path, deep):
     rows = scan("fer2013", make_folders(tmp_path) / deep)
@@ -126,8 +191,11 @@ def test_what_is_wrong_is_said(tmp_path):
         scan("fer2013", tmp_path / "absent")
     with pytest.raises(EmotionNetError, match="no usable clip"):
         scan("fer2013", tmp_path)
-    (tmp_path / "fer2013.csv").write_text("emotion,pixels\n0,1 2 3\n")
-    with pytest.raises(UsageError, match="usage"):
+    (tmp_path / "fer2013.csv").write_text("emotion,Usage\n0,Training\n")
+    with pytest.raises(UsageError, match="pixels"):
+        scan("fer2013", tmp_path)
+    (tmp_path / "fer2013.csv").write_text("emotion,pixels,Usage\n0," + "1 " * 2304 + ",Sometimes\n")
+    with pytest.raises(EmotionNetError, match="Sometimes"):
         scan("fer2013", tmp_path)
     (tmp_path / "fer2013.csv").write_text("emotion,pixels,Usage\n0,1 2 3,Training\n")
     with pytest.raises(EmotionNetError, match=r"line 2.*3 pixels"):
