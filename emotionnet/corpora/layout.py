@@ -218,7 +218,13 @@ def _emotion_level(levels: Sequence[Sequence[str]]) -> int | None:
     clear = [i for i in strong if share[i] >= 0.5] or strong
     if len(clear) > 1:
         shown = " and ".join(_shown(levels[i]) for i in clear[:2])
-        options = ["/".join("emotion" if i == k else "*" for i in range(k + 1)) for k in clear]
+        last = max(clear)
+        options = [
+            "/".join(
+                "emotion" if i == k else "actor" if i in clear else "*" for i in range(last + 1)
+            )
+            for k in clear[:2]
+        ]
         raise _two_readings(f"two levels of folders name emotions: {shown}", options)
     if clear:
         return clear[0]
@@ -254,13 +260,13 @@ def _unknown_classes(levels: Sequence[Sequence[str]]) -> int | None:
     first = next((i for i, names in enumerate(levels) if len(names) > 1), 0)
     names = levels[first]
     above = ["*"] * first
-    people = words.like_people(names)
+    people = words.like_numbers(names) or words.like_initials(names)
     many = len(names) > MOST_UNKNOWN
     if people or (many and len(levels) > first + 1):
         options = ["/".join([*above, "emotion"])]
         if len(levels) > first + 1:
             options.insert(0, "/".join([*above, "actor", "emotion"]))
-        what = "look like numbers of people" if people else "are many, and none is a known emotion"
+        what = "look like people" if people else "are many, and none is a known emotion"
         raise _two_readings(
             f"the folders {_shown(names)} {what}", options,
             "If the file names say the emotion, list the files in a clips.csv (columns file, emotion, actor); "
@@ -290,8 +296,8 @@ def _actor_level(levels: Sequence[Sequence[str]], emotion: int) -> int | None:
         UsageError: there is one above and one below, and neither is told to be it by its names.
     """
     below = list(range(emotion + 1, len(levels)))
-    above = [i for i in range(emotion) if len(levels[i]) > 1 or words.like_people(levels[i])]
-    numbered = [i for i in (*below, *above) if words.like_people(levels[i])]
+    above = [i for i in range(emotion) if len(levels[i]) > 1 or words.like_numbers(levels[i])]
+    numbered = [i for i in (*below, *above) if words.like_numbers(levels[i])]
     if len(numbered) == 1 and above:
         return numbered[0]
     if above and below:

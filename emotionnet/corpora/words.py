@@ -153,8 +153,14 @@ _PERSON = re.compile(
     r"\d+|(actor|actress|speaker|spk|spkr|subject|subj|sub|person|participant|user|sprecher|proband|"
     r"id|[a-z]{1,3}) ?\d+"
 )
+_INITIALS = re.compile(r"[A-Z]{1,3}")
 
 
-def like_people(names: Iterable[str]) -> bool:
+def like_numbers(names: Iterable[str]) -> bool:
     """Whether all the names look like numbers of people: ``Actor_01``, ``subject 3``, ``0011``, ``M003``."""
     return all(_PERSON.fullmatch(plain(name)) for name in names)
+
+
+def like_initials(names: Iterable[str]) -> bool:
+    """Whether all the names look like initials: ``DC``, ``JE``."""
+    return all(_INITIALS.fullmatch(name) for name in names)
