@@ -88,6 +88,13 @@ def only_calibrate(converter) -> None:
     converter._experimental_calibrate_only = True
 
 
+def lite_schema():
+    """TensorFlow's copy of the module that reads and writes ``.tflite`` files."""
+    from tensorflow.lite.python import schema_py_generated
+
+    return schema_py_generated
+
+
 def quantizer() -> Callable:
     """The TFLite converter's own second step: quantises a file whose tensors carry ranges."""
     from tensorflow.lite.python.convert import mlir_quantize

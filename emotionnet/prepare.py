@@ -316,7 +316,7 @@ def _versions() -> dict[str, str]:
     from emotionnet import __version__
 
     versions = {"emotionnet": __version__, "python": sys.version.split()[0]}
-    for package in ("av", "mtcnn", "numpy", "opencv-python-headless", "soxr"):
+    for package in ("ai-edge-litert", "av", "mtcnn", "numpy", "opencv-python-headless", "soxr"):
         try:
             versions[package] = version(package)
         except PackageNotFoundError:

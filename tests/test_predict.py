@@ -107,12 +107,12 @@ def test_a_folder_stands_for_its_recordings(run, tmp_path, capsys):
 
 
 def test_sound_alone_does_not_load_the_face_detector(predictor, tmp_path, monkeypatch):
-    from emotionnet.clips.detect import Detector
+    from emotionnet.clips import detect
 
-    def load(self):
+    def load(*_):
         raise AssertionError("MTCNN was loaded")
 
-    monkeypatch.setattr(Detector, "_load", load)
+    monkeypatch.setattr(detect, "Cascade", load)
     sound = write_clip(tmp_path / "a.wav", samples=voice(0.5), sound_codec="pcm_s16le")
     assert predictor.answer(sound)["streams"] == "speech"
 

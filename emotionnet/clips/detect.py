@@ -1,4 +1,4 @@
-"""Where faces are in pictures: MTCNN (Zhang et al., IEEE SPL 2016; package ``mtcnn``) as two functions.
+"""Where faces are in pictures: MTCNN (Zhang et al., IEEE SPL 2016) as two functions.
 
 `Detector.detect` searches whole pictures. `Detector.refine` looks only where a face is expected and
 runs just the last of MTCNN's three networks there, which costs a hundredth and gives box and
@@ -7,11 +7,12 @@ landmarks of the same quality: what `emotionnet.clips.faces` uses between key fr
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 
-from emotionnet.environment import settle_keras
+from emotionnet.clips.cascade import Cascade, normalized
 
 #: Confidence from which a face found by searching counts.
 MIN_CONFIDENCE = 0.9
@@ -20,8 +21,6 @@ MIN_EXPECTED_CONFIDENCE = 0.7
 #: Smallest face that is searched for, in pixels of the picture that is searched. The pyramid of
 #: mtcnn 1.0 ends at levels under 12 px for larger values, and nothing is found any more.
 MIN_FACE = 20
-#: Pixels searched in one call: bounds memory (mtcnn computes in float64).
-_BATCH_PIXELS = 1_000_000
 _PATCH = 48
 
 
@@ -54,59 +53,30 @@ class Face:
 
 
 class Detector:
-    """MTCNN, loaded (with TensorFlow, some seconds) at the first picture."""
+    """MTCNN, loaded at the first picture: some tens of milliseconds."""
 
-    def __init__(self):
-        self._mtcnn = None
-        self._refiner = None
-
-    def _load(self):
-        settle_keras()
-        import tensorflow as tf
-        from mtcnn import MTCNN
-
-        self._mtcnn = MTCNN()
-        for stage, height_width in zip(self._mtcnn.stages, ((None, None), (24, 24), (48, 48))):
-            # As graphs: layer by layer, calling costs more than computing on pictures this small.
-            signature = [tf.TensorSpec([None, *height_width, 3], tf.float32)]
-            stage._model = tf.function(stage.model.__call__, input_signature=signature)
-        self._refiner = self._mtcnn.get_stage(stage_id=3).model
+    @cached_property
+    def _cascade(self) -> Cascade:
+        return Cascade(MIN_FACE, MIN_CONFIDENCE)
 
     def detect(self, pictures: Sequence[np.ndarray]) -> list[list[Face]]:
         """Searches pictures for faces.
 
         Args:
-            pictures: (height, width, 3) uint8 RGB, all of one size.
+            pictures: (height, width, 3) uint8 RGB.
 
         Returns:
             For each picture its faces, of at least `MIN_FACE` pixels and `MIN_CONFIDENCE`.
         """
-        if not pictures or min(pictures[0].shape[:2]) < MIN_FACE:
-            return [[] for _ in pictures]
-        if self._mtcnn is None:
-            self._load()
-        height, width = pictures[0].shape[:2]
-        batch = max(1, _BATCH_PIXELS // (height * width))
-        faces = []
-        for start in range(0, len(pictures), batch):
-            faces += self._detect_batch(list(pictures[start : start + batch]))
-        return faces
+        return [self._detect(picture) for picture in pictures]
 
-    def _detect_batch(self, pictures: list[np.ndarray]) -> list[list[Face]]:
-        rows = self._mtcnn.detect_faces(
-            pictures,
-            output_type="numpy",
-            box_format="xywh",
-            fit_to_image=False,
-            min_face_size=MIN_FACE,
-            threshold_onet=MIN_CONFIDENCE,
-        )
-        faces: list[list[Face]] = [[] for _ in pictures]
-        for row in np.asarray(rows, np.float64):
-            # image, box (4), confidence, x of the five landmarks, y of the five landmarks
-            landmarks = np.stack([row[6:11], row[11:16]], axis=1)
-            faces[int(row[0])].append(Face(row[1:5], landmarks, float(row[5])))
-        return faces
+    def _detect(self, picture: np.ndarray) -> list[Face]:
+        if min(picture.shape[:2]) < MIN_FACE:
+            return []
+        return [
+            Face(np.append(row[:2], row[2:4] - row[:2]), row[5:].reshape(2, 5).T, float(row[4]))
+            for row in self._cascade.search(picture)
+        ]
 
     def refine(self, pictures: Sequence[np.ndarray], boxes: np.ndarray) -> list[Face | None]:
         """Looks for one face in each picture, at a place where it is expected.
@@ -120,16 +90,12 @@ class Detector:
         """
         if not len(pictures):
             return []
-        if self._mtcnn is None:
-            self._load()
         boxes = np.asarray(boxes, np.float64)
         sides = boxes[:, 2:].max(axis=1)
         corners = boxes[:, :2] + boxes[:, 2:] / 2 - sides[:, None] / 2
         patches = np.stack([_patch(p, c, s) for p, c, s in zip(pictures, corners, sides)])
-        offsets, points, scores = (
-            output.numpy().astype(np.float64)
-            for output in self._refiner((patches.astype(np.float32) - 127.5) / 128)
-        )
+        outputs = self._cascade.onet(normalized(patches))
+        offsets, points, scores = (output.astype(np.float64) for output in outputs)
         # Offsets of the left, top, right and bottom edge, in sides of the square.
         edges = np.concatenate([corners, corners + sides[:, None]], axis=1)
         edges += offsets * sides[:, None]

@@ -16,13 +16,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+import cv2
+
 from emotionnet.clips.clip import ClipData, read_clip
 from emotionnet.clips.faces import FaceFinder
 from emotionnet.clips.wire import BrokenMessage, receive, receive_result, send, send_result
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import BadClip, EmotionNetError
 
-#: Each process that looks for faces takes some 0.7 GB (TensorFlow), so more are not the default.
+#: Each process holds pictures of a second, some 0.7 GB at 720 lines, so more are not the default.
 MOST_WORKERS = 8
 #: Clips that may be finished ahead of the one that is waited for, for each process.
 AHEAD = 4
@@ -48,7 +50,7 @@ def read_clips(
         rows: which clips.
         root: folder that their files are relative to.
         workers: processes; by default one a core. Any number gives the same bytes. 0 reads in this
-            process, with the threads that it has: boxes may differ in their last digit.
+            process.
 
     Yields:
         Each row, in the order given, with its clip or the reason why it cannot be used.
@@ -169,13 +171,7 @@ class ClipReader:
             **os.environ,
             "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
             "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
-            # One, however few the processes are: with more the sums of the networks that find faces
-            # round otherwise, and the boxes would differ in their last digit.
-            "TF_NUM_INTRAOP_THREADS": "1",
-            "TF_NUM_INTEROP_THREADS": "1",
-            # The face finder's networks are TensorFlow's, whatever the caller trains with.
-            "KERAS_BACKEND": "tensorflow",
-            # Small networks on small pictures: a GPU would only be crowded by many processes.
+            # Where TensorFlow has to stand in for LiteRT: a GPU would be crowded by many processes.
             "CUDA_VISIBLE_DEVICES": "-1",
         }
         return subprocess.Popen(
@@ -200,6 +196,7 @@ def serve() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # Whatever a library prints must not get between the answers.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    cv2.setNumThreads(1)  # there is a process for every core
     finder = FaceFinder()
     try:
         send(answers, {"kind": "ready"})

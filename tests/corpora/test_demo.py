@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 
+from emotionnet.clips.detect import Detector
 from emotionnet.corpora import demo, drawing, voice
 from emotionnet.corpora.media import write_clip
 from emotionnet.emotions import EMOTIONS
@@ -165,28 +166,24 @@ def test_size_is_the_height_of_the_face():
 @pytest.mark.slow
 def test_mtcnn_finds_the_faces():
     """All actors and emotions; a blink or a turn may cost single frames."""
-    mtcnn = pytest.importorskip("mtcnn").MTCNN()
     pictures = []
     for number, take in enumerate(demo.plan(actors=8, takes=1, seed=0)):
         shown = list(demo.frames(take))
         pictures.append(shown[(3 + number) % len(shown)])
-    found = [list(faces) for faces in mtcnn.detect_faces(pictures)]
+    found = Detector().detect(pictures)
     assert np.mean([len(faces) == 1 for faces in found]) >= 0.95
-    boxes = np.array([faces[0]["box"] for faces in found if faces])
+    boxes = np.array([faces[0].box for faces in found if faces])
     assert boxes[:, 3].min() >= 70, "large enough for detection on a small picture"
 
 
 @pytest.mark.slow
 def test_mtcnn_finds_a_small_face_and_two_faces():
-    mtcnn = pytest.importorskip("mtcnn").MTCNN()
     small = picture(shape=(720, 1280), size=52, centre=(900, 300))
-    ((face,),) = mtcnn.detect_faces([small])
-    x, y, width, height = face["box"]
-    assert abs(x + width / 2 - 900) < 12
-    assert abs(y + height / 2 - 300) < 12
+    ((face,),) = Detector().detect([small])
+    assert np.abs(face.centre - (900, 300)).max() < 12
     two = picture(shape=(240, 320), centre=(85, 110))
     drawing.draw_face(two, (235, 110), 105, demo.person(0, 2))
-    assert len(mtcnn.detect_faces([two])[0]) == 2
+    assert len(Detector().detect([two])[0]) == 2
 
 
 # --- the voice -----------------------------------------------------------------------------------
