@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from emotionnet.clips import SAMPLE_RATE
+from emotionnet.clips.company import Company
 from emotionnet.clips.decode import Recording
 from emotionnet.clips.faces import FaceFinder
 from emotionnet.clips.span import Span, span_of
@@ -59,7 +60,12 @@ class ClipData:
         return max(picture_s, len(self.waveform) / SAMPLE_RATE)
 
 
-def read_clip(row: ManifestRow, root: str | Path, finder: FaceFinder | None) -> ClipData:
+def read_clip(
+    row: ManifestRow,
+    root: str | Path,
+    finder: FaceFinder | None,
+    company: Company | None = None,
+) -> ClipData:
     """Reads one clip.
 
     The sound is that of the picture file; where that has none, or digital silence, that of
@@ -71,6 +77,7 @@ def read_clip(row: ManifestRow, root: str | Path, finder: FaceFinder | None) -> 
         row: which clip; ``picture`` may name a file that has only sound.
         root: folder that the row's files are relative to.
         finder: finds the faces; None leaves the picture out.
+        company: whose faces are not looked for; by default nobody's, and others who are there are said.
 
     Returns:
         The clip.
@@ -86,7 +93,8 @@ def read_clip(row: ManifestRow, root: str | Path, finder: FaceFinder | None) -> 
     times, faces, boxes, landmarks, size = [], [], [], [], (0, 0)
     span = span_of(row)
     if recording is not None:
-        for time, frame_size, jpeg, face in _crops(recording, finder, span):
+        company = company or Company()
+        for time, frame_size, jpeg, face in _crops(recording, finder, span, company):
             size = size if any(size) else frame_size
             times.append(time)
             faces.append(jpeg)
@@ -95,6 +103,8 @@ def read_clip(row: ManifestRow, root: str | Path, finder: FaceFinder | None) -> 
         if recording.no_picture:
             _add(failures, f"{row.picture or row.sound}: {recording.no_picture}")
         notes += recording.notes
+        if company.others and not company.one_person:
+            notes.append(_beside(company.others))
     if span is not None and (recording is not None or waveform.size):
         times, waveform = span.cut(times, waveform, notes)
     if not any(faces) and not waveform.size:
@@ -152,10 +162,17 @@ def _add(failures: list[str], text: str) -> None:
         failures.append(text)
 
 
-def _crops(recording: Recording, finder: FaceFinder | None, span: Span | None) -> Iterator[tuple]:
+def _beside(others: int) -> str:
+    faces = "1 other face is" if others == 1 else f"{others} other faces are"
+    return f"{faces} seen beside the largest and most central one, which is followed"
+
+
+def _crops(
+    recording: Recording, finder: FaceFinder | None, span: Span | None, company: Company
+) -> Iterator[tuple]:
     """Time, picture size, JPEG (empty without a face) and face of every frame of a recording, or a part."""
     frames = recording.frames() if span is None else span.frames(recording.frames())
-    for frame, face in finder.follow(frames) if finder is not None else ():
+    for frame, face in finder.follow(frames, company) if finder is not None else ():
         jpeg = b""
         if face is not None:
             jpeg = encode_jpeg(frame.face(face.landmarks))

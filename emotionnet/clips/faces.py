@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from emotionnet.clips.company import Company
 from emotionnet.clips.detect import Detector, Face
 from emotionnet.clips.frame import Frame
 
@@ -47,12 +48,21 @@ class FaceFinder:
     def __init__(self, detector: Detector | None = None):
         self._detector = detector or Detector()
 
-    def follow(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Face | None]]:
-        """Yields every frame with its face in picture pixels, or None where it is not seen."""
-        return smooth(self._follow(frames))
+    def follow(
+        self, frames: Iterable[Frame], company: Company | None = None
+    ) -> Iterator[tuple[Frame, Face | None]]:
+        """Yields every frame with its face in picture pixels, or None where it is not seen.
 
-    def _follow(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Face | None]]:
-        person = _Person()
+        Args:
+            frames: of one clip.
+            company: who is not followed; counts who else is there.
+        """
+        return smooth(self._follow(frames, company or Company()))
+
+    def _follow(
+        self, frames: Iterable[Frame], company: Company
+    ) -> Iterator[tuple[Frame, Face | None]]:
+        person = _Person(company)
         for chunk in _chunks(frames):
             for face in self._follow_chunk(chunk, person):
                 # Taken out, so that this chunk is gone before the next one is gathered.
@@ -84,7 +94,9 @@ class FaceFinder:
         found = []
         for key, faces in zip(keys, self._detector.detect(pictures)):
             time = chunk[key].time_s
-            face = person.choose([face.scaled(1 / scale) for face in faces], time)
+            faces = person.company.strangers([face.scaled(1 / scale) for face in faces], time)
+            face = person.choose(faces, time)
+            person.company.look(faces, face)
             if face is not None:
                 found.append((time, face))
         return found
@@ -116,7 +128,11 @@ class FaceFinder:
             boxes = np.array([faces[i].box for i in nearest])
             for i, face in zip(lost, self._detector.refine([pictures[i] for i in lost], boxes)):
                 faces[i] = face
-        return [face and face.scaled(1 / scale) for face in faces]
+        faces = [face and face.scaled(1 / scale) for face in faces]
+        return [
+            face if face and person.company.strangers([face], time) else None
+            for face, time in zip(faces, times)
+        ]
 
 
 class Follower:
@@ -131,7 +147,7 @@ class Follower:
 
     def __init__(self, finder: FaceFinder):
         self._finder = finder
-        self._person = _Person()
+        self._person = _Person(Company())
         self._searched_s = -math.inf
         self._before: list[tuple[Frame, Face | None]] = []
 
@@ -161,7 +177,8 @@ class Follower:
 class _Person:
     """Who is followed, where they were last, and who else was there."""
 
-    def __init__(self):
+    def __init__(self, company: Company):
+        self.company = company
         self.size: tuple[int, int] | None = None
         self.long_side = 0
         self.face: Face | None = None
@@ -173,7 +190,7 @@ class _Person:
     def look_at(self, size: tuple[int, int]) -> None:
         """Starts, or starts over where the pictures change their size."""
         if size != self.size:
-            self.__init__()
+            self.__init__(self.company)
             self.size = size
             self.long_side = _search_sides(size)[0]
 
@@ -190,7 +207,10 @@ class _Person:
 
     def choose(self, faces: list[Face], now_s: float) -> Face | None:
         """Picks the person among the faces found in one picture; keeps the others in mind."""
-        if self.face is None or now_s - self.seen_s > FORGET_S:
+        forgotten = now_s - self.seen_s > FORGET_S
+        if self.face is not None and forgotten and self.company.one_person:
+            chosen = None
+        elif self.face is None or forgotten:
             chosen = max(faces, key=self._prominence, default=None)
         else:
             chosen = min(faces, key=self._strangeness, default=None)

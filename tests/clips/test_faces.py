@@ -60,12 +60,19 @@ class Oracle(Detector):
         return found
 
 
-def follow(truth, rate=30, **kwargs):
+def follow(truth, rate=30, company=None, **kwargs):
     """Where the face is in each frame (None: nowhere), and the detector."""
     oracle = Oracle()
     shots = (Shot(i / rate, faces, **kwargs) for i, faces in enumerate(truth))
-    found = [f for _, f in FaceFinder(oracle).follow(shots)]
+    found = [f for _, f in FaceFinder(oracle).follow(shots, company)]
     return [None if f is None else f.centre for f in found], oracle
+
+
+def boxes_of(found, side, rate=30):
+    """Times and boxes of a person, as a clip keeps them."""
+    corners = [(np.nan,) * 2 if f is None else f - side / 2 for f in found]
+    boxes = np.column_stack([np.array(corners, float), np.full((len(found), 2), side)])
+    return np.arange(len(found)) / rate, boxes
 
 
 def test_a_moving_face_is_found_in_every_frame_with_two_searches_a_second():
@@ -116,6 +123,52 @@ def test_two_people_who_cross_keep_their_names():
     truth = [[face(300 + 5 * i, 300, 200), face(900 - 5 * i, 420, 160)] for i in range(100)]
     found, _ = follow(truth)
     np.testing.assert_allclose([f[1] for f in found], 300, atol=1)
+
+
+def test_other_people_are_counted():
+    her, him, them = face(500, 360, 220), face(800, 360, 200), face(1100, 200, 100)
+    for truth, others in (
+        ([[her]] * 90, 0),
+        ([[her, him]] * 90, 1),
+        ([[her, him, them]] * 90, 2),
+        ([[her, him]] * 20 + [[her]] * 400, 0),  # somebody walks by
+        ([[her, face(505, 362, 210)]] * 90, 0),  # one face, found twice
+        ([[]] * 90, 0),
+        ([[her, him]], 1),
+    ):
+        company = following.Company()
+        follow(truth, company=company)
+        assert company.others == others
+
+
+def test_each_of_several_people_is_followed_in_turn():
+    people = [face(300, 360, 260), face(800, 360, 200), face(1100, 200, 120)]
+    truth = [people[:2]] * 60 + [people] * 60
+    before = []
+    for person in people:
+        found, _ = follow(truth, company=following.Company(before, one_person=True))
+        seen = [f for f in found if f is not None]
+        np.testing.assert_allclose(seen, [person.centre] * len(seen), atol=1)
+        assert len(seen) >= (50 if person is people[2] else 115)
+        before.append(boxes_of(found, person.side))
+    found, _ = follow(truth, company=following.Company(before, one_person=True))
+    assert not any(f is not None for f in found)
+
+
+def test_people_who_cross_are_followed_apart():
+    truth = [[face(300 + 5 * i, 300, 200), face(900 - 5 * i, 420, 160)] for i in range(100)]
+    first, _ = follow(truth, company=following.Company(one_person=True))
+    before = [boxes_of(first, 200)]
+    second, _ = follow(truth, company=following.Company(before, one_person=True))
+    assert {round(f[1]) for f in first if f is not None} == {300}
+    assert {round(f[1]) for f in second if f is not None} == {420}
+
+
+def test_a_track_of_one_person_ends_with_them():
+    her, him = face(500, 360, 220), face(800, 360, 200)
+    company = following.Company(one_person=True)
+    found, _ = follow([[her, him]] * 30 + [[him]] * 300, company=company)
+    assert all(f is None for f in found[30:])
 
 
 def test_small_faces_are_searched_for_in_larger_pictures_and_only_then():

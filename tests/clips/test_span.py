@@ -17,7 +17,7 @@ class SeesNobody:
     def __init__(self):
         self.shown = []
 
-    def follow(self, frames):
+    def follow(self, frames, company=None):
         for frame in frames:
             self.shown.append(round(frame.time_s, 3))
             yield frame, None
