@@ -15,30 +15,37 @@ export const missing = (contract) => LIVE.filter((name) => !(name in contract.si
  *     difference and in which clip; NaN counts as infinite
  */
 export async function checkGolden(model, clips, allowed) {
+  const known = new Map(); // clips share faces
   let largest = 0;
   let clip = clips[0].name;
   for (const {name, inputs, expected} of clips) {
-    const difference = farthest(await answerLive(model, inputs), expected);
+    const difference = farthest(await answerLive(model, inputs, known), expected);
     if (difference > largest) [largest, clip] = [difference, name];
   }
   return {largest, clip, allowed, ok: largest <= allowed};
 }
 
-async function answerLive(model, inputs) {
+async function answerLive(model, inputs, known) {
   const {faces, frame_mask, waveform, waveform_samples} = inputs;
-  const frames = frame_mask.length;
-  const size = faces.length / frames;
-  const encoded = [];
-  for (let i = 0; i < frames; i++) {
-    const face = faces.subarray(i * size, (i + 1) * size);
-    encoded.push((await model.run("encode_face", {face})).embedding);
-  }
-  const width = encoded[0].length;
-  const embeddings = new Float32Array(frames * width);
-  encoded.forEach((embedding, i) => embeddings.set(embedding, i * width));
+  if (!known.has(faces)) known.set(faces, await encoded(model, faces, frame_mask));
+  const embeddings = known.get(faces);
   const speech = await model.run("encode_speech", {waveform, waveform_samples});
   const {speech_logits} = speech;
   return model.run("fuse", {embeddings, frame_mask, speech_logits, waveform_samples});
+}
+
+/** The embeddings of the faces, one after the other; of a masked one as of the others: any will do. */
+async function encoded(model, faces, mask) {
+  const size = faces.length / mask.length;
+  let embeddings = null;
+  for (let i = 0; i < mask.length; i++) {
+    if (!mask[i] && embeddings) continue;
+    const face = faces.subarray(i * size, (i + 1) * size);
+    const {embedding} = await model.run("encode_face", {face});
+    embeddings ??= new Float32Array(mask.length * embedding.length);
+    embeddings.set(embedding, i * embedding.length);
+  }
+  return embeddings;
 }
 
 function farthest(outputs, expected) {

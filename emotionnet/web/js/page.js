@@ -51,13 +51,18 @@ async function prepare() {
     );
   }
   const names = ["runtime.js", "runtime.wasm", "model", "finder"];
-  const [script, wasm, own, faces] = await Promise.all(names.map(part));
-  await startRuntime(new TextDecoder().decode(script), wasm);
-  const model = await Model.open(own);
-  await prove(model);
-  finder = new Finder(await Model.open(faces), facts.detector, contract.faces.size);
-  await finder.find(Object.assign(document.createElement("canvas"), {width: 64, height: 48}), 64, 48);
+  const steps = new Meter();
+  const [script, wasm, own, faces] = await steps.time("unpacking", () => Promise.all(names.map(part)));
+  await steps.time("the runtime", () => startRuntime(new TextDecoder().decode(script), wasm));
+  const model = await steps.time("the model", () => Model.open(own));
+  await steps.time("golden clips", () => prove(model));
+  await steps.time("the face finder", async () => {
+    finder = new Finder(await Model.open(faces), facts.detector, contract.faces.size);
+    await finder.find(Object.assign(document.createElement("canvas"), {width: 64, height: 48}), 64, 48);
+  });
   live = new Live(model, contract);
+  const parts = Object.keys(steps.times).map((name) => `${name} ${steps.median(name).toFixed(0)} ms`);
+  view.showFigures({"Of which": parts.join(", ")});
 }
 
 /** The golden clips, or no further. */
@@ -69,7 +74,7 @@ async function prove(model) {
     inputs: Object.fromEntries(Object.entries(clip.inputs).map(([key, name]) => [key, arrays[name]])),
   }));
   const {largest, clip, allowed, ok} = await checkGolden(model, clips, facts.tolerance);
-  const far = Number.isFinite(largest) ? largest.toExponential(0) : "no number";
+  const far = Number.isFinite(largest) ? largest.toPrecision(1) : "no number";
   if (!ok) {
     throw new Refusal(
       `This browser does not answer as the PC did: on the golden clip ${clip} it is ${far} off, and ${allowed} is ` +

@@ -7,17 +7,18 @@ for (let i = 0; i < ALPHABET.length; i++) VALUES[ALPHABET.charCodeAt(i)] = i;
 
 /** @param {string} text @returns {Uint8Array} five characters are four bytes */
 export function fromBase85(text) {
-  const rest = text.length % 5;
-  const bytes = new Uint8Array(4 * Math.ceil(text.length / 5));
-  const view = new DataView(bytes.buffer);
-  for (let i = 0, at = 0; i < text.length; i += 5, at += 4) {
-    let word = 0;
-    for (let k = i; k < i + 5; k++) {
-      word = 85 * word + (k < text.length ? VALUES[text.charCodeAt(k)] : 84);
-    }
-    view.setUint32(at, word);
+  const missing = (5 - (text.length % 5)) % 5;
+  const digits = new TextEncoder().encode(text + "~".repeat(missing));
+  const bytes = new Uint8Array((4 * digits.length) / 5);
+  for (let i = 0, at = 0; i < digits.length; i += 5, at += 4) {
+    let word = VALUES[digits[i]];
+    for (let k = 1; k < 5; k++) word = 85 * word + VALUES[digits[i + k]];
+    bytes[at] = word >>> 24;
+    bytes[at + 1] = word >>> 16;
+    bytes[at + 2] = word >>> 8;
+    bytes[at + 3] = word;
   }
-  return rest ? bytes.subarray(0, bytes.length - (5 - rest)) : bytes;
+  return bytes.subarray(0, bytes.length - missing);
 }
 
 /** The bytes of one part. */
