@@ -181,7 +181,7 @@ def test_a_wrong_bundle_and_an_old_browser_are_refused_and_a_notebook_is_not(
     browser = browse()
     open_page(browser, make_page(tmp_path / "wrong", tmp_path / "wrong.html"))
     assert browser.run(state("refused"))
-    assert "on the golden clip whole_1 it is 2e-1 off, and 0.05 is allowed" in browser.text(
+    assert "on the golden clip whole_1 it is 0.2 off, and 0.05 is allowed" in browser.text(
         "#trouble"
     )
     assert browser.run("document.querySelector('#start').hidden")
