@@ -316,3 +316,18 @@ def test_runs_that_differ_are_not_averaged(run, records, tmp_path):
 def test_a_folder_without_a_run_is_bad_usage(tmp_path):
     with pytest.raises(UsageError, match="no run here"):
         evaluating.evaluate(tmp_path)
+
+
+def test_what_is_no_run_but_near_one_is_said(run, tmp_path):
+    from emotionnet.training.run import Run
+
+    shutil.copytree(run.folder, tmp_path / "group" / "fold_1_seed_0")
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "contract.json").touch()
+    for place, words in (
+        (tmp_path / "group", "give one of them, such as .*fold_1_seed_0"),
+        (tmp_path / "bundle", "a bundle for devices"),
+        (run.folder / "model.keras", f"give the folder of the run, perhaps {run.folder}"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            Run.open(place)

@@ -70,7 +70,7 @@ def name_for(out: Path, name: str, resume: bool | str) -> str:
     if resume == "auto":
         return last
     if free != name:
-        print(f"{out / name} is there already (--resume goes on with an unfinished one)")
+        print(f"{out / name} is there already (--resume auto continues an unfinished one)")
     return free
 
 

@@ -71,7 +71,7 @@ class Run:
         folder = Path(folder)
         if (folder / "config.json").exists():
             raise UsageError(
-                f"{folder}: there is a run already. Give another --name, or --resume to go on with it."
+                f"{folder}: there is a run already. Give another --name, or --resume auto to continue it."
             )
         run = cls(folder, {"format": FORMAT, **config})
         rows = [
@@ -95,10 +95,7 @@ class Run:
         folder = Path(folder)
         path = folder / "config.json"
         if not path.is_file():
-            raise UsageError(
-                f"{folder}: no run here (no config.json). `python -m emotionnet.fit` makes one "
-                "under saved_models/."
-            )
+            raise UsageError(f"{folder}: no run here (no config.json). {_what_instead(folder)}")
         try:
             config = json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, OSError) as error:
@@ -249,6 +246,18 @@ def group_members(folder: str | os.PathLike) -> list[Path]:
     if not folder.is_dir() or (folder / "config.json").is_file():
         return []
     return sorted(path.parent for path in folder.glob("*/config.json"))
+
+
+def _what_instead(folder: Path) -> str:
+    """What helps somebody who gave ``folder`` for a run."""
+    members = group_members(folder)
+    if members:
+        return f"It is a group of runs: give one of them, such as {members[0]}."
+    if (folder / "contract.json").is_file():
+        return "It is a bundle for devices: give the run that it was made of."
+    if folder.is_file():
+        return f"It is a file: give the folder of the run, perhaps {folder.parent}."
+    return "`python -m emotionnet.fit` makes one under saved_models/."
 
 
 def besides_clips(configs: Sequence[dict[str, Any]]) -> str:
