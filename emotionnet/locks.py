@@ -21,15 +21,17 @@ def alone(folder: str | os.PathLike) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     folder = Path(folder)
-    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    place = folder.with_name(f".{folder.name}.lock")
+    lock = FileLock(place)
     try:
         with suppress(OSError, NotImplementedError):
             folder.parent.mkdir(parents=True, exist_ok=True)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                print(f"{folder}: another process is writing it: waiting for it", file=sys.stderr)
-                lock.acquire()
+                if place.exists():  # else no file can be made there, and nobody holds it
+                    print(f"{folder}: another process is writing it: waiting", file=sys.stderr)
+                    lock.acquire()
         yield
     finally:
         lock.release()

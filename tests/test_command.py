@@ -99,7 +99,9 @@ def test_who_writes_the_same_folder_waits_for_its_turn(tmp_path, capsys):
     assert f"{folder}: another process is writing it" in capsys.readouterr().err
 
 
-def test_where_nothing_can_be_locked_work_goes_on(tmp_path):
+@pytest.mark.parametrize("home", ["file", "/proc"])
+def test_where_nothing_can_be_locked_work_goes_on(tmp_path, home, capsys):
     (tmp_path / "file").touch()
-    with alone(tmp_path / "file" / "records"):
+    with alone(tmp_path / home / "records"):
         pass
+    assert capsys.readouterr().err == ""
