@@ -83,7 +83,7 @@ def test_networks_that_answer_as_one_stand_side_by_side():
     ("system", "fields"),
     [
         ("segments", {"segments": 2}),
-        ("cross_modal", {"backbone": "GhostFAN", "backbone_weights": "none"}),
+        ("cross_modal", {"backbone": "MobileNetV2", "backbone_weights": "none"}),
         ("faces", {"backbone": "MobileNetV2", "backbone_weights": "none"}),
     ],
 )
