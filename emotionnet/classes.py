@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from emotionnet.emotions import label_order
+from emotionnet.emotions import EMOTIONS, label_order
 from emotionnet.errors import UsageError
 
 
@@ -102,7 +102,10 @@ class Classes:
         """
         emotions = label_order(emotions)
         for name, parts in self.merge.items():
-            self._check_known("--merge", parts, emotions)
+            # What another corpus calls a clip may be merged too, into what is known here.
+            self._check_known("--merge", parts, label_order((*emotions, *EMOTIONS)))
+            if not set(parts) & set(emotions):
+                self._check_known("--merge", parts, emotions)
             if name in emotions and name not in parts:
                 raise UsageError(
                     f"--merge {name}: is an emotion by itself. Name it too ({name}={name}+"
@@ -145,6 +148,10 @@ class Classes:
         for name in names:
             if name not in known:
                 raise UsageError(f"{option} {name}: not known. Here are: {', '.join(known)}.")
+
+
+#: Nothing is merged, nothing is left out.
+AS_THEY_ARE = Classes()
 
 
 def add_options(p: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from emotionnet.training.run import Run
 from emotionnet.training.state import recover
 
 #: In a run's config only where asked for.
-_OPTIONAL = ("augmentation", "init", *INIT_STREAMS, "refit", "teachers", "train_actors")
+_OPTIONAL = ("augmentation", "classes", "init", *INIT_STREAMS, "refit", "teachers", "train_actors")
 
 
 def open_run(folder: Path, config: dict, split, resume: bool | str) -> Run:

@@ -18,6 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from emotionnet.classes import Classes
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv, sha256, write_csv, write_json
 from emotionnet.inputs.kinds import FUSED_OUTPUT
@@ -127,6 +128,11 @@ class Run:
         return tuple(self.config["labels"])
 
     @property
+    def classes(self) -> Classes:
+        """Emotions that were merged or left out before the split."""
+        return Classes.from_config(self.config)
+
+    @property
     def checkpoint(self) -> Path:
         """The file of the training's state; gone when the training is done."""
         return self.folder / "checkpoint" / "state.npz"
@@ -194,7 +200,7 @@ class Run:
         Raises:
             EmotionNetError: ``records`` lacks clips of the split.
         """
-        by_clip = {row.clip: row for row in records.rows}
+        by_clip = {row.clip: row for row in self.classes.rows(records.rows)}
         parts: dict[str, list] = {part: [] for part in PARTS}
         missing = []
         for line in read_csv(self.folder / "split.csv"):
@@ -215,7 +221,7 @@ class Run:
         """The rows of ``records`` that the run has neither learnt nor chosen its epoch from."""
         split = read_csv(self.folder / "split.csv")
         seen = {line["clip"] for line in split if line["part"] != "test"}
-        return [row for row in records.rows if row.clip not in seen]
+        return self.classes.rows(row for row in records.rows if row.clip not in seen)
 
     def has_other_test_clips(self, folder: str | os.PathLike) -> bool:
         """Whether a folder of records holds clips, but none of the run's test part."""
@@ -292,7 +298,13 @@ def division(configs: Sequence[dict[str, Any]]) -> str:
         return texts.pop()
     protocol = PROTOCOLS.get(configs[0]["protocol"])
     learnt_on = f"; {LEARNT_ON}" if any(config.get("refit") for config in configs) else ""
-    return f"{protocol.description}{learnt_on}" if protocol else ""
+    classes = classes_in_words(Classes.from_config(configs[0]))
+    return f"{protocol.description}{classes}{learnt_on}" if protocol else ""
+
+
+def classes_in_words(classes: Classes) -> str:
+    """What the description of a division says of classes that were merged or left out before it."""
+    return f"; classes: {classes}" if classes else ""
 
 
 def versions() -> dict[str, Any]:
