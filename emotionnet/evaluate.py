@@ -171,8 +171,10 @@ def open_part(
 
 
 def _evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]:
+    from emotionnet.cards.card import run_card
     from emotionnet.evaluation.answers import answer_rows, measure
     from emotionnet.evaluation.learning import kept_epochs, learning_curves
+    from emotionnet.files import write_text
     from emotionnet.systems import get_system
 
     config, mask = run.config, asked.mask
@@ -205,6 +207,8 @@ def _evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]
     curves = learning_curves(run.folder / "history.csv")
     metrics["learning"] = kept_epochs(curves)
     _write(run.folder, asked, metrics, curves)
+    if asked.part == "test" and asked.plainly:
+        write_text(run.folder / "README.md", run_card(run.name, config, metrics))
     return metrics
 
 

@@ -35,7 +35,7 @@ def predict(
     """Answers for one clip or several; see `Predictor.answer` for what an answer holds.
 
     Args:
-        run: a run folder.
+        run: a run folder, or ``hf://USER/NAME``: one on the Hugging Face Hub.
         clips: a file, a folder (all recordings in it), or several of them.
         merge: class → the emotions whose probabilities are summed, see `emotionnet.classes.Classes`.
         only: the classes that count; the probabilities of the others are left out.
@@ -79,7 +79,11 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m emotionnet.predict",
         description="The emotion in recordings: with a picture, sound, or both.",
     )
-    p.add_argument("run", metavar="RUN", help="a run folder, as python -m emotionnet.fit makes it")
+    p.add_argument(
+        "run",
+        metavar="RUN",
+        help="a run folder, as python -m emotionnet.fit makes it; or hf://USER/NAME",
+    )
     p.add_argument("clips", metavar="CLIP", nargs="+", help="recordings, or folders of them")
     p.add_argument("--json", action="store_true", help="one JSON object a line and clip on stdout")
     g = p.add_argument_group("files")

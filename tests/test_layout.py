@@ -26,7 +26,8 @@ ARROWS = {
     "evaluation": {"training", "systems", "inputs", "clips"},
     "streaming": {"training", "systems", "inputs", "clips"},
     "deploy": {"systems", "layers", "inputs", "clips", "corpora"},
-    "web": {"deploy"},
+    "cards": {"inputs"},
+    "web": {"deploy", "cards"},
     "prediction": {"evaluation", "training", "systems", "inputs", "clips", "corpora"},
     "labelling": {"prediction", "training", "clips", "corpora"},
 }

@@ -18,6 +18,7 @@ from emotionnet.command import explain_os_error
 from emotionnet.errors import BadClip, EmotionNetError
 from emotionnet.inputs.kinds import STREAMS, in_words, present, together
 from emotionnet.prediction.clips import find_clips
+from emotionnet.prediction.hub import local_run
 
 #: Windows that go through the model at once: bounds the memory of a long clip.
 WINDOWS_AT_ONCE = 8
@@ -57,7 +58,7 @@ class Predictor:
     """A run made ready to answer clips: its model is loaded once, MTCNN only for a picture.
 
     Args:
-        run: a run folder.
+        run: a run folder, or ``hf://USER/NAME``, see `emotionnet.prediction.hub`.
         classes: that its emotions are merged to, or that alone count.
         embeddings: whether answers hold what the networks have made of the clip, see
             `emotionnet.prediction.embeddings`.
@@ -77,7 +78,7 @@ class Predictor:
         from emotionnet.systems.base import without_xla
         from emotionnet.training.run import Run
 
-        self.run = Run.open(run)
+        self.run = Run.open(local_run(run))
         self.classes = classes or Classes()
         self.labels = self.classes.labels(self.run.labels)
         self.model = self.run.model()
