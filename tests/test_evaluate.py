@@ -327,6 +327,7 @@ def test_what_is_no_run_but_near_one_is_said(run, tmp_path):
     for place, words in (
         (tmp_path / "group", "give one of them, such as .*fold_1_seed_0"),
         (tmp_path / "bundle", "a bundle for devices"),
+        ("hf://somebody/run", "hf download USER/NAME"),
         (run.folder / "model.keras", f"give the folder of the run, perhaps {run.folder}"),
     ):
         with pytest.raises(UsageError, match=words):

@@ -27,6 +27,11 @@ def local_run(run: str | os.PathLike) -> str | os.PathLike:
         EmotionNetError: there is no such run on the Hub, or it cannot be reached.
     """
     text = os.fspath(run)
+    if text.startswith(("https://", "http://")):
+        raise UsageError(
+            f"{text}: an address of the web is no run. Give a run folder of this machine, or "
+            "hf://USER/NAME for one on the Hugging Face Hub."
+        )
     if not text.startswith(SCHEME):
         return run
     match = _HANDLE.fullmatch(text)

@@ -256,6 +256,8 @@ def group_members(folder: str | os.PathLike) -> list[Path]:
 
 def _what_instead(folder: Path) -> str:
     """What helps somebody who gave ``folder`` for a run."""
+    if folder.parts[:1] == ("hf:",):
+        return "predict alone fetches from the Hub: `hf download USER/NAME --local-dir DIR` first."
     members = group_members(folder)
     if members:
         return f"It is a group of runs: give one of them, such as {members[0]}."

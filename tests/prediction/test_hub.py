@@ -118,6 +118,11 @@ def test_what_is_no_handle(handle):
         local_run(handle)
 
 
+def test_an_address_of_the_web_is_no_run():
+    with pytest.raises(UsageError, match="hf://USER/NAME for one on the Hugging Face Hub"):
+        local_run("https://huggingface.co/somebody/run")
+
+
 def test_the_library_is_named_where_it_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(UsageError, match=r"emotionnet\[hub\]"):
