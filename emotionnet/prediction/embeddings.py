@@ -27,9 +27,13 @@ class Embedder:
         self.streams = tuple(config["streams"])
         stages = run_stages({**config, "joint": False})
         units = [unit_of(model, config, each) for each in stages if isinstance(each, Learn)]
-        self._own = {unit.streams[0]: _Part(unit) for unit in units if len(unit.streams) == 1}
+        self._own = {
+            unit.streams[0]: _Part(unit)
+            for unit in units
+            if len(unit.streams) == 1 and unit.streams[0] in self.streams
+        }
         whole = [unit for unit in units if set(unit.streams) == set(self.streams)]
-        self._whole = _Part(whole[-1]) if whole else None
+        self._whole = _Part(whole[-1]) if whole and len(self.streams) > 1 else None
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Kind → (windows, width) float32; NaN where a window lacks what it is made of.
