@@ -28,6 +28,7 @@ def predict(
     merge: Mapping[str, Sequence[str]] | Sequence[str] | None = None,
     only: Sequence[str] | str | None = None,
     embeddings: bool = False,
+    people: bool = False,
     csv: str | os.PathLike | None = None,
     vtt: str | os.PathLike | None = None,
     features: str | os.PathLike | None = None,
@@ -41,6 +42,7 @@ def predict(
         only: the classes that count; the probabilities of the others are left out.
         embeddings: whether answers hold what the networks have made of the clip, before it became
             classes.
+        people: whether each person in the picture is answered, by the face alone.
         csv, vtt, features: files to write, see `emotionnet.prediction.outputs.Outputs`.
 
     Returns:
@@ -54,7 +56,8 @@ def predict(
     if isinstance(clips, str | os.PathLike):
         clips = [clips]
     outputs = _outputs(clips, csv=csv, vtt=vtt, features=features)
-    predictor = Predictor(run, Classes.of(merge, only), embeddings or features is not None)
+    embeddings = embeddings or features is not None
+    predictor = Predictor(run, Classes.of(merge, only), embeddings, people)
     answers = []
     for answer in iterate(predictor, clips):
         outputs.add(answer)
@@ -86,6 +89,8 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("clips", metavar="CLIP", nargs="+", help="recordings, or folders of them")
     p.add_argument("--json", action="store_true", help="one JSON object a line and clip on stdout")
+    p.add_argument("--people", action="store_true",
+                   help="answer each person in the picture too, by the face alone")  # fmt: skip
     g = p.add_argument_group("files")
     g.add_argument("--csv", metavar="FILE.csv", help="a table, a row a window")
     g.add_argument("--vtt", metavar="DIR", help="subtitles (WebVTT), a file a clip")
@@ -106,7 +111,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     bad, ignored = False, []
     # Whatever a library prints must not get between the answers.
     with contextlib.redirect_stdout(sys.stderr):
-        predictor = Predictor(args.run, Classes.of(args.merge, args.only), bool(args.features))
+        classes = Classes.of(args.merge, args.only)
+        predictor = Predictor(args.run, classes, bool(args.features), args.people)
         if not predictor.knows_people:
             print(NEVER_SEEN, file=sys.stderr)
         if not args.json:

@@ -373,3 +373,26 @@ def test_a_pipe_and_an_address_are_answers_with_a_reason(run, tmp_path, capsys):
     assert code == 1
     assert "only once" in first["error"]
     assert "it is an address" in second["error"]
+
+
+def test_everybody_in_the_picture_is_counted_and_answered_if_asked(run, tmp_path, capsys):
+    from emotionnet.corpora.drawing import PROTOTYPES, background, draw_face, random_person
+
+    people = [random_person(np.random.default_rng(seed), female=seed == 0) for seed in (0, 3)]
+    canvas = background(240, 480, people[0])
+    for person, x in zip(people, (120, 360)):
+        draw_face(canvas, (x, 120), 140, person, PROTOTYPES["happy"])
+    clip = write_clip(tmp_path / "two.mp4", [canvas] * 6, 12, voice(0.5))
+    code, out, _ = said(capsys, run, clip, "--people", "--csv", tmp_path / "two.csv")
+    assert code == 0
+    assert "1 other face beside it" in out
+    assert "person 2 at" in out
+    rows = read_csv(tmp_path / "two.csv")
+    assert [row["person"] for row in rows] == ["", "1", "2"]
+    assert [row["streams"] for row in rows] == ["both", "faces", "faces"]
+    (answer,) = predicting.predict(run, clip, people=True)
+    xs = sorted(person["centre"][0] for person in answer["people"])
+    assert xs == pytest.approx([0.25, 0.75], abs=0.03)
+    (alone,) = predicting.predict(run, write_clip(tmp_path / "one.mp4", pictures(6), 12))
+    assert alone["other_faces"] == 0
+    assert "people" not in alone

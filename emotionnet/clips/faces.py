@@ -9,6 +9,7 @@ again, on larger and larger pictures. Frames are held for about a second at a ti
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -34,6 +35,35 @@ SMOOTHING_S = 0.04
 SMOOTHING_FRAMES = 3
 
 
+@dataclass
+class Track:
+    """Where the person that was followed last was, and how many faces were seen beside them.
+
+    Attributes:
+        times_s: of the frames in which they were seen, as the frames say it.
+        boxes: x, y, width, height in picture pixels, one for each.
+        beside: other faces in each picture in which the person was searched and found.
+    """
+
+    times_s: list[float] = field(default_factory=list)
+    boxes: list[np.ndarray] = field(default_factory=list)
+    beside: list[int] = field(default_factory=list)
+
+    @property
+    def others(self) -> int:
+        """Faces beside the person, as many as are there in more than a quarter of the looks."""
+        return sorted(self.beside, reverse=True)[len(self.beside) // 4] if self.beside else 0
+
+    def covers(self, face: Face, time_s: float) -> bool:
+        """Whether ``face`` is this person's, at a time when they were in sight."""
+        if not self.times_s:
+            return False
+        at = int(np.abs(np.asarray(self.times_s) - time_s).argmin())
+        box = self.boxes[at]
+        near = np.linalg.norm(face.centre - box[:2] - box[2:] / 2) < 0.5 * max(box[2:])
+        return bool(near) and abs(self.times_s[at] - time_s) <= KEY_INTERVAL_S
+
+
 class FaceFinder:
     """Finds and follows the main face of a clip. One finder serves any number of clips.
 
@@ -42,19 +72,32 @@ class FaceFinder:
 
     Args:
         detector: where faces come from; by default MTCNN, loaded when first needed.
+        besides: people of the same clip who are not to be followed again.
+
+    Attributes:
+        track: of the recording that was followed last.
     """
 
-    def __init__(self, detector: Detector | None = None):
+    def __init__(self, detector: Detector | None = None, besides: Sequence[Track] = ()):
         self._detector = detector or Detector()
+        self._besides = tuple(besides)
+        self.track = Track()
+
+    def next_person(self) -> "FaceFinder":
+        """A finder for the same recording that leaves out whom this one has followed."""
+        return FaceFinder(self._detector, (*self._besides, self.track))
 
     def follow(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Face | None]]:
         """Yields every frame with its face in picture pixels, or None where it is not seen."""
         return smooth(self._follow(frames))
 
     def _follow(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Face | None]]:
-        person = _Person()
+        person, self.track = _Person(), Track()
         for chunk in _chunks(frames):
             for face in self._follow_chunk(chunk, person):
+                if face is not None:
+                    self.track.times_s.append(chunk[0].time_s)
+                    self.track.boxes.append(face.box)
                 # Taken out, so that this chunk is gone before the next one is gathered.
                 yield chunk.pop(0), face
 
@@ -84,9 +127,12 @@ class FaceFinder:
         found = []
         for key, faces in zip(keys, self._detector.detect(pictures)):
             time = chunk[key].time_s
-            face = person.choose([face.scaled(1 / scale) for face in faces], time)
+            known = (face.scaled(1 / scale) for face in faces)
+            strangers = [f for f in known if not any(t.covers(f, time) for t in self._besides)]
+            face = person.choose(strangers, time)
             if face is not None:
                 found.append((time, face))
+                self.track.beside.append(len(person.others))
         return found
 
     def _refine(

@@ -21,8 +21,9 @@ class Outputs:
     """Takes answer after answer, and writes the files that were asked for.
 
     Args:
-        csv: table, a row a window: ``clip``, ``start_s``, ``end_s``, ``emotion``, ``streams`` that
-            answered, ``probability_<label>`` …, ``error`` (of a clip that could not be used).
+        csv: table, a row a window: ``clip``, ``person`` (empty: the clip as a whole), ``start_s``,
+            ``end_s``, ``emotion``, ``streams`` that answered, ``probability_<label>`` …, ``error`` (of
+            a clip that could not be used).
         vtt: folder for subtitles in WebVTT, a file a clip; or one file ending in ``.vtt``, for one clip.
         features: NumPy archive of embeddings, see `write_features`.
         plot: PNG of the emotions over time, of the first `MOST_PANELS` clips.
@@ -98,7 +99,8 @@ class Outputs:
         save_png(plot_timelines(self._answers[:MOST_PANELS]), self.places["plot"])
 
 
-_FACTS = ("clip", "start_s", "end_s", "emotion", "streams")
+_WINDOW = ("start_s", "end_s", "emotion", "streams")
+_FACTS = ("clip", "person", *_WINDOW)
 
 
 def timeline_rows(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -106,13 +108,18 @@ def timeline_rows(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
     clip = _printable(answer["clip"])
     if "error" in answer:
         return [{"clip": clip, "error": _printable(answer["error"]).replace("\n", " ")}]
+    timelines = {"": answer["timeline"]}
+    people = enumerate(answer.get("people", ()), start=1)
+    timelines |= {number: person["timeline"] for number, person in people}
     return [
         {
             "clip": clip,
-            **{key: window[key] for key in _FACTS[1:]},
+            "person": person,
+            **{key: window[key] for key in _WINDOW},
             **{f"probability_{k}": v for k, v in (window["probabilities"] or {}).items()},
         }
-        for window in answer["timeline"]
+        for person, timeline in timelines.items()
+        for window in timeline
     ]
 
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from emotionnet.classes import Classes
 from emotionnet.command import explain_os_error
-from emotionnet.errors import BadClip, EmotionNetError
-from emotionnet.inputs.kinds import STREAMS, in_words, present, together
+from emotionnet.errors import BadClip, EmotionNetError, UsageError
+from emotionnet.inputs.kinds import STREAMS, in_words, present, together, without
 from emotionnet.prediction.clips import find_clips
 from emotionnet.prediction.hub import local_run
 
@@ -24,6 +24,9 @@ from emotionnet.prediction.hub import local_run
 WINDOWS_AT_ONCE = 8
 #: A clip longer than the window by this share of it is one window still.
 SLACK = 0.1
+#: People of one picture who are answered, and the share of pictures in which somebody must be seen.
+MOST_PEOPLE = 8
+LEAST_SEEN = 0.1
 
 
 def iterate(
@@ -62,9 +65,11 @@ class Predictor:
         classes: that its emotions are merged to, or that alone count.
         embeddings: whether answers hold what the networks have made of the clip, see
             `emotionnet.prediction.embeddings`.
+        people: whether everybody in the picture is answered, see `answer`.
 
     Raises:
-        UsageError: no run there, or classes of emotions that it does not know.
+        UsageError: no run there, classes of emotions that it does not know, or people of a run
+            that was trained without faces.
         EmotionNetError: the run is not trained, damaged, or of another version.
     """
 
@@ -73,6 +78,7 @@ class Predictor:
         run: str | os.PathLike,
         classes: Classes | None = None,
         embeddings: bool = False,
+        people: bool = False,
     ):
         from emotionnet.clips.faces import FaceFinder
         from emotionnet.systems.base import without_xla
@@ -85,6 +91,11 @@ class Predictor:
         without_xla(self.model)
         self.view = self.run.view()
         self.streams = tuple(self.run.config["streams"])
+        if people and "faces" not in self.streams:
+            raise UsageError(
+                f"{self.run.folder}: was trained without faces, and cannot tell people."
+            )
+        self._people = people
         self._embedder = None
         if embeddings:
             from emotionnet.prediction.embeddings import Embedder
@@ -107,23 +118,44 @@ class Predictor:
         Returns:
             ``clip``, as given; ``emotion``; ``probabilities`` (name → value, the largest first);
             ``streams``: ``both``, ``faces`` or ``speech`` answered; ``faces_found`` of ``frames``
-            pictures; ``audio_s``; ``duration_s``; ``timeline``: windows with ``start_s``,
+            pictures, ``other_faces`` beside it; ``audio_s``; ``duration_s``; ``timeline``: windows with ``start_s``,
             ``end_s``, ``emotion``, ``probabilities``, ``streams`` (None where a window has
             nothing to answer from); ``corpus`` the run was trained on; ``classes``, how emotions
             were merged or left out, or ""; ``notes``. If asked for, ``embeddings``: ``fused`` and
-            each stream → (windows, width) float32, NaN where a window lacks what it is made of.
+            each stream → (windows, width) float32, NaN where a window lacks what it is made of. If
+            asked for, ``people``: each of them by the face alone, since nobody knows whose the voice
+            is: ``emotion``, ``probabilities``, ``timeline`` and ``faces_found`` as above, and
+            ``centre``, where they are on average (shares of the picture's width and height).
 
         Raises:
             BadClip: the clip cannot be used, or has nothing that the run can answer from.
             EmotionNetError: the model answers NaN.
         """
         from emotionnet.clips import SAMPLE_RATE
+
+        clip = self._read(Path(path), self._finder)
+        other_faces = self._finder.track.others
+        answer = {
+            "clip": os.fspath(path),
+            **self._answer(clip),
+            "other_faces": other_faces,
+            "frames": len(clip.faces),
+            "audio_s": round(len(clip.waveform) / SAMPLE_RATE, 3),
+            "corpus": self.run.config["corpus"],
+            "classes": self._classes_in_words(),
+            "notes": list(clip.notes),
+        }
+        if self._people:
+            answer["people"] = list(self._each_person(Path(path), clip))
+        return answer
+
+    def _answer(self, clip, leave_out: str | None = None) -> dict[str, Any]:
+        """What is answered to a clip, from all that it has, or without one of the streams."""
         from emotionnet.evaluation.answers import check_answers
 
-        clip = self._read(Path(path))
         duration_s, windows = self._windows_of(clip)
         starts_s = window_starts(duration_s, self.view.window_s)
-        probabilities, has, embeddings = self._answer_windows(windows, starts_s)
+        probabilities, has, embeddings = self._answer_windows(windows, starts_s, leave_out)
         if not has.any():
             raise BadClip(self._nothing())
         check_answers(probabilities)
@@ -132,23 +164,33 @@ class Predictor:
             self._window(start, min(start + self.view.window_s, duration_s), p, h)
             for start, p, h in zip(starts_s, probabilities, has)
         ]
-        overall = probabilities[has.any(axis=1)].mean(axis=0)
-        named = self._named(overall)
+        named = self._named(probabilities[has.any(axis=1)].mean(axis=0))
         return {
-            "clip": os.fspath(path),
             "emotion": next(iter(named)),
             "probabilities": named,
             "streams": self._answered(has.any(axis=0)),
             "faces_found": clip.faces_found,
-            "frames": len(clip.faces),
-            "audio_s": round(len(clip.waveform) / SAMPLE_RATE, 3),
             "duration_s": round(duration_s, 3),
             "timeline": timeline,
-            "corpus": self.run.config["corpus"],
-            "classes": self._classes_in_words(),
-            "notes": list(clip.notes),
             **embeddings,
         }
+
+    def _each_person(self, path: Path, clip) -> Iterator[dict[str, Any]]:
+        """The answer to each person in the picture, the one followed first of all."""
+        finder = self._finder
+        for _ in range(MOST_PEOPLE):
+            if clip.faces_found < max(1, LEAST_SEEN * len(clip.faces)):
+                return
+            answer = self._answer(clip, leave_out="speech")
+            kept = ("emotion", "probabilities", "faces_found", "timeline")
+            middle = np.nanmean(clip.boxes[:, :2] + clip.boxes[:, 2:] / 2, axis=0)
+            centre = [round(float(x), 3) for x in middle / clip.picture_size[::-1]]
+            yield {**{key: answer[key] for key in kept}, "centre": centre}
+            finder = finder.next_person()
+            try:
+                clip = self._read(path, finder)
+            except BadClip:  # nobody is left, and there is no sound either
+                return
 
     def _classes_in_words(self) -> str:
         """How emotions were merged or left out: in the training, and now."""
@@ -156,7 +198,7 @@ class Predictor:
             filter(None, (str(Classes.from_config(self.run.config)), str(self.classes)))
         )
 
-    def _read(self, path: Path):
+    def _read(self, path: Path, finder):
         from emotionnet.clips.clip import read_clip
         from emotionnet.corpora.listing import SOUND_SUFFIXES
         from emotionnet.corpora.manifest import ManifestRow
@@ -167,7 +209,7 @@ class Predictor:
             clip=path.stem, corpus="", emotion=self.run.labels[0], **{kind: path.name}
         )
         looks = "faces" in self.streams
-        clip = read_clip(row, path.parent, self._finder if looks else None)
+        clip = read_clip(row, path.parent, finder if looks else None)
         if not looks and kind == "picture":
             clip.notes.append("this run was trained on speech alone: no face was looked for")
         return clip
@@ -203,11 +245,12 @@ class Predictor:
     def _side_fields(self) -> set[str]:
         return {STREAMS[stream].field for stream in self.streams}
 
-    def _answer_windows(self, windows: Callable, starts_s: Sequence[float]):
+    def _answer_windows(self, windows: Callable, starts_s: Sequence[float], leave_out: str | None):
         """Probabilities (windows, C), whether each of the run's streams was there, embeddings if asked."""
         probabilities, has, embeddings = [], [], []
         for first in range(0, len(starts_s), WINDOWS_AT_ONCE):
             inputs = windows(starts_s[first : first + WINDOWS_AT_ONCE])
+            inputs = without(inputs, leave_out) if leave_out in self.streams else inputs
             outputs = self.model.predict_on_batch(inputs)
             probabilities.append(np.asarray(outputs["probabilities"], np.float64))
             has.append(np.stack([present(inputs, stream) for stream in self.streams], axis=1))

@@ -44,12 +44,21 @@ def describe(answer: dict[str, Any], blocks: bool = True, width: int = 80) -> st
             lines.append(
                 f"    {windows[0]['start_s']:6.1f} – {windows[-1]['end_s']:6.1f} s  {text}"
             )
+    for number, person in enumerate(answer.get("people", ()), start=1):
+        best = person["probabilities"][person["emotion"]]
+        x, y = person["centre"]
+        lines.append(
+            f"    person {number} at {100 * x:.0f} %, {100 * y:.0f} % of the picture: "
+            f"{person['emotion']} ({100 * best:.0f} %), in {person['faces_found']} pictures"
+        )
     lines += [f"  note: {note}" for note in answer["notes"]]
     return "\n".join(lines)
 
 
 def _shown(answer: dict[str, Any]) -> str:
     pictures = f"a face in {answer['faces_found']} of {answer['frames']} pictures"
+    if others := answer.get("other_faces"):
+        pictures += f", {others} other face{'s' * (others > 1)} beside it"
     sound = f"{answer['audio_s']:.1f} s of sound"
     return f"{pictures if answer['frames'] else 'no picture'}, {sound if answer['audio_s'] else 'no sound'}"
 

@@ -248,3 +248,30 @@ def test_frames_of_pyav_are_what_is_followed(tmp_path):
     frame = next(read_frames(write_clip(tmp_path / "a.mp4", [scene()], 5)))
     assert isinstance(frame, Frame)
     assert frame.buffer_bytes >= 180 * 240 * 1.5
+
+
+def test_who_is_left_is_followed_next_and_the_others_are_counted():
+    left = [face(300 + i, 300, 250) for i in range(90)]
+    right = [face(900 - i, 350, 200) for i in range(90)]
+    shots = [Shot(i / 30, [left[i], right[i]]) for i in range(90)]
+    finder = FaceFinder(Oracle())
+    seen = [f.centre for _, f in finder.follow(iter(shots))]
+    assert finder.track.others == 1
+    np.testing.assert_allclose(seen[45], left[45].centre, atol=1)
+
+    second = finder.next_person()
+    seen = [f.centre for _, f in second.follow(iter(shots))]
+    np.testing.assert_allclose(seen[45], right[45].centre, atol=1)
+    assert second.track.others == 0
+
+    third = second.next_person()
+    assert all(f is None for _, f in third.follow(iter(shots)))
+
+
+def test_a_face_that_is_seen_once_is_no_other_person():
+    truth = [[face(300, 300, 250)] for _ in range(150)]
+    truth[60:64] = [[*faces, face(1000, 100, 60)] for faces in truth[60:64]]
+    shots = [Shot(i / 30, faces) for i, faces in enumerate(truth)]
+    finder = FaceFinder(Oracle())
+    list(finder.follow(iter(shots)))
+    assert finder.track.others == 0
