@@ -23,7 +23,8 @@ from emotionnet.clips import clip as clip_module
 from emotionnet.clips.crop import crop_box, crop_face
 from emotionnet.errors import BadClip, UsageError
 from emotionnet.files import read_csv, write_json
-from emotionnet.predict import Predictor, find_clips
+from emotionnet.prediction.clips import find_clips
+from emotionnet.prediction.predictor import Predictor
 from emotionnet.progress import progress
 
 SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1))

@@ -19,7 +19,7 @@ VERBS = (
 )
 _PACKAGES = (
     *("corpora", "clips", "inputs", "layers", "systems", "training", "evaluation"),
-    *("labelling", "streaming"),
+    *("prediction", "labelling", "streaming"),
 )
 
 register_post_import_hook("emotionnet.layers:announce", "keras")

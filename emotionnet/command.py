@@ -6,7 +6,8 @@ import errno
 import os
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from emotionnet.environment import own_process
@@ -79,12 +80,30 @@ def explain_os_error(error: OSError) -> str:
     """One line for a person: the file, what was found, what to do."""
     name = error.filename or "a file"
     if is_full(error):
-        return (
-            f"{name}: the disk is full. Free some space and run the same command again: it resumes."
-        )
+        return f"{name}: the disk is full. Free some space{_remedy(error, ' and try again')}."
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return f"{name}: may not be written or read (permissions). Choose another folder."
     return f"{name}: {error.strerror or error}"
+
+
+@contextmanager
+def resumes(how: str) -> Iterator[None]:
+    """Around work that can be taken up again: what is said where it is cut off.
+
+    Args:
+        how: what is kept, and which command continues; said after Ctrl-C and after a full disk.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, OSError) as error:
+        error.add_note(how)
+        raise
+
+
+def _remedy(error: BaseException, otherwise: str = "") -> str:
+    """What the innermost `resumes` says of an error."""
+    notes = getattr(error, "__notes__", ())
+    return f": {notes[0]}" if notes else otherwise
 
 
 def run_command(main: Callable[[Sequence[str] | None], int | None]) -> None:
@@ -93,6 +112,7 @@ def run_command(main: Callable[[Sequence[str] | None], int | None]) -> None:
     Errors that a user can mend are printed as one message on stderr, without a traceback.
     """
     own_process()
+    _open_streams()
     try:
         refuse_empty(sys.argv[1:])
         code = main(None) or 0
@@ -106,13 +126,23 @@ def run_command(main: Callable[[Sequence[str] | None], int | None]) -> None:
         print(f"error: {NO_TENSORFLOW}", file=sys.stderr)
         code = 1
     except BrokenPipeError:
-        sys.stderr.close()
         code = 1
     except OSError as error:
         print(f"error: {explain_os_error(error)}", file=sys.stderr)
         code = 1
-    except KeyboardInterrupt:
-        print("interrupted: what was finished is kept; the same command resumes", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"interrupted{_remedy(error)}", file=sys.stderr)
         code = 130
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the answers has stopped (``| head``); nor can what is still buffered be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Puts something that takes text where the caller has closed an output (``>&-``)."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115

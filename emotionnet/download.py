@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from emotionnet.command import make_callable, run_command
+from emotionnet.command import make_callable, resumes, run_command
 from emotionnet.errors import EmotionNetError, UsageError
 
 PLACES = ("ravdess", "crema_d", "landmarks")
@@ -83,7 +83,8 @@ def download(
     if not yes:
         _ask()
     archives = folder / ".archives"
-    with progress(total=load, what=f"download {corpus}", unit="B") as bar:
+    bar = progress(total=load, what=f"download {corpus}", unit="B")
+    with bar, resumes("what has come is kept, and the same command resumes"):
         bar.unit, bar.unit_scale = "B", True
         for item in missing:
             state[item["name"]] = place.get(item, part, folder, archives, source, bar)

@@ -8,11 +8,12 @@ seeds), it evaluates those that are not yet and writes the numbers over all of t
 import argparse
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emotionnet.classes import AS_THEY_ARE, Classes, add_options
 from emotionnet.command import make_callable, run_command
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.inputs.kinds import OUTPUTS, TITLES, stream_named
@@ -32,20 +33,23 @@ class Asked:
         part: one of `PARTS`.
         mask: the stream that is taken away from every clip, or None.
         mirror: every face is shown mirrored too, and the answers are averaged.
+        classes: that emotions are merged to, or that alone count.
     """
 
     part: str = "test"
     mask: str | None = None
     mirror: bool = False
+    classes: Classes = AS_THEY_ARE
 
     @property
     def plainly(self) -> bool:
-        """Whether the clips are shown as they are."""
-        return not (self.mask or self.mirror)
+        """Whether the clips are shown, and named, as they are."""
+        return not (self.mask or self.mirror or self.classes)
 
     def path(self, folder: Path, name: str) -> Path:
         """Where a result goes: what is asked otherwise never replaces the answers to the test part."""
         words = [*(("masked", self.mask) if self.mask else ()), *(["mirrored"] * self.mirror)]
+        words += [self.classes.slug()] * bool(self.classes)
         return result_path(folder, name, self.part, *words)
 
 
@@ -56,6 +60,9 @@ def evaluate(
     batch_size: int = 8,
     mask: str | None = None,
     mirror: bool = False,
+    *,
+    merge: Mapping[str, Sequence[str]] | Sequence[str] | None = None,
+    only: Sequence[str] | str | None = None,
 ) -> dict[str, Any]:
     """Evaluates a run, or a group of runs, and writes predictions, metrics and report.
 
@@ -72,6 +79,9 @@ def evaluate(
             …); written to files of its own (``metrics_masked_speech.json`` …).
         mirror: answer every face as it is and mirrored, and average both: twice the work, mostly a
             little better; written to files of its own (``metrics_mirrored.json`` …).
+        merge: class → the emotions whose clips it names and whose probabilities are summed, see
+            `emotionnet.classes.Classes`; written to files of its own.
+        only: the classes that count: clips of others are left out, and so are their probabilities.
 
     Returns:
         What ``metrics.json`` says: ``fused`` and each stream that was trained (each as
@@ -88,7 +98,8 @@ def evaluate(
     from emotionnet.training.run import Run, group_members
 
     check_part(part)
-    asked = Asked(part, mask and stream_named(mask, "--mask"), mirror)
+    mask = mask and stream_named(mask, "--mask")
+    asked = Asked(part, mask, mirror, Classes.of(merge, only))
     children = group_members(run)
     runs = [Run.open(child) for child in children or [run]]
     if records and part == "test" and all(each.has_other_test_clips(records) for each in runs):
@@ -96,6 +107,12 @@ def evaluate(
     if children:
         return _evaluate_group(Path(run), children, records, asked, batch_size)
     return _evaluate_run(runs[0], records, asked, batch_size)
+
+
+def _asked(metrics: Mapping[str, Any], merge, only) -> Asked:
+    """What ``metrics.json`` is the answer to."""
+    classes = Classes.of(merge, only)
+    return Asked(metrics["part"], metrics.get("mask"), metrics.get("mirror", False), classes)
 
 
 def check_part(part: str) -> None:
@@ -123,7 +140,7 @@ def open_records(run: "Run", records: str | os.PathLike | None) -> "Records":
 
 
 def open_part(
-    run: "Run", records: str | os.PathLike | None, part: str
+    run: "Run", records: str | os.PathLike | None, part: str, classes: Classes = AS_THEY_ARE
 ) -> tuple["Records", "list[RecordRow]"]:
     """The records of a run (or a cache of its view of them), and the rows of one part of its split.
 
@@ -131,6 +148,7 @@ def open_part(
         run: an opened run.
         records: the records or the cache it was trained on, where they have moved.
         part: one of `PARTS`.
+        classes: that emotions are merged to, or that alone count; clips of others are left out.
 
     Raises:
         UsageError: the records are not there.
@@ -139,9 +157,11 @@ def open_part(
     place = records or run.config["records"]
     opened = open_records(run, records)
     rows = run.unseen_rows(opened) if part == "unseen" else run.split_rows(opened)[part]
+    known = classes.labels(run.labels)
+    rows = [row for row in rows if classes.called(row.emotion)]
     if not rows:
-        raise EmotionNetError(f"{run.folder}: the {part} part of this run has no clips.")
-    strange = sorted({row.emotion for row in rows} - set(run.labels))
+        raise EmotionNetError(f"{run.folder}: the {part} part of this run has no such clips.")
+    strange = sorted({row.emotion for row in rows if classes.called(row.emotion) not in known})
     if strange:
         raise EmotionNetError(
             f"{place}: clips of {', '.join(strange)}, which this run does not know "
@@ -151,8 +171,10 @@ def open_part(
 
 
 def _evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]:
+    from emotionnet.cards.card import run_card
     from emotionnet.evaluation.answers import answer_rows, measure
     from emotionnet.evaluation.learning import kept_epochs, learning_curves
+    from emotionnet.files import write_text
     from emotionnet.systems import get_system
 
     config, mask = run.config, asked.mask
@@ -161,13 +183,14 @@ def _evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]
     if asked.mirror and (mask == "faces" or "faces" not in config["streams"]):
         raise UsageError(f"--mirror: {run.folder} is asked about no faces.")
     model = run.model()
-    opened, rows = open_part(run, records, asked.part)
+    opened, rows = open_part(run, records, asked.part, asked.classes)
     answers = answer_rows(
         model, run.view(), opened, rows, run.labels, config["streams"], batch_size,
         mask, asked.mirror,
     )  # fmt: skip
+    answers = answers.under(asked.classes)
     answers.write(asked.path(run.folder, "predictions.csv"))
-    metrics = {"run": run.name, **_question(asked), **provenance(run)}
+    metrics = {"run": run.name, **_about(provenance(run), asked)}
     metrics |= measure(answers, mask, get_system(config["system"]).STREAMS)
     if asked.part == "test" and asked.plainly:
         metrics["calibrated"] = _calibrated(run, model, opened, answers, batch_size)
@@ -184,14 +207,19 @@ def _evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]
     curves = learning_curves(run.folder / "history.csv")
     metrics["learning"] = kept_epochs(curves)
     _write(run.folder, asked, metrics, curves)
+    if asked.part == "test" and asked.plainly:
+        write_text(run.folder / "README.md", run_card(run.name, config, metrics))
     return metrics
 
 
-def _question(asked: Asked) -> dict[str, Any]:
-    """What was asked, as ``metrics.json`` says it."""
+def _about(provenance: dict[str, Any], asked: Asked) -> dict[str, Any]:
+    """What was asked of what, as ``metrics.json`` says it."""
     question = {"part": asked.part}
     question |= {"mask": asked.mask} if asked.mask else {}
-    return question | ({"mirror": True} if asked.mirror else {})
+    question |= {"mirror": True} if asked.mirror else {}
+    classes = "; ".join(filter(None, (provenance["classes"], str(asked.classes))))
+    labels = list(asked.classes.labels(provenance["labels"]))
+    return {**question, **provenance, "classes": classes, "labels": labels}
 
 
 def _calibrated(run, model, opened, answers, batch_size: int) -> dict[str, Any]:
@@ -241,14 +269,15 @@ def _evaluate_group(
         place = asked.path(run.folder, "metrics.json")
         if asked.part == "unseen" or not _is_newer(place, run.folder / "model.keras"):
             _evaluate_run(run, records, asked, batch_size)
-        answers.append(Answers.read(asked.path(run.folder, "predictions.csv"), run.labels))
+        labels = asked.classes.labels(run.labels)
+        answers.append(Answers.read(asked.path(run.folder, "predictions.csv"), labels))
         scores = json.loads(place.read_text(encoding="utf-8"))
         calibrated.append(scores.get("calibrated", {}))
         learning.append(scores.get("learning", {}))
         kinds = [k for k in OUTPUTS if k in scores]
         short = {k: {m: scores[k][m] for m in ("accuracy", "uar", "n")} for k in kinds}
         each.append({"run": run.name, "fold": scores["fold"], "seed": scores["seed"], **short})
-    metrics = {"run": folder.name, **_question(asked), **group_provenance(runs)}
+    metrics = {"run": folder.name, **_about(group_provenance(runs), asked)}
     offered = get_system(runs[0].config["system"]).STREAMS
     metrics |= measure(Answers.pool(answers), asked.mask, offered)
     metrics["calibrated"] = pool_calibrated(answers, calibrated)
@@ -289,6 +318,7 @@ def provenance(run: "Run") -> dict[str, Any]:
     return {
         "system": config["system"],
         "labels": list(run.labels),
+        "classes": str(Classes.from_config(config)),
         "corpus": config["corpus"],
         "label_kind": config["label_kind"],
         "manifest_hash": config.get("manifest_hash"),
@@ -349,6 +379,8 @@ def summary(metrics: dict[str, Any]) -> str:
         lines[0] += f", {metrics['mask']} taken away"
     if metrics.get("mirror"):
         lines[0] += ", faces mirrored too"
+    if metrics.get("classes"):
+        lines[0] += f", classes: {metrics['classes']}"
     if metrics["leaky"]:
         lines[0] += " (LEAKY: people or recordings are in training and test)"
     for name, title in TITLES.items():
@@ -380,16 +412,16 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--mirror", action="store_true",
                    help="average the answers to faces as they are and mirrored")  # fmt: skip
     p.add_argument("--batch-size", type=int, default=8, help="clips at a time (%(default)s)")
+    add_options(p)
     return p
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line, evaluates and prints the headline."""
     args = parser().parse_args(argv)
-    metrics = evaluate(args.run, args.records, args.part, args.batch_size, args.mask, args.mirror)
+    metrics = evaluate(**vars(args))
     print(summary(metrics))
-    asked = Asked(metrics["part"], args.mask, args.mirror)
-    print(f"report: {asked.path(Path(args.run), 'report.html')}")
+    print(f"report: {_asked(metrics, args.merge, args.only).path(Path(args.run), 'report.html')}")
     return 0
 
 

@@ -107,8 +107,8 @@ class _Export:
         self.parts = run.split_rows(self.records) if self.records else {}
 
     def write(self, clips: int, calibration_clips: int) -> None:
+        from emotionnet.cards.card import bundle_card
         from emotionnet.deploy import golden
-        from emotionnet.deploy.card import model_card
         from emotionnet.deploy.handoff_files import write_android_files
         from emotionnet.deploy.litert import open_model
         from emotionnet.deploy.measure import accuracy, benchmark
@@ -131,7 +131,7 @@ class _Export:
             write_json(self.bundle / "accuracy.json", compared)
         _say("timing")
         write_json(self.bundle / "benchmark.json", benchmark(self.bundle, files, names))
-        write_text(self.bundle / "MODEL_CARD.md", model_card(contract, self._metrics(), compared))
+        write_text(self.bundle / "MODEL_CARD.md", bundle_card(contract, self._metrics(), compared))
         write_android_files(self.bundle, contract)
 
     def check_page(self) -> None:

@@ -8,9 +8,10 @@ import argparse
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from emotionnet.classes import Classes, add_options
 from emotionnet.command import field_value, make_callable, run_command
 from emotionnet.errors import UsageError
 
@@ -45,6 +46,8 @@ def fit(
     teachers: Sequence[str | os.PathLike] = (),
     teachers_share: float = 0.5,
     train_actors: int | None = None,
+    merge: Mapping[str, Sequence[str]] | Sequence[str] | None = None,
+    only: Sequence[str] | str | None = None,
     precision: str = "float32",
     device: str = "auto",
     replicas: int | None = None,
@@ -93,6 +96,9 @@ def fit(
             besides the labels, see `emotionnet.training.teachers`.
         teachers_share: share of a target that is their answer, above 0 and at most 1.
         train_actors: learn from so many of the training actors only, drawn by the seed.
+        merge: class → the emotions that it stands for, before the clips are divided; see
+            `emotionnet.classes.Classes`.
+        only: the classes that are learnt; clips of others are left out.
         precision: ``float32``, ``mixed_bfloat16`` or ``mixed_float16``.
         device: ``auto``, ``cpu``, ``gpu`` or ``tpu``, see `emotionnet.training.devices.choose`. No part of
             what a run is: it may be resumed on others.
@@ -120,7 +126,6 @@ def fit(
     """
     from emotionnet.clips.remote import is_url
     from emotionnet.corpora import CORPORA, get_corpus
-    from emotionnet.emotions import label_order
     from emotionnet.evaluate import evaluate
     from emotionnet.inputs.opening import open_clips
     from emotionnet.inputs.protocols import number_of_folds, split_rows
@@ -130,6 +135,7 @@ def fit(
     from emotionnet.training.actors import with_actors
     from emotionnet.training.begin import check_kind, check_resume, default_name, name_for
     from emotionnet.training.devices import choose
+    from emotionnet.training.run import classes_in_words
     from emotionnet.training.train import settings_of
     from emotionnet.training.uncertainty import Learning
     from emotionnet.training.unit import learnt_names
@@ -160,7 +166,9 @@ def fit(
         raise UsageError("give either --records, or --corpus with --root, not both")
     records = open_clips(records)
     _say_unused(records.folder)
-    rows, corpus = records.rows, records.rows[0].corpus
+    classes = Classes.of(merge, only)
+    labels = classes.labels(row.emotion for row in records.rows)
+    rows, corpus = classes.rows(records.rows), records.rows[0].corpus
     demo = corpus == "demo"
     own = get_corpus(corpus) if corpus in CORPORA else None
     protocol = protocol or _usual_protocol(own, rows)
@@ -174,7 +182,7 @@ def fit(
     common = {
         "system": system,
         "system_config": config,
-        "labels": list(label_order(row.emotion for row in rows)),
+        "labels": list(labels),
         "corpus": corpus,
         "label_kind": rows[0].label_kind,
         "records": records.address,
@@ -199,6 +207,8 @@ def fit(
     for each in learnt_names(common):
         devices.check(settings_of({**common, "seed": 0}, each).batch_size, precision)
     # Only where asked for, so that runs from before can still be resumed.
+    if classes:
+        common["classes"] = classes.plain()
     if augmentation:
         common["augmentation"] = _augmentation(augmentation, common["augment"])
     begun = {"init": init, "init_faces": init_faces, "init_speech": init_speech}
@@ -214,12 +224,15 @@ def fit(
             records = _cached(records, records_cache, common)
         common["records"] = records.address
     splits = [split_rows(rows, protocol, fold, seed) for seed in seeds for fold in folds]
+    for split in splits:
+        split.description += classes_in_words(classes)
     if train_actors is not None:
         splits = [with_actors(split, train_actors, split.seed) for split in splits]
     _check_copies(common)
     taught_by = [_teachers(teachers, teachers_share, split, common) for split in splits]
     if not name:
-        name = default_name(system, corpus, protocol, streams, learning)
+        own_classes = [classes.slug()] * bool(classes)
+        name = default_name(system, corpus, protocol, streams, learning, *own_classes)
         name = name_for(Path(out), name, resume)
     top = Path(out) / name
     check_kind(top, several=len(splits) > 1)
@@ -372,6 +385,7 @@ def parser() -> argparse.ArgumentParser:
     g.add_argument("--train-actors", type=int, metavar="N",
                    help="learn from so many actors only, drawn by the seed")  # fmt: skip
     g.add_argument("--seeds", type=int, metavar="N", help="several: 0 to N-1")
+    add_options(p)
     g = p.add_argument_group("how")
     for stream_option in ("epochs", "batch-size", "patience"):
         g.add_argument(f"--{stream_option}", type=int)

@@ -116,7 +116,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line, asks, and says what to do with the answers."""
-    from emotionnet.predict import NEVER_SEEN
+    from emotionnet.prediction.text import NEVER_SEEN
 
     args = parser().parse_args(argv)
 

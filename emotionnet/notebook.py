@@ -87,7 +87,7 @@ def show_answer(answer: Mapping[str, Any]) -> Page:
         answer: one of those that `emotionnet.predict` gives.
     """
     from emotionnet.evaluation import plots
-    from emotionnet.predict import describe
+    from emotionnet.prediction.text import describe
 
     text = describe(answer)
     if "error" in answer:

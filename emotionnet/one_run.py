@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from emotionnet.command import resumes
 from emotionnet.errors import EmotionNetError
 
 #: Share of a training's time in which a device waits for clips that is worth a word.
@@ -40,28 +41,29 @@ def train_and_evaluate(
     from emotionnet.training.begin import open_run
     from emotionnet.training.train import train_run
 
-    with devices.chief_first():
-        # The other workers find what the chief has made.
-        run = open_run(folder, config, split, resume if devices.chief else True)
-        if devices.chief and not run.finished:
-            run.note_devices(devices.facts())
-    if not run.finished:
-        _announce(run, split, devices)
-        try:
-            history = train_run(run, records, devices)
-        except EmotionNetError:
-            # Nothing was learnt yet: the next try may have the name.
-            begun = run.checkpoint.exists() or (folder / "history.csv").exists()
-            if devices.chief and not begun:
-                shutil.rmtree(folder, ignore_errors=True)
-            raise
-        print(f"input      {_waiting(history)}")
-    with devices.chief_first():
-        if devices.chief:
-            # A kill may have come between the model and the end of its checkpoint.
-            shutil.rmtree(run.checkpoint.parent, ignore_errors=True)
-            if not (folder / "metrics.json").exists():
-                evaluate(folder, records=records.address)
+    with resumes(f"the same command with --resume auto continues {folder}"):
+        with devices.chief_first():
+            # The other workers find what the chief has made.
+            run = open_run(folder, config, split, resume if devices.chief else True)
+            if devices.chief and not run.finished:
+                run.note_devices(devices.facts())
+        if not run.finished:
+            _announce(run, split, devices)
+            try:
+                history = train_run(run, records, devices)
+            except EmotionNetError:
+                # Nothing was learnt yet: the next try may have the name.
+                begun = run.checkpoint.exists() or (folder / "history.csv").exists()
+                if devices.chief and not begun:
+                    shutil.rmtree(folder, ignore_errors=True)
+                raise
+            print(f"input      {_waiting(history)}")
+        with devices.chief_first():
+            if devices.chief:
+                # A kill may have come between the model and the end of its checkpoint.
+                shutil.rmtree(run.checkpoint.parent, ignore_errors=True)
+                if not (folder / "metrics.json").exists():
+                    evaluate(folder, records=records.address)
 
 
 def _waiting(history: Sequence[dict]) -> str:

@@ -15,8 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from emotionnet.command import not_empty
+from emotionnet.command import not_empty, resumes
 from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.locks import alone
 
 RUNNERS = ("local", "beam")
 #: Where corpora and records are, unless said otherwise.
@@ -70,6 +71,7 @@ def prepare(
     from emotionnet import corpora
     from emotionnet.clips.fields import make_fields
     from emotionnet.clips.fields.add import add_fields
+    from emotionnet.clips.place import claim, default_place
     from emotionnet.clips.runners import by_beam, by_processes, clips_a_shard
     from emotionnet.clips.shards import plan_shards
 
@@ -81,34 +83,43 @@ def prepare(
         _check_alone(
             corpus, root=root, out=out, rows=rows, runner=runner, beam_options=beam, **options
         )
-        add_fields(records, wanted, workers)
+        with resumes("finished shards are kept, and the same command resumes"):
+            add_fields(records, wanted, workers)
         return Path(records)
     corpus = corpora.get_corpus(corpus).NAME
     if runner not in RUNNERS:
         raise UsageError(f"--runner {runner}: not known. Choose one of {', '.join(RUNNERS)}.")
     if beam_options and runner != "beam":
         raise UsageError("--beam-options are for --runner beam")
-    root, out = _folders(corpus, root, out, options)
+    root = _root(corpus, root, out)
     config = _config(corpus, root, options)
-    config |= _claim(out, config)
-    ignored: list[tuple[str, str]] = []
-    reading: list[str] = []
-    if rows is None:
-        if corpus == "demo":
-            corpora.get_corpus(corpus).make(root, workers=workers)
-        rows = corpora.scan(corpus, root, ignored, reading, **options)
-        for line in reading:
-            print(f"{root}: {line}")
-    _check_rows(rows, root)
-    content = {name: config[name] for name in ("schema", "crop", "jpeg_quality", "max_rate")}
-    shards = plan_shards(rows, root, out, content, clips_a_shard(corpus))
-    todo = [shard for shard in shards if shard.read_index() is None]
-    if todo:
-        make = partial(by_beam, options=beam_options) if runner == "beam" else by_processes
-        _make_shards(corpus, root, out, shards, todo, config, workers, make)
-    _finish(out, shards, config, ignored, reading, changed=bool(todo))
-    if wanted:
-        add_fields(out, wanted, workers)
+    if out is None:
+        name = "-".join([corpus, *map(str, options.values())])
+        out = default_place(DATA / name.replace("/", "-").replace("*", "_"), config)
+    out = Path(out)
+    if out.resolve() == root.resolve():
+        raise UsageError(f"{out}: is the folder of the clips; choose another --out")
+    claim(out, config)  # at once, and again when nobody else is writing there
+    with alone(out), resumes("finished shards are kept, and the same command resumes"):
+        config |= claim(out, config)
+        ignored: list[tuple[str, str]] = []
+        reading: list[str] = []
+        if rows is None:
+            if corpus == "demo":
+                corpora.get_corpus(corpus).make(root, workers=workers)
+            rows = corpora.scan(corpus, root, ignored, reading, **options)
+            for line in reading:
+                print(f"{root}: {line}")
+        _check_rows(rows, root)
+        content = {name: config[name] for name in ("schema", "crop", "jpeg_quality", "max_rate")}
+        shards = plan_shards(rows, root, out, content, clips_a_shard(corpus))
+        todo = [shard for shard in shards if shard.read_index() is None]
+        if todo:
+            make = partial(by_beam, options=beam_options) if runner == "beam" else by_processes
+            _make_shards(corpus, root, out, shards, todo, config, workers, make)
+        _finish(out, shards, config, ignored, reading, changed=bool(todo))
+        if wanted:
+            add_fields(out, wanted, workers)
     return out
 
 
@@ -125,12 +136,8 @@ def _check_alone(corpus: str, **others: object) -> None:
         )
 
 
-def _folders(
-    corpus: str,
-    root: str | os.PathLike | None,
-    out: str | os.PathLike | None,
-    options: dict[str, object],
-) -> tuple[Path, Path]:
+def _root(corpus: str, root: str | os.PathLike | None, out: str | os.PathLike | None) -> Path:
+    """The folder of the clips; refuses what can be neither that nor a folder of records."""
     from emotionnet.clips.remote import is_url
 
     if root is None:
@@ -146,13 +153,7 @@ def _folders(
                 f"{place}: clips are read from a folder and records are written to one. Copy the "
                 "records to the bucket when they are finished; fit reads them from there."
             )
-    if out is None:
-        name = "-".join([corpus, *map(str, options.values())])
-        out = DATA / name.replace("/", "-").replace("*", "_") / "records"
-    root, out = Path(root), Path(out)
-    if out.resolve() == root.resolve():
-        raise UsageError(f"{out}: is the folder of the clips; choose another --out")
-    return root, out
+    return Path(root)
 
 
 def _config(corpus: str, root: Path, options: dict[str, object]) -> dict[str, Any]:
@@ -174,42 +175,6 @@ def _config(corpus: str, root: Path, options: dict[str, object]) -> dict[str, An
         "max_rate": MAX_RATE,
         "sample_rate": SAMPLE_RATE,
     }
-
-
-def _claim(out: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """Makes sure that ``out`` is free for these records, or holds them already.
-
-    Returns:
-        What ``records.json`` keeps of before: the side fields.
-    """
-    from emotionnet.clips.records import META_FILE, read_meta
-    from emotionnet.corpora import corpus_options
-
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out}: is a file; records need a folder")
-    if not (out / META_FILE).is_file():
-        if out.is_dir() and any(not _ours(path) for path in out.iterdir()):
-            raise UsageError(f"{out}: holds other files; choose an empty or a new folder")
-        return {}
-    meta = read_meta(out)
-    if meta.get("corpus") == config["corpus"]:
-        # Options that came later have their defaults.
-        meta["options"] = {**corpus_options(config["corpus"]), **meta.get("options", {})}
-    for name in ("corpus", "root", "options"):
-        if meta.get(name) != config[name]:
-            raise UsageError(
-                f"{out}: holds records of {name} {meta.get(name)!r}, not {config[name]!r}. "
-                "Choose another --out, or delete that folder."
-            )
-    return {"fields": meta["fields"]} if "fields" in meta else {}
-
-
-def _ours(path: Path) -> bool:
-    """True for what may stand in a folder of records (hidden: remains of a killed run)."""
-    from emotionnet.clips.fields import FIELDS
-
-    beside = ("copies", "features", *FIELDS)
-    return path.name.startswith((".", "shard-")) or path.name in (*_FILES, *beside)
 
 
 def _check_rows(rows: Sequence, root: Path) -> None:
@@ -258,6 +223,7 @@ def _finish(
 ) -> None:
     """Writes what stands beside the shards, ``records.json`` last."""
     from emotionnet.clips.contact_sheet import write_contact_sheet
+    from emotionnet.clips.place import FILES, IDENTITY
     from emotionnet.clips.records import Records, as_manifest_rows, read_meta, write_record_manifest
     from emotionnet.clips.same import recordings
     from emotionnet.clips.shards import record_rows, with_digests
@@ -278,12 +244,12 @@ def _finish(
         "finished": True,
     }
     strange = set(out.glob("shard-*")) - {p for s in shards for p in (s.path, s.index_path)}
-    expected = [out / name for name in _FILES if rows and name != "contact_sheet.png"]
+    expected = [out / name for name in FILES if rows and name != "contact_sheet.png"]
     summary = summarize(config["corpus"], rows, indexes, ignored, reading)
     if not changed and not strange and all(path.is_file() for path in expected):
         old = read_meta(out)
-        same_clips = old.get("finished") and old["manifest_hash"] == meta["manifest_hash"]
-        if same_clips and read_summary(out) == summary:
+        same = all(old.get(key) == meta[key] for key in (*IDENTITY, "manifest_hash"))
+        if same and old.get("finished") and read_summary(out) == summary:
             return
     for path in strange:
         path.unlink()
@@ -298,16 +264,6 @@ def _finish(
     write_contact_sheet(out / "contact_sheet.png", Records(out, rows, meta))
     write_summary(out, summary)
     write_json(out / "records.json", meta)
-
-
-_FILES = (
-    "records.json",
-    "manifest.csv",
-    "skipped.csv",
-    "summary.json",
-    "summary.txt",
-    "contact_sheet.png",
-)
 
 
 def _versions() -> dict[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from emotionnet.command import make_callable, run_command
-from emotionnet.errors import BadClip, EmotionNetError
+from emotionnet.errors import EmotionNetError
 from emotionnet.inputs.kinds import in_words
 
 SPEEDS = ("real", "max")
@@ -79,6 +79,7 @@ def _answers(live, source):
 
 def _open_source(source: str | os.PathLike, speed: str, microphone: str | None):
     from emotionnet.errors import UsageError
+    from emotionnet.prediction.clips import existing_file
     from emotionnet.streaming.sources import CameraSource, FileSource
 
     if speed not in SPEEDS:
@@ -87,8 +88,8 @@ def _open_source(source: str | os.PathLike, speed: str, microphone: str | None):
     if kind == "camera" and not Path(source).exists():
         return CameraSource(int(which or 0) if (which or "0").isdecimal() else which, microphone)
     try:
-        return FileSource(source, speed == "real")
-    except BadClip as error:
+        return FileSource(existing_file(source), speed == "real")
+    except EmotionNetError as error:
         raise EmotionNetError(f"{source}: {error}") from None
 
 
@@ -157,7 +158,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line, answers as it goes, and says at the end how fast that was."""
-    from emotionnet.predict import NEVER_SEEN
+    from emotionnet.prediction.text import NEVER_SEEN
     from emotionnet.training.run import Run
 
     args = parser().parse_args(argv)

@@ -316,3 +316,64 @@ def test_runs_that_differ_are_not_averaged(run, records, tmp_path):
 def test_a_folder_without_a_run_is_bad_usage(tmp_path):
     with pytest.raises(UsageError, match="no run here"):
         evaluating.evaluate(tmp_path)
+
+
+def test_what_is_no_run_but_near_one_is_said(run, tmp_path):
+    from emotionnet.training.run import Run
+
+    shutil.copytree(run.folder, tmp_path / "group" / "fold_1_seed_0")
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "contract.json").touch()
+    for place, words in (
+        (tmp_path / "group", "give one of them, such as .*fold_1_seed_0"),
+        (tmp_path / "bundle", "a bundle for devices"),
+        ("hf://somebody/run", "hf download USER/NAME"),
+        (run.folder / "model.keras", f"give the folder of the run, perhaps {run.folder}"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            Run.open(place)
+
+
+def test_classes_are_merged_in_files_of_their_own_and_said(run, metrics, records):
+    answers = Answers.read(run.folder / "predictions.csv", LABELS)
+    before = (run.folder / "metrics.json").read_bytes()
+    found = evaluating.evaluate(run.folder, merge=["low=neutral+sad"], only="happy,low")
+    assert (run.folder / "metrics.json").read_bytes() == before
+    place = run.folder / "metrics_low=neutral+sad_only_happy_low.json"
+    assert json.loads(place.read_text())["classes"] == "low = neutral + sad; only happy, low"
+    assert found["labels"] == ["happy", "low"]
+    assert "classes: low = neutral + sad" in evaluating.summary(found)
+    # A model that is asked about two classes says what it said about three, added up.
+    table = answers.probabilities["fused"]
+    right = [
+        (p[1] > p[0] + p[2]) == (clip.emotion == "happy")
+        for p, clip in zip(table, answers.clips)
+        if not np.isnan(p).any()
+    ]
+    assert found["fused"]["accuracy"] == pytest.approx(np.mean(right))
+    assert "calibrated" not in found
+
+
+def test_clips_of_a_class_that_does_not_count_are_left_out(run, records):
+    found = evaluating.evaluate(run.folder, only=("happy", "sad"))
+    kept = [row for row in records.rows if row.emotion in ("happy", "sad")]
+    rows = read_csv(run.folder / "predictions_only_happy_sad.csv")
+    assert sorted(row["clip"] for row in rows) == sorted(row.clip for row in kept)
+    sums = [float(row["fused_happy"]) + float(row["fused_sad"]) for row in rows if row["fused_sad"]]
+    np.testing.assert_allclose(sums, 1, atol=1e-5)
+    assert "fused_neutral" not in rows[0]
+    assert found["fused"]["n"] == len(sums)
+
+
+def test_clips_that_the_run_has_no_name_for_can_be_given_one(run, tmp_path):
+    clips = [
+        make_clip(f"other{i}", emotion, f"{i:02d}", seed=40 + i)
+        for i, emotion in enumerate(("happy", "calm", "sad"))
+    ]
+    others = write_records(tmp_path / "records", clips)
+    with pytest.raises(EmotionNetError, match="clips of calm"):
+        evaluating.evaluate(run.folder, others.folder)
+    merged = evaluating.evaluate(run.folder, others.folder, merge={"neutral": ("neutral", "calm")})
+    assert merged["fused"]["per_class"]["neutral"]["support"] == 1
+    left_out = evaluating.evaluate(run.folder, others.folder, only="happy,sad")
+    assert left_out["fused"]["n"] == 2

@@ -182,3 +182,29 @@ def test_the_window_holds_the_longest_clip():
     assert window_samples(rows(32000)) == 32000
     assert window_samples(rows(10**7)) == 96000
     assert window_samples(rows(0)) == 16000
+
+
+def test_classes_are_merged_before_the_split_and_said_everywhere(records, tmp_path):
+    asked = {"merge": ["low=neutral+sad"], "augment": "paper"}
+    folder = fit(**options(records, tmp_path, name="run", **asked))
+    config = json.loads((folder / "config.json").read_text())
+    assert config["labels"] == ["happy", "low"]
+    assert "classes: low = neutral + sad" in config["protocol_description"]
+    assert {row["emotion"] for row in read_csv(folder / "split.csv")} == {"happy", "low"}
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["classes"] == "low = neutral + sad"
+    assert set(metrics["fused"]["per_class"]) == {"happy", "low"}
+    assert "low = neutral + sad" in (folder / "report.html").read_text()
+    # It is part of what the run is: it cannot be resumed as another one.
+    with pytest.raises(UsageError, match="other settings"):
+        fit(**options(records, tmp_path, name="run", resume=True, augment="paper"))
+
+
+def test_classes_can_be_left_out(records, tmp_path):
+    folder = fit(**options(records, tmp_path, only="happy,sad"))
+    assert folder.name.endswith("-only_happy_sad")
+    split = read_csv(folder / "split.csv")
+    assert {row["emotion"] for row in split} == {"happy", "sad"}
+    assert len(split) == sum(row.emotion != "neutral" for row in records.rows)
+    with pytest.raises(UsageError, match="glad: not known"):
+        fit(**options(records, tmp_path, only="happy,glad"))

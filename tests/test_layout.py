@@ -11,7 +11,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1] / "emotionnet"
 #: What anything may import, and what imports only these.
 SHARED = {
-    *("errors", "files", "progress", "command", "emotions"),
+    *("errors", "files", "progress", "command", "emotions", "classes", "locks"),
     *("environment", "precision", "keras_private", "templates"),
 }
 #: Folder to the folders (and verbs) that it may import beside `SHARED`.
@@ -26,20 +26,20 @@ ARROWS = {
     "evaluation": {"training", "systems", "inputs", "clips"},
     "streaming": {"training", "systems", "inputs", "clips"},
     "deploy": {"systems", "layers", "inputs", "clips", "corpora"},
-    "web": {"deploy"},
-    "labelling": {"training", "clips", "corpora", "predict"},
+    "cards": {"inputs"},
+    "web": {"deploy", "cards"},
+    "prediction": {"evaluation", "training", "systems", "inputs", "clips", "corpora"},
+    "labelling": {"prediction", "training", "clips", "corpora"},
 }
 #: A module beside the folders may import any folder; of its like it may import these.
 VERBS = {
     "backbones": {"fit", "prepare"},
     "compare": {"evaluate"},
     "fit": {"evaluate", "one_run", "prepare"},
-    "label": {"predict"},
-    "notebook": {"evaluate", "predict"},
+    "notebook": {"evaluate"},
     "one_run": {"evaluate"},
     "refit": {"evaluate", "one_run"},
     "robustness": {"evaluate"},
-    "stream": {"predict"},
 }
 
 

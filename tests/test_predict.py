@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -8,13 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_run import LABELS, make_run
+from tiny_run import LABELS, SYSTEM_CONFIG, make_run
 
 from emotionnet import predict as predicting
 from emotionnet.command import run_command
 from emotionnet.corpora.media import write_clip
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.predict import describe, window_starts
+from emotionnet.files import read_csv
+from emotionnet.prediction.predictor import Predictor, window_starts
+from emotionnet.prediction.text import describe
 
 RATE = 16000
 
@@ -42,7 +45,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def predictor(run):
-    return predicting.Predictor(run)
+    return Predictor(run)
 
 
 def said(capsys, *arguments):
@@ -144,7 +147,7 @@ def test_a_window_without_anything_is_left_out_of_the_mean(predictor, tmp_path):
 
 
 def test_the_system_answers_as_in_evaluation(tmp_path):
-    from tiny_run import SYSTEM_CONFIG, write_records
+    from tiny_run import write_records
 
     from emotionnet.clips.clip import read_clip
     from emotionnet.clips.faces import FaceFinder
@@ -156,7 +159,7 @@ def test_the_system_answers_as_in_evaluation(tmp_path):
     row = ManifestRow("a", "demo", "happy", picture="a.mp4")
     records = write_records(tmp_path / "records", [read_clip(row, tmp_path, FaceFinder())])
     model = build_model("ghost_fan", len(LABELS), **SYSTEM_CONFIG)
-    predictor = predicting.Predictor(make_run(tmp_path / "run", model=model).folder)
+    predictor = Predictor(make_run(tmp_path / "run", model=model).folder)
     evaluated = answer_rows(
         model, predictor.view, records, records.rows, LABELS, ("faces", "speech")
     ).probabilities["fused"][0]
@@ -204,7 +207,7 @@ def test_a_run_of_one_stream_says_what_it_lacks(tmp_path, capsys):
     assert second["streams"] == "speech"
     assert any("speech alone" in note for note in second["notes"])
 
-    sees = predicting.Predictor(make_run(tmp_path / "sees", streams=("faces",)).folder)
+    sees = Predictor(make_run(tmp_path / "sees", streams=("faces",)).folder)
     sound = write_clip(tmp_path / "a.wav", samples=voice(0.5), sound_codec="pcm_s16le")
     with pytest.raises(EmotionNetError, match=r"no face was found.*faces alone"):
         sees.answer(sound)
@@ -276,7 +279,7 @@ def test_windows_cover_the_clip(duration_s, starts):
 def test_what_is_no_run_is_refused_in_words(run, tmp_path):
     with pytest.raises(UsageError, match="no run here"):
         predicting.predict(tmp_path / "nowhere", "a.mp4")
-    with pytest.raises(UsageError, match="a PNG"):
+    with pytest.raises(UsageError, match=r"ends in \.png"):
         predicting.main([str(run), "a.mp4", "--plot", "time.svg"])
 
 
@@ -334,3 +337,91 @@ def test_help_loads_no_tensorflow():
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_classes_are_merged_and_left_out_and_said(run, tmp_path, capsys):
+    sound = write_clip(tmp_path / "a.wav", samples=voice(1.6), sound_codec="pcm_s16le")
+    (whole,) = predicting.predict(run, sound)
+    code, out, _ = said(capsys, run, sound, "--json", "--merge", "low=neutral+sad")
+    merged = json.loads(out)
+    assert code == 0
+    assert merged["classes"] == "low = neutral + sad"
+    p = whole["probabilities"]
+    assert merged["probabilities"] == pytest.approx(
+        {"low": p["neutral"] + p["sad"], "happy": p["happy"]}, abs=2e-6
+    )
+    (part,) = predicting.predict(run, sound, only="happy,sad")
+    # A window's probabilities are over 1 again, and the overall answer is still their mean.
+    for window, before in zip(part["timeline"], whole["timeline"]):
+        kept = {name: before["probabilities"][name] for name in ("happy", "sad")}
+        wanted = {name: value / sum(kept.values()) for name, value in kept.items()}
+        assert window["probabilities"] == pytest.approx(wanted, abs=1e-5)
+    code, out, _ = said(capsys, run, sound, "--only", "happy,sad")
+    assert "classes: only happy, sad" in out
+    with pytest.raises(UsageError, match="glad: not known"):
+        predicting.predict(run, sound, only="happy,glad")
+
+
+def test_files_are_written_beside_the_answers(tmp_path, capsys):
+    from emotionnet.systems import build_model
+
+    streams = ("speech",)
+    model = build_model("ghost_fan", len(LABELS), **SYSTEM_CONFIG, streams=streams)
+    run = make_run(tmp_path / "run", model=model, streams=streams).folder
+    for name, seconds in (("a.wav", 1.6), ("deeper/b.wav", 0.5)):
+        write_clip(tmp_path / "clips" / name, samples=voice(seconds), sound_codec="pcm_s16le")
+    files = [tmp_path / "out" / name for name in ("a.csv", "vtt", "a.npz")]
+    options = zip(("--csv", "--vtt", "--features"), files)
+    words = [word for pair in options for word in pair]
+    code, out, err = said(capsys, run, tmp_path / "clips", "--json", *words)
+    assert code == 0
+    answers = [json.loads(line) for line in out.splitlines()]
+    windows = [window for answer in answers for window in answer["timeline"]]
+    rows = read_csv(files[0])
+    assert [float(row["start_s"]) for row in rows] == [w["start_s"] for w in windows]
+    assert [row["streams"] for row in rows] == ["speech"] * len(windows)
+    for row, window in zip(rows, windows):
+        found = {name: float(row[f"probability_{name}"]) for name in LABELS}
+        assert found == window["probabilities"]
+    assert sorted(path.name for path in files[1].iterdir()) == ["a.vtt", "b.vtt"]
+    with np.load(files[2]) as found:
+        assert found["clip"].tolist() == [row["clip"] for row in rows]
+        assert len(found["fused"]) == len(rows)
+    assert all(str(path) in err for path in files)
+
+
+def test_one_file_of_subtitles_is_for_one_clip(run, tmp_path):
+    with pytest.raises(UsageError, match="give a folder"):
+        predicting.main([str(run), "a.mp4", "b.mp4", "--vtt", "x.vtt"])
+
+
+def test_a_pipe_and_an_address_are_answers_with_a_reason(run, tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    code, out, _ = said(capsys, run, tmp_path / "pipe.mp4", "https://example.org/a.mp4", "--json")
+    first, second = map(json.loads, out.splitlines())
+    assert code == 1
+    assert "only once" in first["error"]
+    assert "it is an address" in second["error"]
+
+
+def test_everybody_in_the_picture_is_counted_and_answered_if_asked(run, tmp_path, capsys):
+    from emotionnet.corpora.drawing import PROTOTYPES, background, draw_face, random_person
+
+    people = [random_person(np.random.default_rng(seed), female=seed == 0) for seed in (0, 3)]
+    canvas = background(240, 480, people[0])
+    for person, x in zip(people, (120, 360)):
+        draw_face(canvas, (x, 120), 140, person, PROTOTYPES["happy"])
+    clip = write_clip(tmp_path / "two.mp4", [canvas] * 6, 12, voice(0.5))
+    code, out, _ = said(capsys, run, clip, "--people", "--csv", tmp_path / "two.csv")
+    assert code == 0
+    assert "1 other face beside it" in out
+    assert "person 2 at" in out
+    rows = read_csv(tmp_path / "two.csv")
+    assert [row["person"] for row in rows] == ["", "1", "2"]
+    assert [row["streams"] for row in rows] == ["both", "faces", "faces"]
+    (answer,) = predicting.predict(run, clip, people=True)
+    xs = sorted(person["centre"][0] for person in answer["people"])
+    assert xs == pytest.approx([0.25, 0.75], abs=0.03)
+    (alone,) = predicting.predict(run, write_clip(tmp_path / "one.mp4", pictures(6), 12))
+    assert alone["other_faces"] == 0
+    assert "people" not in alone

@@ -23,7 +23,10 @@ SOUND_SUFFIXES = (
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar")
 
 #: Left behind by systems and archives, in lower case.
-_DROPPINGS = ("thumbs.db", "desktop.ini", "__macosx", "icon\r", "$recycle.bin")
+_DROPPINGS = (
+    *("thumbs.db", "desktop.ini", "__macosx", "icon\r", "$recycle.bin"),
+    *(".ds_store", ".directory", ".spotlight-v100", ".trashes", ".fseventsd"),
+)
 
 LFS_MAGIC = b"version https://git-lfs.github.com/spec/v1"
 LFS_REASON = (
@@ -124,7 +127,12 @@ _HIDDEN = "hidden (its name begins with a dot): rename it"
 
 
 def _passed_over(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _DROPPINGS
+    return name.startswith(".") or is_dropping(name)
+
+
+def is_dropping(name: str) -> bool:
+    """Whether a file or folder of this name is what systems and archives leave behind."""
+    return name.startswith("._") or name.lower() in _DROPPINGS
 
 
 def _relative(path: str | os.PathLike, root: Path) -> str:

@@ -6,11 +6,12 @@ their tables one below the other.
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from emotionnet.classes import Classes
 from emotionnet.errors import EmotionNetError
 from emotionnet.evaluation.metrics import score
 from emotionnet.files import read_csv, write_csv
@@ -110,6 +111,18 @@ class Answers:
         except KeyError as error:
             raise EmotionNetError(f"{path}: column {error} is missing; evaluate again.") from error
         return cls(tuple(labels), clips, tables)
+
+    def under(self, classes: Classes) -> "Answers":
+        """The same answers with emotions merged, or left out with their clips."""
+        if not classes:
+            return self
+        names = [classes.called(clip.emotion) for clip in self.clips]
+        kept = [i for i, name in enumerate(names) if name]
+        return Answers(
+            classes.labels(self.labels),
+            [replace(self.clips[i], emotion=names[i]) for i in kept],
+            {k: classes.probabilities(self.labels, t[kept]) for k, t in self.probabilities.items()},
+        )
 
     @classmethod
     def pool(cls, several: Iterable["Answers"]) -> "Answers":

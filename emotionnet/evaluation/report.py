@@ -116,6 +116,7 @@ def facts(metrics: Mapping[str, Any]) -> str:
             ("System", metrics.get("system")),
             ("Corpus", metrics["corpus"]),
             ("Emotions", ", ".join(metrics["labels"])),
+            ("Classes", metrics.get("classes") or None),
             ("Labels", LABEL_KINDS.get(kind, kind)),
             ("Protocol", metrics["protocol"]),
             ("Division", metrics.get("protocol_text")),

@@ -13,6 +13,7 @@ streams. Without the stream ``faces`` there are no pixels in it, without ``speec
 (`emotionnet.inputs.copies`) have a ``copies.json`` and arrays of their own.
 """
 
+import dataclasses
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -145,8 +146,9 @@ class ViewCache:
                 "them where the records are (the same command with --records), or do without: "
                 "--augment light."
             )
-        wanted = {f"{row.clip}~{kind}" for row in rows for kind in kinds}
-        return [row for row in self.copied if row.clip in wanted]
+        wanted = {f"{row.clip}~{kind}": row.emotion for row in rows for kind in kinds}
+        found = (row for row in self.copied if row.clip in wanted)
+        return [dataclasses.replace(row, emotion=wanted[row.clip]) for row in found]
 
     def check_view(self, view: View) -> None:
         """Makes sure that it was made for ``view``.

@@ -23,6 +23,7 @@ from emotionnet.inputs.cache import (
 )
 from emotionnet.inputs.opening import open_source
 from emotionnet.inputs.views import View
+from emotionnet.locks import alone
 from emotionnet.progress import progress
 
 
@@ -47,6 +48,11 @@ def write_cache(
         EmotionNetError: there is no room for it.
     """
     folder = Path(folder)
+    with alone(folder):
+        return _write_once(records, view, folder, streams, copies)
+
+
+def _write_once(records, view: View, folder: Path, streams, copies) -> ViewCache:
     if (folder / META_FILE).is_file():
         cache = ViewCache.open(folder)
         _check_same(cache, records, view, streams, copies)

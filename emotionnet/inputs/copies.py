@@ -84,7 +84,7 @@ def speech_copies(
     """
     for kind in kinds:
         parse_kind(kind)
-    wanted = {row.clip for row in rows}
+    wanted = {row.clip: row.emotion for row in rows}  # which may be merged ones
     copies = []
     sounding = [row for row in records.rows if row.samples > 0]
     chunks = [sounding[i : i + _SHARD] for i in range(0, len(sounding), _SHARD)]
@@ -102,10 +102,10 @@ def speech_copies(
     for number in range(len(chunks)):
         for kind in kinds:
             for raw in json.loads(_index(folder, number, kind).read_text(encoding="utf-8")):
-                if raw["clip"].rpartition("~")[0] in wanted:
+                if emotion := wanted.get(raw["clip"].rpartition("~")[0]):
                     # Absolute, so that the records' own dataset reads them.
                     shard = str((folder / raw["shard"]).resolve())
-                    copies.append(RecordRow(**{**raw, "shard": shard}))
+                    copies.append(RecordRow(**{**raw, "shard": shard, "emotion": emotion}))
     return copies
 
 

@@ -147,7 +147,7 @@ def most_uncertain(scored: list[Scored], most: int, leave_out: set[str] = frozen
 
 
 def _score(run, pool: Path, keys: list[tuple[str, str, str, str]]) -> Iterator[Scored]:
-    from emotionnet.predict import Predictor, iterate
+    from emotionnet.prediction.predictor import Predictor, iterate
 
     predictor = Predictor(run)
     for key in keys:

@@ -10,7 +10,7 @@ from emotionnet.training.run import Run
 from emotionnet.training.state import recover
 
 #: In a run's config only where asked for.
-_OPTIONAL = ("augmentation", "init", *INIT_STREAMS, "refit", "teachers", "train_actors")
+_OPTIONAL = ("augmentation", "classes", "init", *INIT_STREAMS, "refit", "teachers", "train_actors")
 #: What is told of the split; the split itself follows from the rest.
 _TOLD = ("protocol_description", "split_warning", "leaky")
 
@@ -73,7 +73,7 @@ def name_for(out: Path, name: str, resume: bool | str) -> str:
     if resume == "auto":
         return last
     if free != name:
-        print(f"{out / name} is there already (--resume goes on with an unfinished one)")
+        print(f"{out / name} is there already (--resume auto continues an unfinished one)")
     return free
 
 

@@ -33,7 +33,7 @@ def fit_unit(run: Run, records, parts: dict, unit: Unit, layer: keras.Layer) -> 
     config, stage = run.config, unit.stage
     what = f"stage {stage.name!r} of system {config['system']}"
     source = open_source(records, run.view(), run.labels, unit.inputs)
-    everything = unit.rows(records, records.rows)
+    everything = unit.rows(records, run.classes.rows(records.rows))
     sets, copies, leaked = copied_rows(
         source, unit, everything, parts, config, augmentation(config)
     )

@@ -18,6 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from emotionnet.classes import Classes
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv, sha256, write_csv, write_json
 from emotionnet.inputs.kinds import FUSED_OUTPUT
@@ -71,7 +72,7 @@ class Run:
         folder = Path(folder)
         if (folder / "config.json").exists():
             raise UsageError(
-                f"{folder}: there is a run already. Give another --name, or --resume to go on with it."
+                f"{folder}: there is a run already. Give another --name, or --resume auto to continue it."
             )
         run = cls(folder, {"format": FORMAT, **config})
         rows = [
@@ -95,10 +96,7 @@ class Run:
         folder = Path(folder)
         path = folder / "config.json"
         if not path.is_file():
-            raise UsageError(
-                f"{folder}: no run here (no config.json). `python -m emotionnet.fit` makes one "
-                "under saved_models/."
-            )
+            raise UsageError(f"{folder}: no run here (no config.json). {_what_instead(folder)}")
         try:
             config = json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, OSError) as error:
@@ -128,6 +126,11 @@ class Run:
     def labels(self) -> tuple[str, ...]:
         """Label names in the order of the model's outputs."""
         return tuple(self.config["labels"])
+
+    @property
+    def classes(self) -> Classes:
+        """Emotions that were merged or left out before the split."""
+        return Classes.from_config(self.config)
 
     @property
     def checkpoint(self) -> Path:
@@ -197,7 +200,7 @@ class Run:
         Raises:
             EmotionNetError: ``records`` lacks clips of the split.
         """
-        by_clip = {row.clip: row for row in records.rows}
+        by_clip = {row.clip: row for row in self.classes.rows(records.rows)}
         parts: dict[str, list] = {part: [] for part in PARTS}
         missing = []
         for line in read_csv(self.folder / "split.csv"):
@@ -218,7 +221,7 @@ class Run:
         """The rows of ``records`` that the run has neither learnt nor chosen its epoch from."""
         split = read_csv(self.folder / "split.csv")
         seen = {line["clip"] for line in split if line["part"] != "test"}
-        return [row for row in records.rows if row.clip not in seen]
+        return self.classes.rows(row for row in records.rows if row.clip not in seen)
 
     def has_other_test_clips(self, folder: str | os.PathLike) -> bool:
         """Whether a folder of records holds clips, but none of the run's test part."""
@@ -249,6 +252,20 @@ def group_members(folder: str | os.PathLike) -> list[Path]:
     if not folder.is_dir() or (folder / "config.json").is_file():
         return []
     return sorted(path.parent for path in folder.glob("*/config.json"))
+
+
+def _what_instead(folder: Path) -> str:
+    """What helps somebody who gave ``folder`` for a run."""
+    if folder.parts[:1] == ("hf:",):
+        return "predict alone fetches from the Hub: `hf download USER/NAME --local-dir DIR` first."
+    members = group_members(folder)
+    if members:
+        return f"It is a group of runs: give one of them, such as {members[0]}."
+    if (folder / "contract.json").is_file():
+        return "It is a bundle for devices: give the run that it was made of."
+    if folder.is_file():
+        return f"It is a file: give the folder of the run, perhaps {folder.parent}."
+    return "`python -m emotionnet.fit` makes one under saved_models/."
 
 
 def besides_clips(configs: Sequence[dict[str, Any]]) -> str:
@@ -283,7 +300,13 @@ def division(configs: Sequence[dict[str, Any]]) -> str:
         return texts.pop()
     protocol = PROTOCOLS.get(configs[0]["protocol"])
     learnt_on = f"; {LEARNT_ON}" if any(config.get("refit") for config in configs) else ""
-    return f"{protocol.description}{learnt_on}" if protocol else ""
+    classes = classes_in_words(Classes.from_config(configs[0]))
+    return f"{protocol.description}{classes}{learnt_on}" if protocol else ""
+
+
+def classes_in_words(classes: Classes) -> str:
+    """What the description of a division says of classes that were merged or left out before it."""
+    return f"; classes: {classes}" if classes else ""
 
 
 def versions() -> dict[str, Any]:

@@ -75,7 +75,7 @@ def stream_data(
     learning = Learning(**config.get("learning", {}))
     pool = LabelPool(training, learning, config["seed"], moved)
     # Of all clips, so that folds share what is computed of them.
-    everything = unit.rows(records, records.rows)
+    everything = unit.rows(records, run.classes.rows(records.rows))
     sets, copies, leaked = copied_rows(source, unit, everything, parts, config, strength)
     kinds = tuple(sets)
     cut = cut_of(unit, settings)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from emotionnet.cards.front_matter import without_front_matter
 from emotionnet.deploy.detectors import detector_row
 from emotionnet.deploy.golden import LIVE
 from emotionnet.deploy.handoff_files import best_precision
@@ -198,7 +199,7 @@ def _card(folder: Path) -> tuple[Markup, Markup]:
     """The model card as HTML, and its part about forbidden uses."""
     from markdown_it import MarkdownIt
 
-    text = _read(folder / "MODEL_CARD.md").decode("utf-8")
+    text = without_front_matter(_read(folder / "MODEL_CARD.md").decode("utf-8"))
     before, heading, after = text.partition("\n## Forbidden uses")
     # HTML in the card stays text.
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")

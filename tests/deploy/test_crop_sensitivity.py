@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emotionnet.deploy.card import _crops
+from emotionnet.cards.card import _crops
 from emotionnet.deploy.jitter import KINDS, crop_sensitivity
 
 SIZE = 20

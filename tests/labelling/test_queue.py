@@ -61,12 +61,14 @@ def test_a_pool_is_scored_once_and_only_what_is_new_again(tmp_path, monkeypatch)
     assert first[3].error
     assert math.isnan(first[3].entropy_bits)
 
-    import emotionnet.predict
+    import emotionnet.prediction.predictor
 
     asked = []
-    real = emotionnet.predict.iterate
+    real = emotionnet.prediction.predictor.iterate
     monkeypatch.setattr(
-        emotionnet.predict, "iterate", lambda p, clips: asked.extend(clips) or real(p, clips)
+        emotionnet.prediction.predictor,
+        "iterate",
+        lambda p, clips: asked.extend(clips) or real(p, clips),
     )
     write_sound(pool / "new.wav", seed=9)
     again = score_pool(run.folder, pool, scores)

@@ -1,37 +1,20 @@
-"""``MODEL_CARD.md`` of a bundle, made from the run: data, licence, protocol, scores, limits."""
+"""A model card: YAML for the Hub, then data, licence, protocol, scores, limits, for people.
 
-from collections.abc import Mapping
+What a card is *about* is plain data: ``name``, ``system``, ``streams``, ``labels``, ``corpus``,
+``label_kind``, ``protocol``, ``protocol_description``, ``leaky``, ``fold``, ``seed``, ``manifest_hash``.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-#: Corpus → people, licence of the data, what follows from it.
-DATA = {
-    "demo": (
-        "nobody: drawn faces and made-up voices",
-        "made by EmotionNet, Apache-2.0",
-        "The model has never seen or heard a person: its answers about people mean nothing.",
-    ),
-    "ravdess": (
-        "24 actors of North American English",
-        "CC BY-NC-SA 4.0",
-        "Non-commercial use only, with attribution (Livingstone & Russo 2018), shared alike.",
-    ),
-    "crema_d": (
-        "91 actors of North American English",
-        "ODbL 1.0, contents DbCL 1.0",
-        "Attribution (Cao et al. 2014); adapted databases are shared alike.",
-    ),
-    "iemocap": (
-        "10 actors of North American English, in dialogs",
-        "on request from the University of Southern California, for research",
-        "Ask under your own agreement whether and how the model may be used (Busso et al. 2008).",
-    ),
-    "enterface": (
-        "43 people, in English",
-        "as its page says; this project knows of none",
-        "Ask its authors before other uses than research (Martin et al. 2006).",
-    ),
-}
-_OWN = ("as your own clips have them", "that of your own clips", "Check that licence and consents.")
+from emotionnet.cards.corpora import facts_of
+from emotionnet.cards.front_matter import front_matter
+from emotionnet.inputs.kinds import OUTPUTS
+
+_ORIGIN = (
+    *("corpus", "label_kind", "protocol", "protocol_description", "leaky", "fold", "seed"),
+    "manifest_hash",
+)
 
 _LIMITS = """\
 ## Limits
@@ -53,56 +36,89 @@ _LIMITS = """\
 """
 
 
-def model_card(
+_USE = """\
+## Use
+
+```
+pip install 'emotionnet[cpu,hub]'
+python -m emotionnet.predict RUN clip.mp4
+```
+
+`RUN` is this folder, or `hf://USER/NAME` once it is on the Hub. `keras.models.load_model("model.keras")`
+loads the network alone, after `import emotionnet`. The order of its outputs is that of the labels above.
+
+"""
+
+
+def bundle_card(
     contract: Mapping[str, Any],
     metrics: Mapping[str, Any] | None,
     accuracy: Mapping[str, Any] | None,
 ) -> str:
-    """The card as Markdown.
+    """The card of a bundle, as Markdown.
 
     Args:
         contract: of the bundle.
         metrics: what the run's ``metrics.json`` says; None where it was not evaluated.
         accuracy: what the bundle's ``accuracy.json`` says; None where there is none.
     """
-    origin = contract["provenance"]
-    people, licence, follows = DATA.get(origin["corpus"], _OWN)
-    streams = contract["fusion"]["streams"]
+    about = {
+        **{key: contract["provenance"].get(key) for key in _ORIGIN},
+        **{key: contract[key] for key in ("name", "system", "labels")},
+        "streams": contract["fusion"]["streams"],
+    }
+    more = [*_precisions(accuracy), *_crops(contract["crop"].get("sensitivity"))]
+    return _card(about, metrics, more)
+
+
+def run_card(name: str, config: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
+    """The card of a run, as Markdown.
+
+    Args:
+        name: of the run.
+        config: of the run.
+        metrics: what its ``metrics.json`` says; None where it was not evaluated.
+    """
+    about = {key: config.get(key) for key in (*_ORIGIN, "system", "labels", "streams")}
+    return _card({"name": name, **about}, metrics, _USE.splitlines())
+
+
+def _card(about: Mapping[str, Any], metrics: Mapping[str, Any] | None, more: Sequence[str]) -> str:
+    facts = facts_of(about["corpus"])
     lines = [
-        f"# Model card: {contract['name']}",
+        f"# Model card: {about['name']}",
         "",
-        f"System `{contract['system']}`, streams: {' and '.join(streams)}. Labels: "
-        f"{', '.join(contract['labels'])}.",
+        f"System `{about['system']}`, streams: {' and '.join(about['streams'])}. Labels: "
+        f"{', '.join(about['labels'])}.",
         "",
         "## Data",
         "",
         "| corpus | people | licence | labels |",
         "|---|---|---|---|",
-        f"| {origin['corpus']} | {people} | {licence} | {origin['label_kind']} |",
+        f"| {about['corpus']} | {facts.people} | {facts.licence} | {about['label_kind']} |",
         "",
-        follows,
+        facts.follows,
         "",
         "## Protocol",
         "",
-        f"{origin['protocol_description']}. Seed {origin['seed']}.",
+        f"{about['protocol_description']}. Seed {about['seed']}.",
         "",
         *(
             ["**Test clips share people or recordings with the training.**", ""]
-            if origin["leaky"]
+            if about["leaky"]
             else []
         ),
         *_scores(metrics),
-        *_precisions(accuracy),
-        *_crops(contract["crop"].get("sensitivity")),
+        *more,
         _LIMITS,
     ]
-    return "\n".join(lines)
+    return front_matter(about, metrics) + "\n" + "\n".join(lines)
 
 
 def _scores(metrics: Mapping[str, Any] | None) -> list[str]:
     if not metrics:
         return ["## Scores", "", "The run was not evaluated (`python -m emotionnet.evaluate`).", ""]
-    kinds = [kind for kind in ("fused", "faces", "speech") if kind in metrics]
+    kinds = [kind for kind in OUTPUTS if kind in metrics]
     lines = [
         "## Scores",
         "",
@@ -120,15 +136,19 @@ def _scores(metrics: Mapping[str, Any] | None) -> list[str]:
         )
     lines += [
         "",
-        "ECE is the expected calibration error: how far probabilities are from shares. The files give "
+        "ECE is the expected calibration error: how far probabilities are from shares. The model gives "
         "probabilities as they are; divide their logarithms by the temperature (fitted on validation "
         "clips) and take the softmax again for ones that are nearer to shares.",
         "",
     ]
     lines += ["| emotion | precision | recall | F1 | clips |", "|---|---|---|---|---|"]
-    for name, m in metrics[kinds[0]]["per_class"].items():
+    scores = metrics[kinds[0]]
+    rows = [(name, m, m["support"]) for name, m in scores["per_class"].items()]
+    means = scores.get("averages", {})
+    rows += [(f"{name} average", m, scores["n"]) for name, m in means.items()]
+    for name, m, support in rows:
         values = " | ".join(_number(m[key]) for key in ("precision", "recall", "f1"))
-        lines.append(f"| {name} | {values} | {m['support']} |")
+        lines.append(f"| {name} | {values} | {support} |")
     return [*lines, ""]
 
 

@@ -1,0 +1,1 @@
+"""Model cards, of a run and of a bundle: for people, and for the Hugging Face Hub."""

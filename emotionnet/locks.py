@@ -1,0 +1,37 @@
+"""One process at a time, where two would write the same files."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def alone(folder: str | os.PathLike) -> Iterator[None]:
+    """Lets one process at a time write to ``folder``; the others wait, and say so.
+
+    The lock is a file beside the folder (``.NAME.lock``), and is gone with the process that holds
+    it, however that ends. Where nothing can be locked (a disk that may only be read, some mounts)
+    nothing is.
+
+    Args:
+        folder: what is written; it need not be there yet.
+    """
+    from filelock import FileLock, Timeout
+
+    folder = Path(folder)
+    place = folder.with_name(f".{folder.name}.lock")
+    lock = FileLock(place)
+    try:
+        with suppress(OSError, NotImplementedError):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                if place.exists():  # else no file can be made there, and nobody holds it
+                    print(f"{folder}: another process is writing it: waiting", file=sys.stderr)
+                    lock.acquire()
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,80 @@
+"""Which recordings somebody means, and what helps where there is none."""
+
+import glob
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from emotionnet.command import not_empty
+from emotionnet.errors import EmotionNetError
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+
+
+def find_clips(
+    place: str | os.PathLike,
+    ignored: list[tuple[str, str]] | None = None,
+    pictures: Sequence[str] = (),
+) -> list[Path]:
+    """The file itself, the files that a pattern fits, or the recordings in a folder, sorted.
+
+    Args:
+        place: a file, a pattern that the shell has left (``*.mp4``), or a folder, which is searched at
+            any depth.
+        ignored: where given, ``(path, reason)`` is appended for every file of the folder that is left out.
+        pictures: endings of pictures that are clips, too.
+
+    Raises:
+        EmotionNetError: nothing there, or a folder without recordings.
+    """
+    from emotionnet.corpora.listing import (
+        SOUND_SUFFIXES,
+        VIDEO_SUFFIXES,
+        find_recordings,
+        left_out,
+    )
+
+    text = os.fspath(not_empty(place, "a clip"))
+    place = Path(text)
+    if not place.exists() and glob.has_magic(text) and (files := sorted(glob.glob(text))):
+        return [Path(file) for file in files if Path(file).is_file()]
+    if not place.is_dir():
+        return [existing_file(text)]
+    others: list[tuple[str, str]] = []
+    found = find_recordings(place, (*VIDEO_SUFFIXES, *SOUND_SUFFIXES, *pictures), others)
+    files = sorted(place / path for paths in found.values() for path in paths)
+    if not files:
+        text = "no recordings in this folder (looked for .mp4, .mov, .wav and such)"
+        raise EmotionNetError("\n  ".join([text, *left_out(others)]))
+    if ignored is not None:
+        ignored += [(str(place / path), reason) for path, reason in others]
+    return files
+
+
+def existing_file(place: str | os.PathLike) -> Path:
+    """``place`` as a path, if a recording may stand there.
+
+    Raises:
+        EmotionNetError: nothing is there, or something that is no file.
+    """
+    path = Path(place)
+    if path.is_file():
+        return path
+    if path.exists():
+        raise EmotionNetError(
+            "a pipe or a device, which can be read only once, and a clip is read twice: give a file"
+        )
+    raise EmotionNetError(f"no such file{_hint(os.fspath(place))}")
+
+
+def _hint(text: str) -> str:
+    if text == "-":
+        return ": standard input can be read only once, and a clip is read twice: give a file"
+    if _ADDRESS.match(text):
+        return ": it is an address, and clips are files: download it first, and give the file"
+    if glob.has_magic(text):
+        return ": it is a pattern that no file fits"
+    if text.startswith("~"):
+        return ": the shell puts a home in place of ~ only outside of quotes"
+    return ""

@@ -1,0 +1,49 @@
+"""A network without its last step: what it has made of a clip, before that becomes classes."""
+
+import keras
+
+from emotionnet.errors import EmotionNetError
+from emotionnet.keras_private import layers_inside
+from emotionnet.layers import Committee
+
+
+def headless(model: keras.Model) -> keras.Model:
+    """``model`` without the layers that turn features into classes, with the same weights.
+
+    Those are called ``…classifier`` in every system. What follows them (means over time, masks) stays;
+    the features of several networks that answer as one stand side by side.
+
+    Args:
+        model: of inputs by name to logits.
+
+    Returns:
+        keras.Model of the same inputs to features (batch, width).
+
+    Raises:
+        EmotionNetError: it has no such layer.
+    """
+    taken = []
+
+    def strip(network: keras.Model) -> keras.Model:
+        return keras.models.clone_model(
+            network, clone_function=lambda layer: layer, call_function=call
+        )
+
+    def call(layer, *args, **kwargs):
+        if layer.name.endswith("classifier"):
+            taken.append(layer)
+            return args[0]
+        if isinstance(layer, Committee):
+            return keras.layers.Concatenate(name=f"{layer.name}_features")(*args)
+        if isinstance(layer, keras.Model) and _has_classifier(layer):
+            return strip(layer)(*args)
+        return layer(*args, **kwargs)
+
+    features = strip(model)
+    if not taken:
+        raise EmotionNetError(f"{model.name}: has no layer that turns features into classes.")
+    return features
+
+
+def _has_classifier(network: keras.Model) -> bool:
+    return any(layer.name.endswith("classifier") for layer in layers_inside(network))

@@ -1,0 +1,107 @@
+"""How a command ends: what is said after Ctrl-C, a full disk, a reader that stops; and one at a time."""
+
+import errno
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from emotionnet.command import explain_os_error, resumes, run_command
+from emotionnet.locks import alone
+
+
+def ends(main, capsys):
+    """Exit code and stderr of a command."""
+    with pytest.raises(SystemExit) as end:
+        run_command(main)
+    return end.value.code, capsys.readouterr().err
+
+
+@pytest.fixture(autouse=True)
+def no_arguments(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["command"])
+
+
+def interrupted(_):
+    raise KeyboardInterrupt
+
+
+def test_an_interrupted_command_promises_nothing(capsys):
+    assert ends(interrupted, capsys) == (130, "interrupted\n")
+
+
+def test_an_interrupted_command_says_how_it_resumes(capsys):
+    def main(_):
+        with (
+            resumes("add --resume auto"),
+            resumes("finished shards are kept"),
+        ):
+            raise KeyboardInterrupt
+
+    assert ends(main, capsys) == (130, "interrupted: finished shards are kept\n")
+
+
+def test_a_full_disk_says_how_the_work_resumes_where_it_does():
+    full = OSError(errno.ENOSPC, "No space left on device", "a.npz")
+    assert explain_os_error(full).endswith("Free some space and try again.")
+    with pytest.raises(OSError, match="No space") as caught, resumes("--resume auto continues"):
+        raise full
+    assert explain_os_error(caught.value).endswith("Free some space: --resume auto continues.")
+
+
+CHATTY = """
+from emotionnet.command import run_command
+def main(argv):
+    for i in range(100_000):
+        print("answer", i)
+run_command(main)
+"""
+
+
+def test_a_reader_that_stops_early_is_no_traceback():
+    writer = subprocess.Popen(
+        [sys.executable, "-c", CHATTY], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert writer.stdout.readline() == "answer 0\n"
+    writer.stdout.close()
+    assert writer.stderr.read() == ""
+    assert writer.wait() == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a closed output is passed on by a POSIX shell")
+def test_a_closed_output_is_no_traceback():
+    code = "from emotionnet.command import run_command; run_command(lambda _: print('a'))"
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -c "{code}" >&-', sys.executable], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_who_writes_the_same_folder_waits_for_its_turn(tmp_path, capsys):
+    folder, order, inside, go = tmp_path / "records", [], threading.Event(), threading.Event()
+
+    def first():
+        with alone(folder):
+            inside.set()
+            go.wait()
+            order.append("first")
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    inside.wait()
+    threading.Timer(0.2, go.set).start()
+    with alone(folder):
+        order.append("second")
+    thread.join()
+    assert order == ["first", "second"]
+    assert f"{folder}: another process is writing it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("home", ["file", "/proc"])
+def test_where_nothing_can_be_locked_work_goes_on(tmp_path, home, capsys):
+    (tmp_path / "file").touch()
+    with alone(tmp_path / home / "records"):
+        pass
+    assert capsys.readouterr().err == ""
