@@ -58,6 +58,27 @@ class MaskedMean(keras.layers.Layer):
         return (values_shape[0], values_shape[2])
 
 
+@keras.saving.register_keras_serializable(package="emotionnet")
+class JoinSteps(keras.layers.Layer):
+    """Two sequences one after the other, and their masks too.
+
+    Call it with ``first`` and ``second`` (batch, steps, width), and ``first_valid`` and
+    ``second_valid`` (batch, steps).
+
+    Returns:
+        (batch, all steps, width), and (batch, all steps) float32.
+    """
+
+    def call(self, first, second, first_valid, second_valid):
+        masks = [ops.cast(valid, "float32") for valid in (first_valid, second_valid)]
+        return ops.concatenate([first, second], axis=1), ops.concatenate(masks, axis=1)
+
+    def compute_output_shape(self, first_shape, second_shape, *others):
+        counts = first_shape[1], second_shape[1]
+        steps = (first_shape[0], None if None in counts else sum(counts))
+        return (*steps, first_shape[2]), steps
+
+
 def weighted_mean(values, weights):
     """Mean over axis 1 of ``values`` (batch, time, width), ``weights`` (batch, time, 1) >= 0.
 

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from emotionnet.errors import UsageError
+from emotionnet.layers.frames import weighted_mean
 
 STREAMS = ("faces", "speech")
 
@@ -121,6 +122,37 @@ class Otherwise(keras.layers.Layer):
 
     def compute_output_shape(self, first_shape, *others):
         return first_shape
+
+    def get_config(self):
+        return super().get_config()
+
+
+@keras.saving.register_keras_serializable(package="emotionnet")
+class MeanLogProbability(keras.layers.Layer):
+    """The answer of a clip from the answers of its rows: the mean of their log-probabilities.
+
+    Rows that are not there do not count; without any the answer is 0 for every class, which is
+    uniform. float32 whatever the dtype policy. It has no weights.
+
+    Call it with the rows' ``logits`` (batch * rows, classes), as a network gives them behind
+    `FoldFrames`, and ``valid`` (batch, rows), 1 for rows that are there.
+
+    Returns:
+        (batch, classes), whose softmax is the answer.
+    """
+
+    def __init__(self, **kwargs):
+        kwargs["dtype"] = "float32"
+        super().__init__(**kwargs)
+
+    def call(self, logits, valid):
+        rows = valid.shape[1] or ops.shape(valid)[1]
+        weights = ops.expand_dims(ops.cast(ops.cast(valid, "float32") > 0, "float32"), -1)
+        answers = ops.log_softmax(ops.cast(logits, "float32"))
+        return weighted_mean(ops.reshape(answers, (-1, rows, answers.shape[-1])), weights)
+
+    def compute_output_shape(self, logits_shape, valid_shape):
+        return (valid_shape[0], logits_shape[1])
 
     def get_config(self):
         return super().get_config()

@@ -84,30 +84,29 @@ class InterestPoints(keras.layers.Layer):
 
     # Not by name: Keras 3.13 gives no shape for an argument of `call` that is named a mask.
     def build(self, faces_shape, *others):
-        _, frames, size, width, _ = faces_shape
+        _, _, size, width, _ = faces_shape
         if size != width:
             raise UsageError(f"InterestPoints: takes square faces. Received: {size} x {width}")
-        space, time = self.spatial_variance, self.temporal_variance
-        blur = blur_matrix(size, space, repeat_edge=True)
+        space = self.spatial_variance
+        blur = blur_matrix(size, space)
         self._blur = np.float32(blur)
         self._slope = np.float32(np.sqrt(space) * slope_matrix(size) @ blur)
-        self._more_blur = np.float32(blur_matrix(size, self.integration * space, repeat_edge=True))
-        self._time = np.float32(blur_matrix(frames, time))
-        self._more_time = np.float32(blur_matrix(frames, self.integration * time))
+        self._more_blur = np.float32(blur_matrix(size, self.integration * space))
         self._oval = oval_mask(size, self.oval).reshape(1, 1, -1)
         self._luma = np.array(LUMA, np.float32)[:, None]
-        self.frames, self.size = frames, size
+        self.size = size
         self.built = True
 
     def call(self, faces, frame_mask):
         seen = ops.cast(ops.cast(frame_mask, "float32") > 0, "float32")
-        seen = ops.reshape(seen, (-1, self.frames, 1))
-        x = self._pictures(_over_time(self._time, self._grey(faces, seen), seen))
+        seen = ops.expand_dims(seen, -1)
+        x = _over_time(self._grey(faces, seen), seen, self.temporal_variance)
+        x = self._pictures(x)
         across = ops.matmul(x, self._blur.T)
         slopes = (
-            self._lines(ops.matmul(self._blur, ops.matmul(x, self._slope.T))),
-            self._lines(ops.matmul(self._slope, across)),
-            self._over_t(self._lines(ops.matmul(self._blur, across)), seen),
+            self._lines(ops.matmul(self._blur, ops.matmul(x, self._slope.T)), seen),
+            self._lines(ops.matmul(self._slope, across), seen),
+            self._over_t(self._lines(ops.matmul(self._blur, across), seen), seen),
         )
         xx, yy, tt, xy, xt, yt = (
             self._integrated(slopes[i] * slopes[j], seen)
@@ -121,15 +120,17 @@ class InterestPoints(keras.layers.Layer):
         # Divided before they are multiplied: cubes of small numbers leave float32.
         a, b, c, d, e, f, t = (each * scale for each in (xx, yy, tt, xy, xt, yt, trace))
         determinant = a * (b * c - f * f) - d * (d * c - e * f) + e * (d * f - b * e)
-        response = self._clips(determinant - self.k * t * t * t)
+        response = self._clips(determinant - self.k * t * t * t, seen)
         if not self.moments:
             return response
-        return response, ops.stack([self._clips(seen * each) for each in (xx, yy, tt)], axis=-1)
+        return response, ops.stack(
+            [self._clips(seen * each, seen) for each in (xx, yy, tt)], axis=-1
+        )
 
     def _grey(self, faces, seen):
         """Grey values of mean 0 and deviation 1 in each clip, (batch, frames, pixels)."""
         x = ops.matmul(ops.reshape(ops.cast(faces, "float32"), (-1, 3)), self._luma)
-        x = ops.where(seen > 0, ops.reshape(x, (-1, self.frames, self.size**2)), 0.0)
+        x = ops.where(seen > 0, self._lines(x, seen), 0.0)
         count = ops.maximum(ops.sum(seen, axis=1, keepdims=True), 1.0) * self.size**2
         x = seen * (x - ops.sum(x, axis=(1, 2), keepdims=True) / count)
         variance = ops.sum(ops.square(x), axis=(1, 2), keepdims=True) / count
@@ -143,16 +144,17 @@ class InterestPoints(keras.layers.Layer):
 
     def _integrated(self, x, seen):
         x = ops.matmul(self._pictures(x), self._more_blur.T)
-        return _over_time(self._more_time, self._lines(ops.matmul(self._more_blur, x)), seen)
+        x = self._lines(ops.matmul(self._more_blur, x), seen)
+        return _over_time(x, seen, self.integration * self.temporal_variance)
 
     def _pictures(self, x):
         return ops.reshape(x, (-1, self.size, self.size))
 
-    def _lines(self, x):
-        return ops.reshape(x, (-1, self.frames, self.size**2))
+    def _lines(self, x, seen):
+        return ops.reshape(x, (-1, _frames(seen), self.size**2))
 
-    def _clips(self, x):
-        return ops.reshape(x, (-1, self.frames, self.size, self.size))
+    def _clips(self, x, seen):
+        return ops.reshape(x, (-1, _frames(seen), self.size, self.size))
 
     def compute_output_shape(self, faces_shape, *others):
         response = tuple(faces_shape[:4])
@@ -197,7 +199,7 @@ class CellHistogram(keras.layers.Layer):
         self.cells, self.thresholds = cells, tuple(thresholds)
 
     def build(self, response_shape, moments_shape=None):
-        _, self.frames, self.size, _ = response_shape
+        self.size = response_shape[2]
         if self.cells < 1 or self.size % self.cells:
             raise UsageError(
                 f"CellHistogram: {self.size} px cannot be divided into {self.cells} cells."
@@ -215,8 +217,9 @@ class CellHistogram(keras.layers.Layer):
             moments = ops.cast(moments, "float32")
             each = [self._cell_means(moments[..., i]) for i in range(3)]
             means += [ops.log(ops.maximum(mean, _FAINTEST)) for mean in each]
+        frames = response.shape[1] or ops.shape(response)[1]
         means = ops.stack(means, axis=-1)
-        return ops.reshape(means, (-1, self.frames, self.cells**2 * means.shape[-1]))
+        return ops.reshape(means, (-1, frames, self.cells**2 * means.shape[-1]))
 
     def _cell_means(self, x):
         """(batch, frames, S, S) to (batch * frames, cells * cells)."""
@@ -233,31 +236,39 @@ class CellHistogram(keras.layers.Layer):
         return {**super().get_config(), **settings}
 
 
-def _over_time(matrix, x, seen):
+def _frames(seen):
+    """Number of frames of ``seen`` (batch, frames, 1): a tensor where it is open."""
+    return seen.shape[1] or ops.shape(seen)[1]
+
+
+def _over_time(x, seen, variance: float):
     """Blur (batch, frames, pixels) over the frames that are there."""
-    weight = ops.maximum(ops.matmul(matrix, seen), 1e-12)
-    return ops.matmul(matrix, seen * x) / weight
+    frames, reach = _frames(seen), int(4.0 * np.sqrt(variance) + 0.5)
+    if isinstance(frames, int):
+        place = np.arange(frames, dtype=np.float32)
+        apart = np.abs(place[:, None] - place)
+        near = np.where(apart <= reach, np.exp(-0.5 * apart**2 / variance), 0).astype(np.float32)
+    else:
+        place = ops.arange(frames, dtype="float32")
+        apart = ops.abs(ops.expand_dims(place, 1) - place)
+        near = ops.where(apart <= reach, ops.exp(-0.5 * apart * apart / variance), 0.0)
+    weight = ops.maximum(ops.matmul(near, seen), 1e-12)
+    return ops.matmul(near, seen * x) / weight
 
 
-def blur_matrix(size: int, variance: float, repeat_edge: bool = False) -> np.ndarray:
-    """A Gaussian blur of a line, as a matrix (size, size) float64, to be multiplied from the left.
+def blur_matrix(size: int, variance: float) -> np.ndarray:
+    """A Gaussian blur of a line whose ends repeat, as a matrix (size, size) float64.
 
     Args:
         size: of the line.
         variance: of the Gaussian, which is cut off at four deviations.
-        repeat_edge: what lies beyond an end is like the end; else it is 0.
     """
     reach = int(4.0 * np.sqrt(variance) + 0.5)
-    kernel = np.exp(-0.5 * np.arange(-reach, reach + 1) ** 2 / variance)
-    kernel /= kernel.sum()
-    matrix = np.zeros((size, size))
-    for offset, weight in zip(range(-reach, reach + 1), kernel, strict=True):
-        row = np.arange(size)
-        column = row + offset
-        if repeat_edge:
-            column = np.clip(column, 0, size - 1)
-        there = (column >= 0) & (column < size)
-        matrix[row[there], column[there]] += weight
+    offsets = np.arange(-reach, reach + 1)
+    kernel = np.exp(-0.5 * offsets**2 / variance)
+    matrix, row = np.zeros((size, size)), np.arange(size)
+    for offset, weight in zip(offsets, kernel / kernel.sum(), strict=True):
+        matrix[row, np.clip(row + offset, 0, size - 1)] += weight
     return matrix
 
 

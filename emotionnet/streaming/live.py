@@ -31,6 +31,8 @@ from emotionnet.streaming.sound import SoundRing, without_gaps
 
 #: How long what is late is waited for, in stream time.
 PATIENCE_S = 0.5
+#: From answer to answer where segments are shorter than anybody wants answers.
+DEFAULT_HOP_S = 1.0
 #: Chunks of sound whose time is off by no more follow one another without a gap.
 JITTER_S = 0.02
 #: Shorter gaps in the sound are filled with silence, longer ones are left out.
@@ -56,7 +58,8 @@ class Stream:
         labels: names of the classes.
         window_s: how much of the past an answer is about; by default what the model was trained on.
         hop_s: time from answer to answer, the length of a segment; by default the window is cut
-            into as many segments as the model was trained with.
+            into as many segments as the model was trained with. Where a model's segments have a
+            fixed length, a whole number of these; by default a second.
         faces, sound: whether pictures and sound will come. What will not is not waited for.
         patience_s: how long late pictures or sound are waited for.
         start_s: time at which the first segment begins; by default that of what is fed first.
@@ -81,7 +84,13 @@ class Stream:
     ):
         self.parts, self.labels = parts, tuple(labels)
         self.window = parts.window if window_s is None else round(window_s * SAMPLE_RATE)
-        self.segments = parts.segments if hop_s is None else _whole(self.window, hop_s)
+        if parts.segment_s:
+            self.segments = _whole(self.window, parts.segment_s, "a window", "segments")
+            hop = round((DEFAULT_HOP_S if hop_s is None else hop_s) * SAMPLE_RATE)
+            self._every = _whole(hop, parts.segment_s, "a hop", "segments")
+        else:
+            self.segments = parts.segments if hop_s is None else _whole(self.window, hop_s)
+            self._every = 1
         if self.window < self.segments:
             raise UsageError(f"a window of {window_s} s is too short for {self.segments} segments")
         if parts.longest is not None and self.window > parts.longest:
@@ -90,7 +99,8 @@ class Stream:
                 f"{parts.longest / SAMPLE_RATE:g} s. Choose a shorter one."
             )
         self.window_s = self.window / SAMPLE_RATE
-        self.hop_s = self.window_s / self.segments
+        self.segment_s = self.window_s / self.segments
+        self.hop_s = self._every * self.segment_s
         self._finder = finder or FaceFinder()
         self._patience_s, self._start_s = patience_s, start_s
         self.notes: list[str] = []
@@ -186,7 +196,10 @@ class Stream:
         while self._now_s > self._middle_s(self._next) + _TOLERANCE_S or (
             self._now_s > 0 and not self._next
         ):
-            answers.append(self._close())
+            self._encode()
+            answers += self._answer_now()
+        if self._unanswered:
+            answers.append(self._answer())
         return answers
 
     def report(self) -> dict[str, Any]:
@@ -211,9 +224,10 @@ class Stream:
         self._codes = np.zeros((n, parts.width), np.float32)
         self._present = {stream: np.zeros(n, bool) for stream in STREAMS}
         self._arrivals: deque[float] = deque()  # when the ends of open segments were passed
-        self._work_s = 0.0
+        self._work_s, self._arrived = 0.0, None  # since the last answer; of the last segment
+        self._unanswered = False
         self._pictures = Pictures(self._finder, self.window_s)
-        waiting = round((2 * self._patience_s + self.hop_s + 1) * SAMPLE_RATE)
+        waiting = round((2 * self._patience_s + self.segment_s + 1) * SAMPLE_RATE)
         self._sound = SoundRing(self.window + parts.context + waiting)
         self._sound_came = False
 
@@ -227,7 +241,7 @@ class Stream:
         ahead = relative - self._now_s if self._now_s > -math.inf else relative
         # Turned back, or nothing for longer than anything is remembered.
         if ahead > 2 * self.window_s + self._patience_s or ahead < -2 * self.window_s:
-            whole = math.floor(relative / self.hop_s) * self.hop_s
+            whole = math.floor(relative / self.segment_s) * self.segment_s
             self.late_frames += self._pictures.late
             self.frames += self._pictures.came
             base_s = self._base_s + max(self._now_s, 0.0)
@@ -245,14 +259,18 @@ class Stream:
                 self._arrivals.append(arrived)
         answers = []
         while self._complete(self._next):
-            answers.append(self._close())
+            self._encode()
+            answers += self._answer_now()
         return answers
 
+    def _answer_now(self) -> list[Answer]:
+        return [] if self._next % self._every else [self._answer()]
+
     def _end_s(self, segment: int) -> float:
-        return (segment + 1) * self.hop_s
+        return (segment + 1) * self.segment_s
 
     def _middle_s(self, segment: int) -> float:
-        return (segment + 0.5) * self.hop_s
+        return (segment + 0.5) * self.segment_s
 
     def _around(self, segment: int) -> tuple[int, int]:
         """The samples around a segment's centre, as `emotionnet.layers.SegmentWindows` takes them."""
@@ -277,23 +295,32 @@ class Stream:
             return True
         return self._now_s >= max(need_s for need_s, _ in needs) + self._patience_s
 
-    def _close(self) -> Answer:
-        """Encodes the segment that is next, once, and answers."""
+    def _encode(self) -> None:
+        """Encodes the segment that is next, once."""
         start = time.perf_counter()
         segment, slot = self._next, self._next % self.segments
         self._next += 1
+        audible = len(self._sound_window(segment)) > 0
         face, points = self._face(segment)
-        window = self._sound_window(segment)
-        around = self._sound_around(segment, len(window) > 0)
+        around = self._sound_around(segment, audible)
         moment = {"faces": face, "speech": around, "geometry": points}
         self._codes[slot] = 0
         for stream, of_moment in moment.items():
             self._present[stream][slot] = of_moment is not None
         if not self.parts.context:  # the whole window is heard at once: a segment's sound is that
-            self._present["speech"][slot] = len(window) > 0
+            self._present["speech"][slot] = audible
         with self.meter.stage("network"):
             if any(of_moment is not None for of_moment in moment.values()):
                 self._codes[slot] = self.parts.encode(moment)
+        self._arrived = self._arrivals.popleft() if self._arrivals else start
+        self._work_s += time.perf_counter() - start
+        self._unanswered = True
+
+    def _answer(self) -> Answer:
+        """Answers from the last segments."""
+        start, segment = time.perf_counter(), self._next - 1
+        window = self._sound_window(segment)
+        with self.meter.stage("network"):
             order = np.arange(segment + 1, segment + 1 + self.segments) % self.segments
             present = {stream: flags[order] for stream, flags in self._present.items()}
             there = {stream: bool(flags.any()) for stream, flags in present.items()}
@@ -303,8 +330,8 @@ class Stream:
             if any(there.values()):
                 answers = self.parts.answer(self._codes[order], present, window)
         now = time.perf_counter()
-        arrived = self._arrivals.popleft() if self._arrivals else start
-        work_s, latency_s = now - start, now - arrived
+        work_s, latency_s = self._work_s + now - start, now - self._arrived
+        self._work_s, self._unanswered = 0.0, False
         self.meter.count(latency_s, work_s)
         return Answer(
             self._start_s + self._end_s(segment),
@@ -323,7 +350,7 @@ class Stream:
         if not self._expects["faces"]:
             return None, None
         with self.meter.stage("faces"):
-            crop = self._pictures.pick(self._middle_s(segment), self.hop_s)
+            crop = self._pictures.pick(self._middle_s(segment), self.segment_s)
             points = self._points(crop) if self._field and isinstance(crop, bytes) else None
             if "faces" not in self.parts.streams:
                 return None, points
@@ -366,15 +393,19 @@ def _audible(samples: np.ndarray) -> bool:
     return len(samples) > 0 and bool(np.abs(samples).max() > SILENCE_STEPS / 32768)
 
 
-def _whole(window: int, hop_s: float) -> int:
-    """How many hops make a window."""
-    segments = window / SAMPLE_RATE / hop_s if hop_s > 0 else 0
-    if round(segments) < 1 or abs(segments - round(segments)) > 1e-3 * segments:
+def _whole(samples: int, part_s: float, whole: str = "a window", parts: str = "hops") -> int:
+    """How many parts make a whole."""
+    count = samples / SAMPLE_RATE / part_s if part_s > 0 else 0
+    if round(count) < 1 or abs(count - round(count)) > 1e-3 * count:
+        seconds = samples / SAMPLE_RATE
+        other = f"--hop {seconds / max(1, round(count)):.4g}"
+        if parts != "hops":
+            other = f"--{whole.split()[-1]} {max(1, round(count)) * part_s:.4g}"
         raise UsageError(
-            f"a window of {window / SAMPLE_RATE:g} s is no whole number of hops of {hop_s:g} s. "
-            f"Choose for example --hop {window / SAMPLE_RATE / max(1, round(segments)):.4g}."
+            f"{whole} of {seconds:g} s is no whole number of {parts} of {part_s:g} s. "
+            f"Choose for example {other}."
         )
-    return round(segments)
+    return round(count)
 
 
 def open_stream(run: str | os.PathLike, *args: Any, **kwargs: Any) -> Stream:

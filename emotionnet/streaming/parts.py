@@ -21,6 +21,7 @@ class Parts(Protocol):
         segments: N that the model was trained with.
         window: samples of sound that the model was trained with.
         longest: most samples of sound that it can answer from; None: any number.
+        segment_s: length of a segment in seconds, where it is fixed; 0: the window is cut into N.
         context: samples of sound around a segment's centre that belong to its code; 0: none.
         width: length of a code.
         streams: that it was trained on.
@@ -29,6 +30,7 @@ class Parts(Protocol):
     segments: int
     window: int
     longest: int | None
+    segment_s: float
     context: int
     width: int
     streams: tuple[str, ...]
@@ -95,6 +97,8 @@ class ModelParts:
 
         self.segments, self.window = config.frames, config.samples
         self.streams, self.context = tuple(config.streams), apart.context
+        rate_hz = getattr(config, "frame_hz", 0)
+        self.segment_s = 1 / rate_hz if rate_hz else 0.0
         # What is heard as a whole has the length that the model was built for.
         self.longest = config.samples if apart.windows else None
         self._outputs = tuple(apart.fuse.model.output)

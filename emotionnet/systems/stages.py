@@ -63,6 +63,7 @@ class Fit:
         on: the layer whose output is the data: (batch, features), or (batch, steps, features), whose
             steps then count one by one; where it gives a mask (batch, steps) too, only those that are real.
         mask: the input (batch, steps) that says which steps are real; "" for none.
+        front: as of `Learn`: what is fitted behind them is computed from what they gave once.
         by: ``by(values, targets)`` gives the layer's weights in order, from ``values`` (n, features)
             float64 and ``targets`` (n,) int, see `emotionnet.systems.fits`.
         streams: that it looks at; by default all.
@@ -75,6 +76,7 @@ class Fit:
     on: str
     by: Callable[[np.ndarray, np.ndarray], Sequence[np.ndarray]]
     mask: str = ""
+    front: str | tuple[str, ...] = ""
     streams: tuple[str, ...] = ()
     whole: bool = False
     supervised: bool = True

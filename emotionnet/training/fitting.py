@@ -7,6 +7,7 @@ from emotionnet.errors import EmotionNetError
 from emotionnet.inputs.opening import open_source
 from emotionnet.systems.base import without_xla
 from emotionnet.training.features import computed, given
+from emotionnet.training.front import Cut, Front
 from emotionnet.training.run import Run
 from emotionnet.training.stream_data import augmentation, copied_rows, with_copies
 from emotionnet.training.unit import Unit
@@ -81,6 +82,16 @@ def _check_classes(what: str, targets, labels, unit: Unit, supervised: bool) -> 
 
 def _data(unit: Unit, source, rows, sets: dict) -> list[np.ndarray]:
     """What the unit gives of ``rows``: features, or features and a mask."""
+    if unit.stage.front:
+        # Where a stage is fitted on its front itself nothing would stand behind the cut.
+        behind = [keras.layers.Identity()(each) for each in keras.tree.flatten(unit.model.output)]
+        whole = keras.Model(unit.model.input, behind)
+        front = Front(Cut(whole, unit.stage.front), source, {k: v for k, v in sets.items() if v})
+        behind = [
+            keras.tree.flatten(front.rest.predict_on_batch(batch))
+            for batch in front.inference_batches(rows)
+        ]
+        return [np.concatenate(each) for each in zip(*behind, strict=True)]
     names = [f"value_{i}" for i in range(len(keras.tree.flatten(unit.model.output)))]
     model = keras.Model(unit.model.input, dict(zip(names, keras.tree.flatten(unit.model.output))))
     without_xla(model)

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from scipy.special import softmax
 
+from emotionnet.inputs.kinds import STREAMS
 from emotionnet.inputs.source import WHOLE, Source, epoch_rows
 from emotionnet.keras_private import keeping_history, made_from
 from emotionnet.systems.base import without_xla
@@ -21,6 +22,8 @@ from emotionnet.training.uncertainty import entropy_bits
 
 #: Clips at a time behind the front: small vectors.
 MANY = 256
+#: Inputs that say what of a clip there is: kept beside features whether or not they are asked for now.
+PRESENCE = {kind.presence.name for kind in STREAMS.values()}
 
 
 class Cut:
@@ -32,6 +35,8 @@ class Cut:
 
     Attributes:
         front: inputs to the features: ``<layer>``, and ``<layer>_mask`` where there is one.
+        fronts: the same in parts that share no input, each with the names of inputs that are kept
+            beside its features. What a part gives is then of use to whoever is cut behind it alone.
         rest: these, and the inputs that are still needed, by name, to the answer.
         inputs: names of those inputs.
     """
@@ -49,11 +54,37 @@ class Cut:
             through = {name: own[name] for name in self.inputs}
             with keeping_history(through):
                 self.rest = keras.Model(between | through, model.output, name=f"{model.name}_rest")
-        # Only what the features need: no pictures are read for the features of sound.
-        seen = {name: own[name] for name in needed_inputs(list(between.values()), own)}
-        self.front = keras.Model(seen, between, name="front")
-        for part in (self.rest, self.front):
-            without_xla(part)
+        self.front = _front(own, between)
+        kept = set(self.inputs) | PRESENCE
+        self.fronts = []
+        for part in _apart(between, own):
+            front = _front(own, part)
+            self.fronts.append((front, tuple(name for name in front.input if name in kept)))
+        left = kept.intersection(self.inputs).difference(*(names for _, names in self.fronts))
+        if left:
+            front, names = self.fronts[0]
+            self.fronts[0] = front, (*names, *sorted(left))
+        without_xla(self.rest)
+
+
+def _front(inputs: Mapping, between: Mapping) -> keras.Model:
+    """Of the ``inputs`` only what the features need: no pictures are read for the features of sound."""
+    seen = {name: inputs[name] for name in needed_inputs(list(between.values()), inputs)}
+    front = keras.Model(seen, dict(between), name="front")
+    without_xla(front)
+    return front
+
+
+def _apart(between: Mapping, inputs: Mapping) -> list[dict]:
+    """``between`` in parts that come from different inputs."""
+    parts: list[tuple[set, dict]] = []
+    for name, tensor in between.items():
+        needed, mine = set(needed_inputs(tensor, inputs)), {name: tensor}
+        for part in [part for part in parts if part[0] & needed]:
+            parts.remove(part)
+            needed, mine = part[0] | needed, part[1] | mine
+        parts.append((needed, mine))
+    return [mine for _, mine in parts]
 
 
 def needed_inputs(outputs, inputs: Mapping, cut=()) -> tuple[str, ...]:
@@ -126,9 +157,10 @@ class Front:
 
     def _of(self, name: str) -> dict[str, np.ndarray]:
         if name not in self._known:
-            self._known[name] = computed(
-                self._cut.front, self._source, self._sets[name], name, self._cut.inputs
-            )
+            known: dict[str, np.ndarray] = {}
+            for front, kept in self._cut.fronts:
+                known |= computed(front, self._source, self._sets[name], name, kept)
+            self._known[name] = {key: known[key] for key in self.rest.input}
         return self._known[name]
 
 

@@ -89,10 +89,14 @@ def system_config(
     from emotionnet.systems import get_system, make_config
 
     own = getattr(get_system(system), "CORPUS_CONFIG", {})
-    fields = {
+    known = {field.name for field in dataclasses.fields(get_system(system).Config)}
+    general = {
         "samples": window_samples(rows),
         "batch_norm_momentum": 0.9,  # 0.99 lags behind in trainings of a few hundred steps
         **(DEMO_SYSTEM if corpus == "demo" else {}),
+    }
+    fields = {
+        **{name: value for name, value in general.items() if name in known},
         **own.get("*", {}),
         **own.get(corpus, {}),
         **overrides,

@@ -137,6 +137,18 @@ def test_nothing_moves(case):
         assert found.max() <= 0
 
 
+def test_any_number_of_frames_in_one_model():
+    faces, mask = keras.Input((None, SIZE, SIZE, 3)), keras.Input((None,))
+    model = keras.Model([faces, mask], CellHistogram()(InterestPoints()(faces, mask)))
+    for frames in (5, 20):
+        given = [clip(frames)[None].astype(np.float32), np.ones((1, frames), np.float32)]
+        found = model.predict_on_batch(given)
+        assert found.shape == (1, frames, 448)
+        expected = np.asarray(CellHistogram()(points(given[0])))
+        np.testing.assert_allclose(found, expected, atol=0.05)  # a share is a count
+        np.testing.assert_allclose(found.mean(), expected.mean(), rtol=1e-3)
+
+
 def test_the_whole_picture_on_request():
     inside, whole = points(clip()[None]), points(clip()[None], oval=None)
     assert not inside[..., 0, 0].any()

@@ -16,7 +16,7 @@ LABELS = ("neutral", "happy", "sad")
 class FakeParts:
     """A model that writes down what it is shown: faces are numbers, answers say what was there."""
 
-    segments, window, width = 4, 16000, 2
+    segments, window, width, segment_s = 4, 16000, 2, 0.0
 
     def __init__(self, context=0, streams=("faces", "speech"), longest=None):
         self.context, self.streams, self.longest = context, streams, longest
@@ -228,6 +228,25 @@ def test_settings_that_do_not_fit_are_refused():
         with pytest.raises(UsageError, match=reason):
             Stream(FakeParts(longest=16000), LABELS, **settings)
     assert Stream(FakeParts(), LABELS, hop_s=0.1).segments == 10
+
+
+def test_segments_of_a_fixed_length_are_answered_every_few():
+    parts = FakeParts()
+    parts.segment_s = 0.1
+    stream = Stream(parts, LABELS, hop_s=0.5)
+    assert (stream.segments, stream.hop_s, stream.report()["hop_s"]) == (10, 0.5, 0.5)
+    answers = play(stream, 1.2)
+    assert [round(answer.time_s, 3) for answer in answers] == [0.5, 1.0]
+    assert [seen for seen, _ in parts.windows] == [[2 * i for i in range(n)] for n in (5, 10)]
+    left = stream.finish()
+    assert [round(answer.time_s, 3) for answer in left] == [1.2]
+    assert len(parts.encoded) == 12
+    assert stream.finish() == []
+    assert Stream(parts, LABELS).hop_s == 1.0
+    for wrong, reason in (({"hop_s": 0.25}, "a hop of 0.25 s.*--hop 0.2"),
+                          ({"window_s": 0.97}, "--window 1"), ({"hop_s": 0.0}, "a hop of 0 s")):  # fmt: skip
+        with pytest.raises(UsageError, match=reason):
+            Stream(parts, LABELS, **wrong)
 
 
 def test_latency_is_counted_from_when_the_segment_had_ended():

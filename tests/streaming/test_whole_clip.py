@@ -101,7 +101,7 @@ def streamed(run, clip, chunk=777, **kwargs):
 
 def table(answer):
     uniform = np.full(3, 1 / 3)
-    kinds = (answer.probabilities, answer.alone["faces"], answer.alone["speech"])
+    kinds = (answer.probabilities, answer.alone.get("faces"), answer.alone.get("speech"))
     return np.stack([uniform if p is None else p for p in kinds])
 
 
@@ -142,6 +142,50 @@ def test_every_answer_is_that_of_its_window(run):
     for answer in answers[4:11]:
         expected = whole(run, clip, answer.time_s - 1.0, samples=16000)
         np.testing.assert_allclose(table(answer), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("streams", [("faces", "speech"), ("speech",), ("faces",)])
+def test_a_system_of_a_fixed_rate(tmp_path, streams):
+    import keras
+
+    from emotionnet.systems import build_model
+
+    keras.utils.set_random_seed(0)
+    config = {
+        "frames": 12,
+        "frame_hz": 12.5,
+        "image_size": 32,
+        "samples": 15360,
+        "streams": streams,
+    }
+    run = make_run(
+        tmp_path / "run", model=build_model("dv_emotionnet", 3, **config), streams=streams,
+        system="dv_emotionnet", system_config=config,
+    )  # fmt: skip
+    run = SimpleNamespace(view=run.view(), model=run.model(), parts=open_parts(run))
+    clip = clip_of(0.96, 25)
+    answers = streamed(run, clip, hop_s=0.32, faces="faces" in streams, sound="speech" in streams)
+    assert [round(answer.time_s, 3) for answer in answers] == [0.32, 0.64, 0.96]
+    expected = whole(run, clip)
+    assert np.ptp(expected[0]) > 1e-3
+    np.testing.assert_allclose(table(answers[-1]), expected, atol=1e-6)
+    half = streamed(
+        run, clip, window_s=0.48, hop_s=0.48, faces="faces" in streams, sound="speech" in streams
+    )
+    if streams == ("faces",):  # the window is the clip's first half
+        np.testing.assert_allclose(
+            table(half[0]),
+            whole(
+                run,
+                dataclasses.replace(
+                    clip,
+                    faces=clip.faces[:12],
+                    times_s=clip.times_s[:12],
+                    waveform=clip.waveform[:0],
+                ),
+            ),
+            atol=1e-6,
+        )
 
 
 @pytest.mark.parametrize("run", ["segments"], indirect=True)

@@ -17,6 +17,7 @@ SMALL = {
     "cross_modal": {
         "frames": 4, "image_size": 32, "backbone": "MobileNetV2", "backbone_weights": "none",
     },
+    "dv_emotionnet": {"frames": 4, "image_size": 32},
     "faces": {"frames": 4, "image_size": 32, "backbone": "GhostNet", "backbone_weights": "none"},
     # Its landmarks: tests/systems/test_racnn.py.
     "racnn": {

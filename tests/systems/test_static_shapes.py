@@ -16,6 +16,7 @@ SYSTEMS = {
     "ghost_fan logmel": ("ghost_fan", {**SMALL, "speech": "logmel", "streams": ["speech"]}),
     "segments": ("segments", {"segments": 2, "image_size": 32, "samples": 16000, "window_s": 0.8}),
     "cross_modal": ("cross_modal", {**SMALL, **BACKBONE, "variant": "sa"}),
+    "dv_emotionnet": ("dv_emotionnet", SMALL),
     "faces": ("faces", {"image_size": 32, **BACKBONE}),
     "racnn": ("racnn", {**SMALL, **BACKBONE, "picture_size": 32, "landmarks": 8}),
 }

@@ -90,21 +90,34 @@ def test_it_is_computed_once_until_something_changes(records, monkeypatch):
         return Front(cut, source, {"clips": rows})(records.rows[:4])
 
     first = get(two_streams())
-    assert computed == ["clips"]
+    assert computed == ["clips", "clips"]  # of faces and of sound, which share no input
     # Another process, fold or seed: Keras has counted up, the weights are the same.
     again = get(two_streams())
-    assert computed == ["clips"]
+    assert len(computed) == 2
     for key, values in first.items():
         np.testing.assert_array_equal(again[key], values)
     get(two_streams(seed=1))
-    assert len(computed) == 2, "other weights"
+    assert len(computed) == 3, "other weights, of the part on faces alone"
     get(two_streams(), rows=[*records.rows, dataclasses.replace(records.rows[0], clip="x")])
-    assert len(computed) == 3, "other clips"
+    assert len(computed) == 5, "other clips"
     # Half of a set is as good as none.
     for index in (records.folder / "features").rglob("*.json"):
         index.unlink()
     get(two_streams())
-    assert len(computed) == 4
+    assert len(computed) == 7
+
+
+def test_who_is_cut_behind_one_part_finds_what_another_left(records, monkeypatch):
+    source, model = source_of(records), two_streams()
+    both = Front(Cut(model, ("backbone_norm", "energies")), source, {"clips": records.rows})
+    expected = both(records.rows)
+    monkeypatch.setattr(features, "_batches", lambda *_: pytest.fail("it is there"))
+    for layer in ("backbone_norm", "energies"):
+        given = keras.tree.flatten(model.get_layer(layer).output)[0]
+        stream = keras.Model(model.input, keras.layers.Dense(2)(given))
+        alone = Front(Cut(stream, layer), source, {"clips": records.rows})(records.rows)
+        assert layer in alone
+        np.testing.assert_array_equal(alone[layer], expected[layer])
 
 
 def test_it_works_where_nothing_can_be_written(records, monkeypatch):
