@@ -36,6 +36,7 @@ def prepare(
     records: str | os.PathLike | None = None,
     fields: Sequence[str] = (),
     field_options: Mapping[str, object] | None = None,
+    copies: Sequence[str] = (),
     **options: object,
 ) -> Path:
     """Decodes the clips of a corpus, finds their faces and writes all as records.
@@ -58,6 +59,8 @@ def prepare(
         rows: manifest rows, instead of scanning ``root``.
         records: a folder of finished records that ``fields`` are added to; no clip is read then.
         fields: side fields to add, of `emotionnet.clips.fields.FIELDS`.
+        copies: with ``records`` and ``out``: kinds of changed copies of the sound, which become clips of
+            their own in new records, see `emotionnet.inputs.copies.write_rows`.
         field_options: of the fields, for example ``{"openface": folder}``.
         options: of the corpus' ``scan``, for example ``channel="all"``.
 
@@ -78,6 +81,8 @@ def prepare(
     if workers is not None and workers < 0:
         raise UsageError(f"workers={workers}: must be 0 (this process alone) or more")
     wanted = make_fields(fields, field_options or {})
+    if copies:
+        return _copies_as_clips(records, copies, out)
     if records is not None:
         beam = list(beam_options) or None
         _check_alone(
@@ -121,6 +126,15 @@ def prepare(
         if wanted:
             add_fields(out, wanted, workers)
     return out
+
+
+def _copies_as_clips(records, kinds: Sequence[str], out) -> Path:
+    from emotionnet.clips.records import Records
+    from emotionnet.inputs.copies import write_rows
+
+    if records is None or out is None:
+        raise UsageError("--copies needs --records (what to copy) and --out (the new records)")
+    return write_rows(Records.open(records), kinds, out)
 
 
 def _check_alone(corpus: str, **others: object) -> None:
@@ -326,6 +340,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         default=(),
         help="side fields to add: landmarks68 (68 landmarks of the face), landmarks5",
+    )
+    p.add_argument(
+        "--copies",
+        nargs="+",
+        metavar="KIND",
+        help="with --records and --out: new records in which changed copies of the sound are clips too, "
+        "for the protocol rows (noise15, stretch_pitch+0.7, …)",
     )
     g = p.add_argument_group("options of one field")
     g.add_argument("--openface", metavar="DIR", help="landmarks68: take OpenFace's tables (CSV)")

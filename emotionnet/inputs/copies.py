@@ -18,7 +18,17 @@ from pathlib import Path
 import numpy as np
 
 from emotionnet.clips import SAMPLE_RATE
-from emotionnet.clips.records import FRAMING_BYTES, RecordRow, as_manifest_rows, serialize
+from emotionnet.clips.records import (
+    FRAMING_BYTES,
+    MANIFEST_FILE,
+    META_FILE,
+    RecordRow,
+    as_manifest_rows,
+    serialize,
+    write_record_manifest,
+)
+from emotionnet.clips.shards import write_examples
+from emotionnet.corpora.manifest import manifest_hash
 from emotionnet.errors import UsageError
 from emotionnet.files import atomic_path, sha256, write_json
 from emotionnet.progress import progress
@@ -50,6 +60,48 @@ def parse_kind(kind: str) -> list[tuple[str, float | None]]:
     return [_parse_change(change, kind) for change in kind.split("_")]
 
 
+def original(clip: str) -> str:
+    """The clip that ``clip~kind`` is a copy of; ``clip`` itself where it is none."""
+    name, _, kind = clip.rpartition("~")
+    is_kind = all(_KIND.fullmatch(change) for change in kind.split("_"))
+    return name if name and is_kind else clip
+
+
+def write_rows(records, kinds: Sequence[str], out: str | os.PathLike) -> Path:
+    """Records in which changed copies of the sound are clips of their own, as some papers have them.
+
+    Args:
+        records: opened records.
+        kinds: see `parse_kind`.
+        out: folder of the new records; what ``records`` has as side fields is left out.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        UsageError: an unknown kind, or ``out`` is there already.
+    """
+    out = Path(out)
+    if out.exists():
+        raise UsageError(f"{out}: is there already; choose a new folder")
+    rows = [*records.rows, *speech_copies(records, records.rows, kinds)]
+    rows = sorted(rows, key=lambda row: row.clip)
+    written = []
+    for number, first in enumerate(range(0, len(rows), _SHARD)):
+        mine, name = rows[first : first + _SHARD], f"shard-{number:05d}.tfrecord"
+        offsets, index = write_examples(out / name, records.dataset(mine).as_numpy_iterator())
+        write_json((out / name).with_suffix(".json"), index)
+        written += [
+            dataclasses.replace(row, shard=name, offset=offset)
+            for row, offset in zip(mine, offsets, strict=True)
+        ]
+    write_record_manifest(out / MANIFEST_FILE, written)
+    meta = {key: value for key, value in records.meta.items() if key != "fields"}
+    own = {"clips": len(written), "manifest_hash": manifest_hash(as_manifest_rows(written))}
+    write_json(out / META_FILE, {**meta, **own, "copies": list(kinds)})
+    return out
+
+
 def _parse_change(change: str, kind: str) -> tuple[str, float | None]:
     match = _KIND.fullmatch(change)
     what, amount = (match[1], match[2] and float(match[2])) if match else ("", None)
@@ -71,7 +123,8 @@ def speech_copies(
     """The copies of ``rows``, for `emotionnet.clips.records.Records.dataset`.
 
     Args:
-        records: opened records; copies of all its clips with sound are made if they are not there.
+        records: opened records; copies of all its clips with sound are made if they are not there
+            (of what is no copy itself).
         rows: rows of ``records`` with sound.
         kinds: see `parse_kind`.
 
@@ -86,7 +139,7 @@ def speech_copies(
         parse_kind(kind)
     wanted = {row.clip: row.emotion for row in rows}  # which may be merged ones
     copies = []
-    sounding = [row for row in records.rows if row.samples > 0]
+    sounding = [row for row in records.rows if row.samples > 0 and original(row.clip) == row.clip]
     chunks = [sounding[i : i + _SHARD] for i in range(0, len(sounding), _SHARD)]
     # The key changes with the clips and with what is done to them: a stale copy is never used.
     key = sha256(records.manifest_hash, f"{PITCH_STEPS} {STRETCH_RATE} {_SHARD}")[:12]

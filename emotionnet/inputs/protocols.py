@@ -4,7 +4,6 @@ A new protocol is one `Protocol` more in `PROTOCOLS`. Every division is a functi
 and the seed, never of the order in which a disk listed them.
 """
 
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,12 @@ from emotionnet.corpora import canonical, remarks
 from emotionnet.emotions import label_order
 from emotionnet.errors import UsageError
 from emotionnet.inputs.apart import Parts, describe, without_copies
+from emotionnet.inputs.by_clip import (
+    divide_random,
+    divide_rows,
+    divide_stratified,
+    stratified_count,
+)
 from emotionnet.inputs.given import divide_given
 from emotionnet.inputs.split import (
     Row,
@@ -22,7 +27,6 @@ from emotionnet.inputs.split import (
     check_disjoint,
     name_of,
     person_of,
-    recording_of,
 )
 
 __all__ = [
@@ -37,13 +41,11 @@ __all__ = [
 
 #: Folds where a corpus brings none of its own.
 DEFAULT_FOLDS = 5
-#: Share of the training actors or clips that validates, and the most actors that are worth it.
+#: Share of the training actors that validates, and the most actors that are worth it.
 VALIDATION_SHARE = 1 / 5
-CLIP_VALIDATION_SHARE = 1 / 8
 MOST_VALIDATION_ACTORS = 8
 #: One each to train, validate and test.
 LEAST_ACTORS = 3
-RANDOM_TEST_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Protocol:
         folds: rows to the number of folds.
         divide: (rows sorted by clip, fold, seed, whether to hold back validation) to `Parts`.
         copies_leak: augmented copies of validation and test clips are trained on too.
+        whole: a recording and its copies are in one part.
     """
 
     summary: str
@@ -65,6 +68,7 @@ class Protocol:
     folds: Callable[[Rows], int]
     divide: Callable[[Rows, int, int, bool], Parts]
     copies_leak: bool = False
+    whole: bool = True
 
     @property
     def leaky(self) -> bool:
@@ -116,7 +120,9 @@ def split_rows(
         more = " Another seed gives another division." if chosen.leaky and folds == 1 else ""
         known = "only fold 1" if folds == 1 else f"folds 1 to {folds}"
         raise UsageError(f"protocol {protocol} has {known} here, not fold {fold}.{more}")
-    parts = without_copies(chosen.divide(rows, fold, seed, validation))
+    parts = chosen.divide(rows, fold, seed, validation)
+    if chosen.whole:
+        parts = without_copies(parts)
     notes = [
         *parts.notes,
         *_missing_classes(labels, parts.train, "training", fold),
@@ -130,6 +136,7 @@ def split_rows(
         seed=seed,
         leaky=chosen.leaky or bool(parts.leaks),
         by_actor=chosen.by_actor,
+        whole=chosen.whole,
         warning="; ".join(notes),
     )
     split.description = describe(split, chosen, parts) + remarks(rows)
@@ -292,66 +299,6 @@ def _by_person(
 # Protocols over clips. Copies of one recording move together, as one unit.
 
 
-def _units(rows: Rows) -> list[Rows]:
-    units = defaultdict(list)
-    for row in rows:
-        units[recording_of(row)].append(row)
-    return [units[key] for key in sorted(units)]
-
-
-def _stratified_folds(units: list[Rows], most: int, seed: int) -> list[list[int]]:
-    """Indices of the units in each fold; fewer folds where no class has ``most`` clips."""
-    from sklearn.model_selection import StratifiedKFold
-
-    classes = [unit[0].emotion for unit in units]
-    count = min(most, max(Counter(classes).values()))
-    if count < 2:
-        return []
-    folds = StratifiedKFold(count, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        # Of classes with fewer clips than folds: `Split.warning` names them by class and fold.
-        warnings.simplefilter("ignore", UserWarning)
-        return [held.tolist() for _, held in folds.split(classes, classes)]
-
-
-def _stratified_count(rows: Rows) -> int:
-    largest = max(Counter(unit[0].emotion for unit in _units(rows)).values())
-    if largest < 2:
-        raise UsageError("no class has two clips: too few to divide. Add clips.")
-    return min(DEFAULT_FOLDS, largest)
-
-
-def _divide_stratified(rows: Rows, fold: int, seed: int, validation: bool) -> Parts:
-    units = _units(rows)
-    return _by_index(
-        units, _stratified_folds(units, DEFAULT_FOLDS, seed)[fold - 1], seed, validation
-    )
-
-
-def _divide_random(rows: Rows, fold: int, seed: int, validation: bool) -> Parts:
-    from sklearn.model_selection import train_test_split
-
-    units = _units(rows)
-    if len(units) < 3:
-        raise UsageError(f"{len(units)} clips are too few to divide. Add clips.")
-    _, tested = train_test_split(range(len(units)), test_size=RANDOM_TEST_SHARE, random_state=seed)
-    return _by_index(units, tested, seed, validation)
-
-
-def _by_index(units: list[Rows], tested: Iterable[int], seed: int, validation: bool) -> Parts:
-    tested = set(tested)
-    rest = [unit for i, unit in enumerate(units) if i not in tested]
-    held: set[int] = set()
-    if validation:
-        folds = _stratified_folds(rest, round(1 / CLIP_VALIDATION_SHARE), seed)
-        held = set(folds[0]) if folds else held
-    return Parts(
-        train=[row for i, unit in enumerate(rest) if i not in held for row in unit],
-        validation=[row for i, unit in enumerate(rest) if i in held for row in unit],
-        test=[row for i in sorted(tested) for row in units[i]],
-    )
-
-
 def _one(rows: Rows) -> int:
     return 1
 
@@ -392,15 +339,15 @@ PROTOCOLS: dict[str, Protocol] = {
         summary="folds over clips with each emotion's share kept",
         leaks=_SHARED,
         by_actor=False,
-        folds=_stratified_count,
-        divide=_divide_stratified,
+        folds=stratified_count,
+        divide=divide_stratified,
     ),
     "random": Protocol(
         summary="one random 80/20 division of the clips",
         leaks=_SHARED,
         by_actor=False,
         folds=_one,
-        divide=_divide_random,
+        divide=divide_random,
     ),
     # What comes of augmenting a data set first and dividing it afterwards. The same test clips as
     # `random` of the same seed has, so that the leak can be measured clip by clip.
@@ -409,7 +356,16 @@ PROTOCOLS: dict[str, Protocol] = {
         leaks=f"{_SHARED}, and copies of the test clips themselves are in train",
         by_actor=False,
         folds=_one,
-        divide=_divide_random,
+        divide=divide_random,
         copies_leak=True,
+    ),
+    # System 4's paper: a recording and its copies are rows alike, and all are shuffled.
+    "rows": Protocol(
+        summary="one random 75/25 division of rows, each a recording or a changed copy of one",
+        leaks=f"{_SHARED}, and of most recordings some of the three rows are in each",
+        by_actor=False,
+        folds=_one,
+        divide=divide_rows,
+        whole=False,
     ),
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 from emotionnet.corpora import canonical, fer2013
 from emotionnet.errors import EmotionNetError
+from emotionnet.inputs.copies import original
 
 #: Anything with ``clip``, ``corpus``, ``emotion``, ``actor`` and ``sex``: manifest or record rows.
 Row = Any
@@ -27,6 +28,7 @@ class Split:
         leaky: whether test shares anything with train.
         by_actor: whether the protocol promises that no actor is in two parts.
         description: protocol, fold, actors and what leaks, in words.
+        whole: whether it promises that copies of a recording are in one part.
         warning: what a reader must know about this very split, e.g. a class without test clips; or "".
     """
 
@@ -41,6 +43,7 @@ class Split:
     by_actor: bool = True
     description: str = ""
     warning: str = ""
+    whole: bool = True
 
 
 def name_of(row: Row) -> tuple[str, str]:
@@ -54,12 +57,13 @@ def person_of(row: Row) -> tuple[str, str]:
 
 
 def recording_of(row: Row) -> tuple[str, str]:
-    """Corpus and the clip whose sound (or picture) this is: equal for copies of one recording."""
+    """Corpus and the clip whose sound (or picture) this is: equal for copies, changed or not."""
     if getattr(row, "recording", ""):
         return row.corpus, row.recording
     if row.corpus == fer2013.NAME:
         return row.corpus, row.repetition or row.clip
-    return row.corpus, canonical.copies(row.corpus).get(row.clip, row.clip)
+    clip = original(row.clip)
+    return row.corpus, canonical.copies(row.corpus).get(clip, clip)
 
 
 def copies_are_known(rows: Rows) -> bool:
@@ -77,7 +81,7 @@ def check_disjoint(split: Split) -> None:
             apart says that it leaks, and is let through.
     """
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
-    if not (split.by_actor and split.leaky):
+    if split.whole and not (split.by_actor and split.leaky):
         _check_apart(parts, recording_of, "clip (or its copy)", split)
     names = Counter(name_of(row) for part in parts.values() for row in part)
     twice = next((clip for (_, clip), count in names.items() if count > 1), None)

@@ -113,9 +113,8 @@ class ModelParts:
 
     def encode(self, moment: Mapping[str, np.ndarray | None]) -> np.ndarray:
         """See `Parts.encode`."""
-        nothing = np.zeros(
-            0, np.float32
-        )  # of a model that hears sound as a whole, and sees nothing
+        # A model that hears sound as a whole has no moments, and codes of no width.
+        nothing = np.zeros(0, np.float32)
         return np.concatenate([nothing, *(each(moment) for each in self._moments)])
 
     def answer(

@@ -11,7 +11,7 @@ from emotionnet.environment import settle_keras
 from emotionnet.errors import EmotionNetError, UsageError
 
 #: Names of the project's own systems; any other importable module may be named too, see `get_system`.
-SYSTEMS = ("ghost_fan", "segments", "cross_modal", "dv_emotionnet", "faces", "racnn")
+SYSTEMS = ("ghost_fan", "segments", "cross_modal", "dv_emotionnet", "racnn", "faces")
 
 
 def get_system(name: str):

@@ -122,3 +122,16 @@ def test_taking_a_stream_away_zeroes_its_inputs_alone():
             name: value.dtype for name, value in inputs.items()
         }
     assert all(value.all() for value in inputs.values())
+
+
+def test_copies_that_are_rows_of_their_own_are_also_put_together_by_clip(both):
+    assert "by_clip" not in measure(both)
+    names = ("a", "a~noise15", "a~pitch", "b~pitch")
+    clips = [AnsweredClip(n, "1", "female", "happy", frozenset(["speech"])) for n in names]
+    table = np.array([(0.9, 0.1), (0.4, 0.6), (0.4, 0.6), (0.3, 0.7)])
+    result = measure(Answers(LABELS, clips, {"fused": table, "speech": table}))
+    assert result["fused"]["accuracy"] == 0.25
+    for kind in ("fused", "speech"):
+        assert result["by_clip"][kind]["n"] == 2
+        assert result["by_clip"][kind]["accuracy"] == 0.5  # a: 0.9 * 0.4 * 0.4 > 0.1 * 0.6 * 0.6
+    assert any("by clip" in note and "50.0 % of 2" in note for note in result["notes"])

@@ -6,7 +6,7 @@ from tiny_run import make_clip, write_records
 
 from emotionnet.errors import UsageError
 from emotionnet.inputs import copies
-from emotionnet.inputs.copies import parse_kind, speech_copies, transform
+from emotionnet.inputs.copies import original, parse_kind, speech_copies, transform, write_rows
 
 RATE = 16000
 
@@ -78,3 +78,39 @@ def test_copies_are_made_once_for_all_clips_and_told_by_name(tmp_path, monkeypat
     assert len(list(records.dataset(made).as_numpy_iterator())) == 4
     monkeypatch.setattr(copies, "_make", lambda *_: pytest.fail("they are there"))
     assert len(speech_copies(records, [records.rows[3]], ("speed0.9",))) == 1
+
+
+def test_what_a_copy_is_a_copy_of():
+    assert original("01-02~noise15") == "01-02"
+    assert original("a~stretch_pitch+0.7") == "a"
+    assert original("a~b~pitch#2") == "a~b"
+    for clip in ("01-02", "a~b", "~pitch", "a~pitch_x"):
+        assert original(clip) == clip
+
+
+def test_copies_become_clips_of_their_own(tmp_path):
+    from emotionnet.clips.records import Records, parse
+
+    clips = [make_clip(f"c{i}", seed=i, actor=f"{i:02d}", sound=i != 2) for i in range(4)]
+    records = write_records(tmp_path / "records", clips)
+    out = write_rows(records, ("noise20", "stretch_pitch+0.7"), tmp_path / "rows")
+    made = Records.open(out)
+    made.verify()
+    names = [row.clip for row in made.rows]
+    assert names == sorted(names)
+    assert len(names) == 4 + 2 * 3
+    assert made.meta["copies"] == ["noise20", "stretch_pitch+0.7"]
+    assert made.manifest_hash != records.manifest_hash
+    by_name = {row.clip: row for row in made.rows}
+    for row, example in zip(made.rows, made.dataset(made.rows).as_numpy_iterator()):
+        parsed = parse(example)
+        assert len(parsed["waveform"]) == row.samples
+        assert len(parsed["jpegs"]) == (0 if "~" in row.clip else 8)
+    assert by_name["c1~noise20"].actor == "01"
+    assert by_name["c1~stretch_pitch+0.7"].samples == pytest.approx(
+        by_name["c1"].samples / 0.8, abs=2
+    )
+    # Copies of copies are made of none.
+    assert len(speech_copies(made, made.rows, ("noise20",))) == 3
+    with pytest.raises(UsageError, match="is there already"):
+        write_rows(records, ("noise20",), out)

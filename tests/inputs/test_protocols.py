@@ -48,7 +48,7 @@ def clips(rows) -> list[str]:
 
 ROWS = made(14)
 #: Those for any corpus.
-GENERAL = [name for name in PROTOCOLS if name not in ("actors_16_4_4", "given")]
+GENERAL = [name for name in PROTOCOLS if name not in ("actors_16_4_4", "given", "rows")]
 
 
 @pytest.mark.parametrize("protocol", GENERAL)
@@ -286,3 +286,35 @@ def test_check_disjoint_knows_copies():
     copy, original = rows["01-03-01-02-02-07"], rows["01-03-01-02-01-07"]
     with pytest.raises(EmotionNetError, match="copy"):
         check_disjoint(replace(split, train=[original], validation=[], test=[copy]))
+
+
+WITH_COPIES = sorted(
+    ROWS
+    + [replace(row, clip=f"{row.clip}~{kind}") for row in ROWS for kind in ("noise15", "pitch")],
+    key=lambda row: row.clip,
+)
+
+
+def test_rows_divides_recordings_and_copies_alike_and_says_that_it_leaks():
+    split = split_rows(WITH_COPIES, "rows", seed=3)
+    assert split.leaky
+    assert "of most recordings some of the three rows are in each" in split.description
+    assert len(split.test) == round(len(WITH_COPIES) / 4)
+    together = clips(split.train) + clips(split.validation) + clips(split.test)
+    assert sorted(together) == clips(WITH_COPIES)
+    learnt = {clip.partition("~")[0] for clip in clips(split.train)}
+    tested = {clip.partition("~")[0] for clip in clips(split.test)}
+    assert len(learnt & tested) > 0.9 * len(tested)
+    with pytest.raises(UsageError, match="--copies"):
+        split_rows(ROWS, "rows")
+
+
+@pytest.mark.parametrize("protocol", ["actor_folds", "stratified", "random"])
+def test_elsewhere_copies_that_are_clips_stay_with_their_recording(protocol):
+    split = split_rows(WITH_COPIES, protocol)
+    parts = [
+        {c.partition("~")[0] for c in clips(p)} for p in (split.train, split.validation, split.test)
+    ]
+    assert not parts[0] & parts[2]
+    assert not parts[1] & parts[2]
+    assert not parts[0] & parts[1]

@@ -12,6 +12,7 @@ from tiny_model import tiny_inputs, tiny_model
 keras = pytest.importorskip("keras")
 
 from emotionnet.layers import MFCC, LogMelSpectrogram  # noqa: E402
+from emotionnet.systems import build_model  # noqa: E402
 from emotionnet.systems.base import clip_inputs  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -39,13 +40,18 @@ def sound(seed: int = 0) -> np.ndarray:
     return (tone + rng.normal(0, 0.01, tone.shape)).astype(np.float32)
 
 
-@pytest.fixture(scope="module", params=["front end", "whole model", "stride2"])
+@pytest.fixture(scope="module", params=["front end", "whole model", "stride2", "dv_emotionnet"])
 def files(request, tmp_path_factory):
     """A saved model, inputs, and its answers here: three clips, one cut short, one without sound."""
     folder = tmp_path_factory.mktemp("exports")
     if request.param == "front end":
         model = front_end()
         inputs = {"waveform": sound(), "waveform_samples": np.array([16000, 9000, 3000], np.int32)}
+    elif request.param == "dv_emotionnet":
+        model = build_model("dv_emotionnet", 3, frames=5, image_size=32, samples=16000, pitch=True)
+        inputs = {**tiny_inputs(model, clips=3), "waveform": sound()}
+        inputs["faces"] = inputs["faces"].astype(np.float32)
+        inputs["waveform_samples"] = np.array([16000, 9000, 0], np.int32)
     else:
         model = tiny_model(depthwise="faithful" if request.param == "whole model" else "stride2")
         inputs = {**tiny_inputs(model, clips=3), "waveform": sound()}
