@@ -164,6 +164,7 @@ async function play(video, stream = null) {
     () => session === mine && state("ended"),
     (error) => session === mine && trouble(`It has stopped: ${error.message ?? error}`),
   );
+  if (stream && !stream.getVideoTracks().length) return; // nothing to show
   try {
     await video.play();
   } catch (error) {
@@ -188,7 +189,8 @@ async function camera() {
   const {stream, notes} = await openCamera();
   const video = newVideo();
   video.muted = true;
-  video.srcObject = stream;
+  // Without the sound: pictures go on where a loudspeaker is unplugged.
+  video.srcObject = new MediaStream(stream.getVideoTracks());
   await play(video, stream);
   notes.forEach((sentence, i) => view.note(`media${i}`, sentence));
   if (!stream.getVideoTracks().length) soundOnly();
