@@ -136,6 +136,8 @@ def fit(
     from emotionnet.training.begin import check_kind, check_resume, default_name, name_for
     from emotionnet.training.devices import choose
     from emotionnet.training.run import classes_in_words
+    from emotionnet.training.stream_data import check_copies
+    from emotionnet.training.teachers import config_of
     from emotionnet.training.train import settings_of
     from emotionnet.training.uncertainty import Learning
     from emotionnet.training.unit import learnt_names
@@ -228,17 +230,17 @@ def fit(
         split.description += classes_in_words(classes)
     if train_actors is not None:
         splits = [with_actors(split, train_actors, split.seed) for split in splits]
-    _check_copies(common)
-    taught_by = [_teachers(teachers, teachers_share, split, common) for split in splits]
+    check_copies(common)
+    taught = [config_of(teachers, teachers_share, split, common) for split in splits]
     if not name:
         own_classes = [classes.slug()] * bool(classes)
         name = default_name(system, corpus, protocol, streams, learning, *own_classes)
         name = name_for(Path(out), name, resume)
     top = Path(out) / name
     check_kind(top, several=len(splits) > 1)
-    for split, taught in zip(splits, taught_by):
+    for split, its_teachers in zip(splits, taught):
         folder = top if len(splits) == 1 else top / f"fold_{split.fold}_seed_{split.seed}"
-        config = {**common, **taught, **about(split)}
+        config = {**common, **its_teachers, **about(split)}
         train_and_evaluate(folder, config, split, records, resume, devices)
     with devices.chief_first():
         if len(splits) > 1 and devices.chief:
@@ -305,34 +307,6 @@ def _augmentation(fields: dict, augment: str) -> dict:
     if augment == "none":
         raise UsageError("--augmentation changes strengths: it needs --augment light or another.")
     return plain_fields(fields)
-
-
-def _teachers(folders: Sequence, share: float, split, config: dict) -> dict:
-    """What a run's config says of ``--teachers``; nothing where there are none."""
-    if not folders:
-        return {}
-    from emotionnet.training.teachers import teachers_of
-
-    if not 0 < share <= 1:
-        raise UsageError(f"--teachers-share {share}: it needs a number above 0, at most 1.")
-    if config["learning"]["scheme"] != "all":
-        raise UsageError("--teachers know all labels, and --learning is about few: leave one out.")
-    runs = teachers_of(folders, split, config["labels"])
-    return {"teachers": {"runs": runs, "share": share}}
-
-
-def _check_copies(config: dict) -> None:
-    from emotionnet.inputs.protocols import PROTOCOLS
-
-    if PROTOCOLS[config["protocol"]].copies_leak:
-        from emotionnet.training.stream_data import augmentation
-
-        strength = augmentation(config)
-        if "speech" not in config["streams"] or not (strength and strength.copies):
-            raise UsageError(
-                f"protocol {config['protocol']} is about augmented copies of the sound: it needs "
-                "--augment paper and the speech stream. Without copies it would be `random`."
-            )
 
 
 def _folds(text: str) -> list[int] | str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import keras
 import numpy as np
 
-from emotionnet.errors import EmotionNetError
+from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.copies import KINDS
 from emotionnet.inputs.opening import open_source
@@ -38,6 +38,21 @@ def augmentation(config: dict) -> Augmentation | None:
     general = {"copies": KINDS if config["augment"] == "paper" else ()}
     general |= STRONG if config["augment"] == "strong" else {}
     return Augmentation(**{**general, **own, **config.get("augmentation", {})})
+
+
+def check_copies(config: dict) -> None:
+    """Refuses a protocol about changed copies of the sound where a run of this ``config`` learns from none.
+
+    Raises:
+        UsageError: it is so.
+    """
+    if PROTOCOLS[config["protocol"]].copies_leak:
+        strength = augmentation(config)
+        if "speech" not in config["streams"] or not (strength and strength.copies):
+            raise UsageError(
+                f"protocol {config['protocol']} is about augmented copies of the sound: it needs "
+                "--augment paper and the speech stream. Without copies it would be `random`."
+            )
 
 
 def stream_data(

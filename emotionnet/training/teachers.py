@@ -28,6 +28,29 @@ from emotionnet.training.unit import rows_for, run_stages
 _BATCH = 32
 
 
+def config_of(
+    folders: Sequence[str | os.PathLike], share: float, split, config: dict
+) -> dict[str, dict]:
+    """What a run's config says of its teachers, under ``teachers``; nothing where there are none.
+
+    Args:
+        folders, split: as of `teachers_of`.
+        share: of a target that is their answer, above 0 and at most 1.
+        config: of the run, so far.
+
+    Raises:
+        UsageError: a share out of range, a run that learns from few labels, or as `teachers_of`.
+    """
+    if not folders:
+        return {}
+    if not 0 < share <= 1:
+        raise UsageError(f"--teachers-share {share}: it needs a number above 0, at most 1.")
+    if config["learning"]["scheme"] != "all":
+        raise UsageError("--teachers know all labels, and --learning is about few: leave one out.")
+    runs = teachers_of(folders, split, config["labels"])
+    return {"teachers": {"runs": runs, "share": share}}
+
+
 def teachers_of(folders: Sequence[str | os.PathLike], split, labels: Sequence[str]) -> list[dict]:
     """What a run's config says of its teachers.
 
