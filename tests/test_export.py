@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 
 import numpy as np
@@ -32,41 +31,6 @@ def run(records, tmp_path_factory):
 
 def _nothing_left(folder):
     return not list(folder.iterdir())
-
-
-def test_bundle_says_all_there_is_to_know(run, tmp_path):
-    page = shutil.which("npm") is not None  # Node puts it together
-    out = export(run.folder, tmp_path / "bundle", precisions=("float32", "onnx"), page=page)
-    assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
-    assert ("page.html" in (out / "SHA256SUMS").read_text()) == page
-    contract = json.loads((out / "contract.json").read_text())
-    assert contract["labels"] == list(run.labels)
-    assert (out / "labels.txt").read_text().split() == list(run.labels)
-    assert set(contract["signatures"]) == {
-        "classify",
-        "encode_face",
-        "encode_speech",
-        "front_end",
-        "fuse",
-    }
-    faces = contract["signatures"]["classify"]["inputs"][0]
-    assert (faces["name"], faces["dtype"], faces["range"]) == ("faces", "uint8", [0, 255])
-    assert contract["crop"]["size"] == 32
-    assert "32 by 32" in contract["crop"]["rule"]
-    assert contract["crop"]["sensitivity"]["clips"] == 2
-    assert 0 <= contract["crop"]["sensitivity"]["shift_5_percent"]["same_answer"] <= 1
-    assert contract["sound"]["sample_rate_hz"] == 16000
-    assert contract["front_end"]["n_mfcc"] == 40
-    accuracy = json.loads((out / "accuracy.json").read_text())
-    for precision in ("float32", "onnx"):
-        assert accuracy[precision]["fused"]["agreement"] == 1.0
-        assert accuracy[precision]["fused"]["largest_difference"] < 1e-4
-    times = json.loads((out / "benchmark.json").read_text())["times"]
-    assert times["float32"]["encode_face"]["median_ms"] > 0
-    card = (out / "MODEL_CARD.md").read_text()
-    assert "drawn faces" in card
-    assert "Article 50" in card
-    assert {"EmotionClassifier.kt", "ANDROID.md"} <= {p.name for p in out.iterdir()}
 
 
 def test_a_page_needs_a_file_that_browsers_run(run, tmp_path):

@@ -34,7 +34,7 @@ def group(records, tmp_path_factory):
         name="first",
         streams="speech",
         epochs=3,
-        batch_size=4,
+        batch_size=3,
         learning_rate=1e-3,
         augment="light",
         protocol="actor_folds",

@@ -1,4 +1,5 @@
-"""A bundle that lies is caught, whichever file was touched, and without TensorFlow."""
+"""A bundle says all there is to know, and one that lies is caught, whichever file was touched, and
+without TensorFlow."""
 
 import json
 import os
@@ -16,8 +17,9 @@ from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.export import export, write_sums
 from emotionnet.verify import main, verify
 
-PRECISIONS = ("float32", "int8")
+PRECISIONS = ("float32", "int8", "onnx")
 EMOTIONS = ("neutral", "happy", "sad")
+PAGE = shutil.which("npm") is not None  # Node puts it together
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def bundle(tmp_path_factory):
     clips = [make_clip(f"clip_{i}", EMOTIONS[i % 3], seed=i) for i in range(4)]
     records = write_records(folder / "records", clips)
     run = exportable_run(folder / "run", records, train=records.rows[:2], test=records.rows[2:])
-    return export(run.folder, folder / "made", precisions=PRECISIONS)
+    return export(run.folder, folder / "made", precisions=PRECISIONS, page=PAGE)
 
 
 @pytest.fixture
@@ -43,6 +45,39 @@ def _edit(folder, change):
     change(contract)
     path.write_text(json.dumps(contract))
     write_sums(folder)
+
+
+def test_bundle_says_all_there_is_to_know(bundle):
+    assert {p.name for p in bundle.parent.iterdir()} == {"records", "run", "made"}
+    assert ("page.html" in (bundle / "SHA256SUMS").read_text()) == PAGE
+    contract = json.loads((bundle / "contract.json").read_text())
+    assert contract["labels"] == list(EMOTIONS)
+    assert (bundle / "labels.txt").read_text().split() == list(EMOTIONS)
+    assert set(contract["signatures"]) == {
+        "classify",
+        "encode_face",
+        "encode_speech",
+        "front_end",
+        "fuse",
+    }
+    faces = contract["signatures"]["classify"]["inputs"][0]
+    assert (faces["name"], faces["dtype"], faces["range"]) == ("faces", "uint8", [0, 255])
+    assert contract["crop"]["size"] == 32
+    assert "32 by 32" in contract["crop"]["rule"]
+    assert contract["crop"]["sensitivity"]["clips"] == 2
+    assert 0 <= contract["crop"]["sensitivity"]["shift_5_percent"]["same_answer"] <= 1
+    assert contract["sound"]["sample_rate_hz"] == 16000
+    assert contract["front_end"]["n_mfcc"] == 40
+    accuracy = json.loads((bundle / "accuracy.json").read_text())
+    for precision in ("float32", "onnx"):
+        assert accuracy[precision]["fused"]["agreement"] == 1.0
+        assert accuracy[precision]["fused"]["largest_difference"] < 1e-4
+    times = json.loads((bundle / "benchmark.json").read_text())["times"]
+    assert times["float32"]["encode_face"]["median_ms"] > 0
+    card = (bundle / "MODEL_CARD.md").read_text()
+    assert "drawn faces" in card
+    assert "Article 50" in card
+    assert {"EmotionClassifier.kt", "ANDROID.md"} <= {p.name for p in bundle.iterdir()}
 
 
 def test_a_sound_bundle_passes_without_tensorflow(bundle):
@@ -63,7 +98,9 @@ def test_rows_tell_what_was_checked(bundle):
     rows = {row["precision"]: row for row in verify(bundle)}
     assert set(rows) == set(PRECISIONS)
     assert rows["float32"]["off_keras"] <= 1e-4
-    assert all(row["clips"] == 4 and row["off_front_end"] <= 0.01 for row in rows.values())
+    assert all(row["clips"] == 4 for row in rows.values())
+    assert rows.pop("onnx")["off_front_end"] is None  # the file has the one entry point
+    assert all(row["off_front_end"] <= 0.01 for row in rows.values())
 
 
 def test_every_single_file_is_covered(bundle, tmp_path):
