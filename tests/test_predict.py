@@ -414,11 +414,13 @@ def test_everybody_in_the_picture_is_counted_and_answered_if_asked(run, tmp_path
     clip = write_clip(tmp_path / "two.mp4", [canvas] * 6, 12, voice(0.5))
     code, out, _ = said(capsys, run, clip, "--people", "--csv", tmp_path / "two.csv")
     assert code == 0
-    assert "1 other face beside it" in out
     assert "person 2 at" in out
     rows = read_csv(tmp_path / "two.csv")
     assert [row["person"] for row in rows] == ["", "1", "2"]
     assert [row["streams"] for row in rows] == ["both", "faces", "faces"]
+    (whole,) = predicting.predict(run, clip)
+    assert whole["other_faces"] == 1
+    assert any("1 other face is seen beside" in note for note in whole["notes"])
     (answer,) = predicting.predict(run, clip, people=True)
     xs = sorted(person["centre"][0] for person in answer["people"])
     assert xs == pytest.approx([0.25, 0.75], abs=0.03)

@@ -57,8 +57,6 @@ def describe(answer: dict[str, Any], blocks: bool = True, width: int = 80) -> st
 
 def _shown(answer: dict[str, Any]) -> str:
     pictures = f"a face in {answer['faces_found']} of {answer['frames']} pictures"
-    if others := answer.get("other_faces"):
-        pictures += f", {others} other face{'s' * (others > 1)} beside it"
     sound = f"{answer['audio_s']:.1f} s of sound"
     return f"{pictures if answer['frames'] else 'no picture'}, {sound if answer['audio_s'] else 'no sound'}"
 

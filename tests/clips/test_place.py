@@ -6,12 +6,18 @@ import pytest
 
 from emotionnet.clips.place import claim, default_place
 from emotionnet.clips.records import META_FILE, SCHEMA_VERSION, read_meta
+from emotionnet.corpora import corpus_options
 from emotionnet.errors import UsageError
 from emotionnet.files import write_csv, write_json
 
 
 def config_of(root, corpus="folder"):
-    return {"schema": SCHEMA_VERSION, "corpus": corpus, "root": str(root), "options": {}}
+    return {
+        "schema": SCHEMA_VERSION,
+        "corpus": corpus,
+        "root": str(root),
+        "options": corpus_options(corpus),
+    }
 
 
 @pytest.fixture
