@@ -11,7 +11,7 @@ CONVENTIONS = {
     "profiler": "TensorFlow profiler's FLOPs / 2: also BatchNorm, pooling, sums and products",
     "bytes": "each layer reads its inputs and weights once and writes its outputs once",
 }
-_FRONT_ENDS = ("MFCC", "LogMelSpectrogram")
+_FRONT_ENDS = ("MFCC", "LogMelSpectrogram", "SoundVector")
 
 
 @dataclass(frozen=True)

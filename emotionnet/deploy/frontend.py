@@ -6,7 +6,8 @@ import numpy as np
 from keras import ops
 
 from emotionnet.layers.audio import MFCC, LogMelSpectrogram
-from emotionnet.layers.mel import hann_window, mel_matrix
+from emotionnet.layers.mel import hann_window
+from emotionnet.layers.sound_vector import SoundVector
 
 #: Mel filters that share a span of frequencies. Fewer make smaller matrices, and more of them.
 _FILTERS = 8
@@ -97,16 +98,12 @@ class CompactMelDFT:
 
 
 class _Compact:
-    """What both front-ends below share."""
+    """What the front-ends below share."""
 
     def build(self, waveform_shape, lengths_shape=None):
         super().build(waveform_shape, lengths_shape)
         window = hann_window(self.win_length or self.n_fft, self.n_fft)
-        mel = mel_matrix(
-            *(self.sample_rate, self.n_fft, self.n_mels, self.fmin, self.fmax),
-            *(self.htk, self.norm),
-        )
-        self._dft = CompactMelDFT(window, self.hop_length, mel, self.power)
+        self._dft = CompactMelDFT(window, self.hop_length, self._filters(), self.power)
 
     def _before(self, lengths, samples):
         # In rows, since a converter stores the numbers 0, 1, 2 ... that it is compared with.
@@ -122,6 +119,10 @@ class CompactSpectrogram(_Compact, LogMelSpectrogram):
 
 class CompactMFCC(_Compact, MFCC):
     """`MFCC` on a `CompactMelDFT`."""
+
+
+class CompactSoundVector(_Compact, SoundVector):
+    """`SoundVector` on a `CompactMelDFT`."""
 
 
 def _constant(matrix: np.ndarray) -> np.ndarray:

@@ -19,11 +19,12 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from emotionnet.deploy.frontend import CompactMFCC, CompactSpectrogram
+from emotionnet.deploy.frontend import CompactMFCC, CompactSoundVector, CompactSpectrogram
 from emotionnet.errors import EmotionNetError
 from emotionnet.layers.attention import TripletAttention
 from emotionnet.layers.audio import MFCC, LogMelSpectrogram
 from emotionnet.layers.ghost import GhostBottleneck, GhostModule
+from emotionnet.layers.sound_vector import SoundVector
 
 #: Channels that depthwise kernels take at a time: fewer cost as much.
 _LANES = 16
@@ -297,6 +298,7 @@ REWRITES: dict[type, Callable] = {
     GhostModule: _ghost,
     GhostBottleneck: _bottleneck,
     TripletAttention: _triplet,
+    SoundVector: _front_end(CompactSoundVector),
     MFCC: _front_end(CompactMFCC),
     LogMelSpectrogram: _front_end(CompactSpectrogram),
     layers.BatchNormalization: _norm,

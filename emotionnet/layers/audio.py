@@ -114,12 +114,15 @@ class LogMelSpectrogram(keras.layers.Layer):
             )
         self._frames(waveform_shape[1])
         window = hann_window(self.win_length or self.n_fft, self.n_fft)
-        mel = mel_matrix(
-            *(self.sample_rate, self.n_fft, self.n_mels, self.fmin, self.fmax, self.htk, self.norm)
-        )
-        self._dft = MelDFT(window, self.hop_length, mel, self.power)
+        self._dft = MelDFT(window, self.hop_length, self._filters(), self.power)
         self._log_ref = float(np.log(max(self.amin, self.ref)))
         self.built = True
+
+    def _filters(self) -> np.ndarray:
+        """What gathers the bins of the DFT, (1 + n_fft // 2, n_mels)."""
+        return mel_matrix(
+            *(self.sample_rate, self.n_fft, self.n_mels, self.fmin, self.fmax, self.htk, self.norm)
+        )
 
     def call(self, waveform, lengths=None):
         x, lengths = self._sound(waveform, lengths)
@@ -136,8 +139,12 @@ class LogMelSpectrogram(keras.layers.Layer):
         sound = ops.abs(x) < LOUDEST
         if lengths is not None:
             lengths = ops.expand_dims(ops.cast(lengths, "int32"), -1)
-            sound = ops.logical_and(sound, ops.arange(length(x), dtype="int32") < lengths)
+            sound = ops.logical_and(sound, self._before(lengths, length(x)))
         return ops.where(sound, x, 0.0), lengths
+
+    def _before(self, lengths, samples):
+        """Whether a sample is one of the clip's, (batch, samples)."""
+        return ops.arange(samples, dtype="int32") < lengths
 
     def _padded(self, x, frames):
         """``x`` with zeros, from half a frame before it to the end of its last frame."""

@@ -7,9 +7,8 @@ import numpy as np
 from keras import ops
 
 from emotionnet.layers.audio import MFCC, length
-from emotionnet.layers.dft import MelDFT
 from emotionnet.layers.frames import weighted_mean
-from emotionnet.layers.mel import chroma_matrix, hann_window, mel_matrix
+from emotionnet.layers.mel import chroma_matrix
 from emotionnet.layers.pitch import Pitch
 
 #: What librosa takes for no sound when it looks for changes of sign, and to normalise chroma by.
@@ -61,12 +60,9 @@ class SoundVector(MFCC):
         super().__init__(sample_rate, n_mfcc, n_fft, hop_length, n_mels=n_mels, **kwargs)
         self._pitch_of = Pitch(sample_rate, name="pitch_of") if pitch else None
 
-    def build(self, waveform_shape, lengths_shape=None):
-        super().build(waveform_shape, lengths_shape)
-        mel = mel_matrix(self.sample_rate, self.n_fft, self.n_mels)
+    def _filters(self) -> np.ndarray:
         chroma = chroma_matrix(self.sample_rate, self.n_fft, _CHROMA)
-        window = hann_window(self.n_fft, self.n_fft)
-        self._dft = MelDFT(window, self.hop_length, np.hstack([chroma, mel]))
+        return np.hstack([chroma, super()._filters()])
 
     def call(self, waveform, lengths=None):
         x, lengths = self._sound(waveform, lengths)

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from tiny_model import tiny_inputs, tiny_model
 
-from emotionnet.deploy.frontend import CompactMFCC, CompactSpectrogram
+from emotionnet.deploy.frontend import CompactMFCC, CompactSoundVector, CompactSpectrogram
 from emotionnet.deploy.rewrite import banded, deploy_form
 from emotionnet.errors import EmotionNetError
-from emotionnet.layers import MFCC, LogMelSpectrogram, TripletAttention
+from emotionnet.layers import MFCC, LogMelSpectrogram, SoundVector, TripletAttention
 
 #: gamma, beta, mean and variance of three channels.
 NORM = list(np.array([[0.5, 2, 1], [1, 0, 1], [0.1, 0.2, 0.3], [1, 2, 3]], np.float32))
@@ -92,7 +92,14 @@ def test_banded_is_the_convolution():
 
 
 @pytest.mark.parametrize("settings", [{}, {"n_fft": 400, "hop_length": 160, "n_mels": 40}])
-@pytest.mark.parametrize("kinds", [(MFCC, CompactMFCC), (LogMelSpectrogram, CompactSpectrogram)])
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        (MFCC, CompactMFCC),
+        (LogMelSpectrogram, CompactSpectrogram),
+        (SoundVector, CompactSoundVector),
+    ],
+)
 def test_compact_front_end(kinds, settings):
     rng = np.random.default_rng(0)
     sound = rng.normal(0, 0.1, (2, 16000)).astype(np.float32)
