@@ -160,7 +160,8 @@ def open_part(
     known = classes.labels(run.labels)
     rows = [row for row in rows if classes.called(row.emotion)]
     if not rows:
-        raise EmotionNetError(f"{run.folder}: the {part} part of this run has no such clips.")
+        which = f" of {', '.join(known)}" if classes else ""
+        raise EmotionNetError(f"{run.folder}: the {part} part of this run has no clips{which}.")
     strange = sorted({row.emotion for row in rows if classes.called(row.emotion) not in known})
     if strange:
         raise EmotionNetError(

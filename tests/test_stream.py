@@ -85,7 +85,7 @@ def test_what_cannot_be_played_is_told(run, wav, tmp_path):
     silent = write_clip(tmp_path / "silent.wav", samples=np.zeros(8000), sound_codec="pcm_s16le")
     for source, reason in (
         (text, "text file"),
-        (tmp_path / "nowhere.mp4", "does not exist"),
+        (tmp_path / "nowhere.mp4", "no such file"),
         (silent, "neither pictures nor audible sound"),
     ):
         with pytest.raises(EmotionNetError, match=reason):

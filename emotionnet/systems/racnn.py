@@ -300,7 +300,9 @@ def _steps(config: Config, inputs: dict) -> dict:
         x = SpectrogramWindows(
             WINDOWS, config.picture_size, mean=MEAN_DB, scale=SCALE_DB, name="pictures"
         )(x, valid)
-        x = layers.Activation("linear", name="sound_steps")(racnn(config.picture_size)(x))
+        x = racnn(config.picture_size)(x)
+        # By a layer of this model, which also its deploy form keeps: it is taken apart there.
+        x = layers.Reshape(x.shape[1:], name="sound_steps")(x)
         valid = StepsPresent(x.shape[1], name="heard_steps")(inputs["waveform_samples"])
         steps["speech"] = x, valid
     if "faces" in config.streams:

@@ -97,7 +97,7 @@ def test_features_of_a_clip_are_computed_once_for_all_stages_folds_and_seeds(
     assert sorted(p.name.rpartition("-")[2] for p in before) == sorted(
         2 * ["cell_means.npy", "frame_mask.npy", "sound_vector.npy", "waveform_samples.npy"]
     )
-    train(records, tmp_path, fold=2, seed=3, epochs=1)
+    train(records, tmp_path, folds=[2], seeds=[3], epochs=1)
     assert {path: path.stat().st_mtime_ns for path in kept()} == before
 
 
