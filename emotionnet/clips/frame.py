@@ -96,12 +96,19 @@ class Frame:
         return (view.transpose(1, 0, 2) if transposed else view)[::down, ::right]
 
 
+#: What `_orientation` gives for so many quarter turns counterclockwise.
+_TURNS = ((False, 1, 1), (True, -1, 1), (False, -1, -1), (True, 1, -1))
+
+
 def _orientation(frame) -> tuple[bool, int, int]:
     """How the stored picture becomes upright: whether rows become columns, then which way rows and
     columns run (1 or -1). Phones turn by quarters, front cameras mirror; other angles are rounded."""
-    data = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        data = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV stumbles over kinds of data that it does not know, such as EXIF
+        return _TURNS[round(frame.rotation / 90) % 4]
     if data is None:
-        return False, 1, 1
+        return _TURNS[0]
     # Fixed point; stored x, y are shown at a x + c y, b x + d y.
     (a, b), (c, d) = np.frombuffer(data, np.int32)[:9].reshape(3, 3)[:2, :2].tolist()
     if abs(a) + abs(d) >= abs(b) + abs(c):
