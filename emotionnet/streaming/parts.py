@@ -211,9 +211,8 @@ def frozen(function: Callable, *signature) -> Callable[..., np.ndarray]:
         A function of arrays to an array.
     """
     import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import (
-        convert_variables_to_constants_v2 as with_constants,
-    )
+
+    from emotionnet.keras_private import with_constants
 
     concrete = tf.function(function, input_signature=signature, autograph=False)
     graph = with_constants(concrete.get_concrete_function())

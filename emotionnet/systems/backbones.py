@@ -16,6 +16,7 @@ from keras import layers
 
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import file_hash
+from emotionnet.keras_private import layers_inside
 from emotionnet.layers import ReverseChannels
 from emotionnet.systems import ghost_fan
 from emotionnet.systems.base import check_fields
@@ -226,7 +227,7 @@ def application(
     if weights not in RANDOM:
         load_backbone_weights(network, name, weights)
     if batch_norm_momentum is not None:
-        for layer in network._flatten_layers():
+        for layer in layers_inside(network):
             if isinstance(layer, layers.BatchNormalization):
                 layer.momentum = batch_norm_momentum
     picture = keras.Input((image_size, image_size, 3), name="picture")

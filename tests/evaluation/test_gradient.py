@@ -9,7 +9,7 @@ import pytest
 from tiny_model import tiny_inputs, tiny_model
 
 from emotionnet.errors import UsageError
-from emotionnet.systems.gradient import input_gradient
+from emotionnet.evaluation.gradient import input_gradient
 
 
 def check(model, inputs, of, output, step, tolerance):
@@ -45,7 +45,7 @@ def test_what_is_not_there_is_refused():
 @pytest.mark.skipif("EMOTIONNET_JAX_PYTHON" not in os.environ, reason="no environment with JAX")
 def test_it_agrees_under_jax_too():
     code = (
-        "import sys; sys.path[:0] = ['tests', 'tests/systems']; import test_gradient as t; "
+        "import sys; sys.path[:0] = ['tests', 'tests/evaluation']; import test_gradient as t; "
         "t.test_it_agrees_with_finite_differences_in_both_streams()"
     )
     done = subprocess.run(
