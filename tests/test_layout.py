@@ -24,6 +24,7 @@ ARROWS = {
     "systems": {"layers", "inputs"},
     "training": {"systems", "layers", "inputs", "clips"},
     "evaluation": {"training", "systems", "inputs", "clips"},
+    "attribution": {"evaluation", "layers", "inputs", "clips"},
     "streaming": {"training", "systems", "inputs", "clips"},
     "deploy": {"systems", "layers", "inputs", "clips", "corpora"},
     "cards": {"inputs"},
@@ -35,6 +36,7 @@ ARROWS = {
 VERBS = {
     "backbones": {"fit", "prepare"},
     "compare": {"evaluate"},
+    "explain": {"evaluate"},
     "fit": {"evaluate", "one_run", "prepare"},
     "notebook": {"evaluate"},
     "one_run": {"evaluate"},

@@ -1,11 +1,15 @@
-"""The gradient of an answer with respect to an input, under TensorFlow and under JAX."""
+"""The gradient of an answer, under TensorFlow and under JAX: by an input, or by what layers give."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import keras
 import numpy as np
 
 from emotionnet.errors import UsageError
+
+#: Of values, a list of arrays, and the number of a class: its answers (batch,), and a gradient a value.
+Gradient = Callable[[Sequence[np.ndarray], int], tuple[np.ndarray, list[np.ndarray]]]
 
 
 def input_gradient(
@@ -28,53 +32,148 @@ def input_gradient(
     Raises:
         UsageError: no such input or output, or a backend that is neither TensorFlow nor JAX.
     """
-    for name, known in ((of, model.input), (output, model.output)):
-        if name not in known:
-            raise UsageError(f"{name}: the model has no such tensor. It has {', '.join(known)}.")
+    _check(model, output, of)
     rest = {name: np.asarray(value) for name, value in inputs.items() if name != of}
 
-    def given(values, like) -> dict:
-        return {
-            of: values,
-            **{name: like(np.repeat(each, len(values), axis=0)) for name, each in rest.items()},
-        }
+    def answer(call: Callable, values: Sequence):
+        return call({of: values[0], **_repeated(rest, values[0].shape[0])})
 
+    gradient = _maker()(model, output, answer)
+
+    def of_one(values: np.ndarray, number: int):
+        answers, (slopes,) = gradient([values], number)
+        return answers, slopes
+
+    return of_one
+
+
+def feature_gradient(
+    model: keras.Model,
+    output: str,
+    inputs: Mapping[str, np.ndarray],
+    layers: Sequence[keras.Layer],
+) -> Gradient:
+    """What gives the gradient of a probability with respect to what some layers give.
+
+    Args:
+        model: with inputs and outputs by name.
+        output: a name of its outputs, (batch, classes).
+        inputs: of one clip, (1, …).
+        layers: at any depth in the model, none behind another. One that gives features and a mask keeps
+            its mask.
+
+    Returns:
+        See `Gradient`: values of each layer, (batch * n, …), where it gives (n, …) of the clip.
+    """
+    _check(model, output)
+    given = layer_outputs(model, inputs, layers)
+
+    def answer(call: Callable, values: Sequence):
+        clips = values[0].shape[0] // len(given[0][0])
+        replacing = [
+            (value, *(np.tile(mask, (clips,) + (1,) * (mask.ndim - 1)) for mask in masks))
+            for value, (_, *masks) in zip(values, given, strict=True)
+        ]
+        with _calls(
+            {
+                layer: lambda *_, out=out, **__: out if len(out) > 1 else out[0]
+                for layer, out in zip(layers, replacing, strict=True)
+            }
+        ):
+            return call(_repeated(inputs, clips))
+
+    return _maker()(model, output, answer)
+
+
+def layer_outputs(
+    model: keras.Model, inputs: Mapping[str, np.ndarray], layers: Sequence[keras.Layer]
+) -> list[tuple[np.ndarray, ...]]:
+    """What each of ``layers``, at any depth in the model, gives of ``inputs``: its outputs in order."""
+    found = {}
+
+    def noting(layer):
+        def call(*args, **kwargs):
+            found[layer] = type(layer).call(layer, *args, **kwargs)
+            return found[layer]
+
+        return call
+
+    with _calls({layer: noting(layer) for layer in layers}):
+        model(_as_tensors(inputs), training=False)
+    return [tuple(map(np.asarray, keras.tree.flatten(found[layer]))) for layer in layers]
+
+
+@contextmanager
+def _calls(instead: Mapping[keras.Layer, Callable]) -> Iterator[None]:
+    """Within, these are called instead of what the layers compute."""
+    for layer, call in instead.items():
+        layer.__dict__["call"] = call
+    try:
+        yield
+    finally:
+        for layer in instead:
+            del layer.__dict__["call"]
+
+
+def _check(model: keras.Model, output: str, of: str | None = None) -> None:
+    for name, known in ((of, model.input), (output, model.output)):
+        if name is not None and name not in known:
+            raise UsageError(f"{name}: the model has no such tensor. It has {', '.join(known)}.")
+
+
+def _as_tensors(inputs: Mapping[str, np.ndarray]) -> dict:
+    return {name: keras.ops.convert_to_tensor(value) for name, value in inputs.items()}
+
+
+def _repeated(inputs: Mapping[str, np.ndarray], clips: int) -> dict:
+    return _as_tensors({name: np.repeat(each, clips, axis=0) for name, each in inputs.items()})
+
+
+def _maker() -> Callable:
     makers = {"tensorflow": _by_tensorflow, "jax": _by_jax}
     if keras.backend.backend() not in makers:
         raise UsageError("gradients need KERAS_BACKEND=tensorflow or jax.")
-    return makers[keras.backend.backend()](model, output, given)
+    return makers[keras.backend.backend()]
 
 
-def _by_tensorflow(model, output: str, given: Callable):
+def _by_tensorflow(model, output: str, answer: Callable) -> Gradient:
     import tensorflow as tf
 
-    def gradient(values: np.ndarray, number: int):
-        values = tf.constant(values, tf.float32)
+    def call(inputs: Mapping):
+        return model(inputs, training=False)
+
+    @tf.function(autograph=False)
+    def both(values, number):
         with tf.GradientTape() as tape:
             tape.watch(values)
-            answers = model(given(values, tf.constant), training=False)[output][:, number]
-        return np.asarray(answers), np.asarray(tape.gradient(answers, values))
+            answers = answer(call, values)[output][:, number]
+        return answers, tape.gradient(answers, values, unconnected_gradients="zero")
+
+    def gradient(values: Sequence[np.ndarray], number: int):
+        tensors = [tf.constant(value, tf.float32) for value in values]
+        answers, slopes = both(tensors, tf.constant(number))
+        return np.asarray(answers), [np.asarray(slope) for slope in slopes]
 
     return gradient
 
 
-def _by_jax(model, output: str, given: Callable):
+def _by_jax(model, output: str, answer: Callable) -> Gradient:
     import jax
     import jax.numpy as jnp
 
     trainable = [variable.value for variable in model.trainable_variables]
     fixed = [variable.value for variable in model.non_trainable_variables]
 
+    def call(inputs: Mapping):
+        return model.stateless_call(trainable, fixed, inputs, training=False)[0]
+
     def answers(values, number):
-        outputs, _ = model.stateless_call(
-            trainable, fixed, given(values, jnp.asarray), training=False
-        )
-        chosen = outputs[output][:, number]
+        chosen = answer(call, values)[output][:, number]
         return chosen.sum(), chosen
 
-    def gradient(values: np.ndarray, number: int):
-        values = jnp.asarray(values, jnp.float32)
+    def gradient(values: Sequence[np.ndarray], number: int):
+        values = [jnp.asarray(value, jnp.float32) for value in values]
         (_, chosen), slopes = jax.value_and_grad(answers, has_aux=True)(values, number)
-        return np.asarray(chosen), np.asarray(slopes)
+        return np.asarray(chosen), [np.asarray(slope) for slope in slopes]
 
     return gradient

@@ -122,13 +122,23 @@ class View:
         import tensorflow as tf
 
         jpegs = parsed["jpegs"]
-        nearest, found = self._nearest(
-            parsed["times_s"], tf.strings.length(jpegs) > 0, start_s, end_s, self.frames, jitter
-        )
+        nearest, found = self._faces_at(parsed, start_s, end_s, jitter)
         picked = tf.where(found, tf.gather(tf.concat([jpegs, [b""]], 0), nearest), b"")
         faces = tf.map_fn(self.decode, picked, fn_output_signature=tf.uint8)
         faces = tf.ensure_shape(faces, (self.frames, self.image_size, self.image_size, 3))
         return {"faces": faces, "frame_mask": tf.cast(found, tf.float32)}
+
+    def picks(
+        self, parsed: dict, start_s: tf.Tensor | float | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Which frames of a record the view takes: their numbers (frames,), and whether there is a face."""
+        return self._faces_at(parsed, *self._window(parsed, start_s))
+
+    def _faces_at(self, parsed: dict, start_s, end_s, jitter=None):
+        import tensorflow as tf
+
+        usable = tf.strings.length(parsed["jpegs"]) > 0
+        return self._nearest(parsed["times_s"], usable, start_s, end_s, self.frames, jitter)
 
     def _pick_landmarks(self, parsed: dict, start_s, end_s) -> dict:
         import tensorflow as tf

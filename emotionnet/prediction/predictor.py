@@ -238,6 +238,21 @@ class Predictor:
 
         if self.streams == ("speech",):  # TensorFlow is not needed, and may not be there
             return clip.seconds, lambda starts_s: view_sound(clip.waveform, self.view, starts_s)
+        parsed = self._parsed(clip)
+        return float(clip_seconds(parsed)), lambda starts_s: self._view_windows(parsed, starts_s)
+
+    def record(self, path: str | os.PathLike) -> tuple[Any, dict]:
+        """A clip as it is read, and as `emotionnet.clips.records.parse` gives it.
+
+        Raises:
+            BadClip: the clip cannot be used.
+        """
+        from emotionnet.clips.company import Company
+
+        clip = self._read(Path(path), Company(one_person=False))
+        return clip, self._parsed(clip)
+
+    def _parsed(self, clip) -> dict:
         import tensorflow as tf
 
         from emotionnet.clips.fields.add import with_fields
@@ -245,8 +260,7 @@ class Predictor:
 
         fields = self._fields(clip)
         serialized = with_fields(serialize(clip), clip.row, fields)
-        parsed = parse(tf.constant(serialized), [field.name for field in fields])
-        return float(clip_seconds(parsed)), lambda starts_s: self._view_windows(parsed, starts_s)
+        return parse(tf.constant(serialized), [field.name for field in fields])
 
     def _fields(self, clip) -> list:
         """The side fields that the run's streams need, as far as they can be had; else a note says why not."""

@@ -1,0 +1,1 @@
+"""What an answer is made of: integrated gradients over faces, sound features and landmarks."""

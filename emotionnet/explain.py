@@ -1,0 +1,143 @@
+"""``python -m emotionnet.explain RUN CLIP…``: what an answer is made of, as a page.
+
+Integrated gradients over faces, sound features and landmarks, see `emotionnet.attribution`.
+"""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from emotionnet.command import explain_os_error, make_callable, not_empty, run_command
+from emotionnet.errors import EmotionNetError, UsageError
+
+PAGE = "explain.html"
+#: Training clips whose mean is a baseline.
+MEAN_OF = 16
+
+
+def explain(
+    run: str | os.PathLike,
+    clips: str | os.PathLike | Sequence[str | os.PathLike],
+    *,
+    streams: Sequence[str] | str = (),
+    emotion: str | None = None,
+    records: str | os.PathLike | None = None,
+    out: str | os.PathLike | None = None,
+) -> list[dict[str, Any]]:
+    """Explains the answers to clips and writes ``explain.html``.
+
+    Of a clip longer than the model's window its middle is explained, as in evaluation.
+
+    Args:
+        run: a run folder.
+        clips: a file, a folder (all recordings in it), or several of them.
+        streams: those that are explained, by default all of the run; words, or one text with commas.
+        emotion: the class that is explained, by default the one that is answered.
+        records: the records the run was trained on, where they have moved: for the training mean.
+        out: folder for the page; by default that of the run.
+
+    Returns:
+        Of each clip ``clip`` and ``why``, an `emotionnet.attribution.explainer.Why`; or ``error``.
+
+    Raises:
+        UsageError: no run, clip, stream or emotion of that name.
+        EmotionNetError: the run cannot be used.
+    """
+    from emotionnet.attribution.explainer import Explainer
+    from emotionnet.attribution.page import write_page
+    from emotionnet.prediction.clips import find_clips
+    from emotionnet.prediction.predictor import Predictor
+    from emotionnet.prediction.text import NEVER_SEEN
+
+    clips = [clips] if isinstance(clips, str | os.PathLike) else clips
+    # Before anything is loaded.
+    files = [file for clip in clips for file in find_clips(not_empty(clip, "a clip"))]
+    asked = streams.split(",") if isinstance(streams, str) else streams
+    predictor = Predictor(run)
+    known, model = predictor.streams, predictor.model
+    Explainer(model, predictor.view, predictor.labels, known, asked)  # refuses early
+    if emotion is not None and emotion not in predictor.labels:
+        raise UsageError(f"--emotion {emotion}: the run knows {', '.join(predictor.labels)}.")
+    training = _training_batches(predictor.run, records, model)
+    explainer = Explainer(model, predictor.view, predictor.labels, known, asked, training)
+    found = []
+    for file in files:
+        each: dict[str, Any] = {"clip": os.fspath(file)}
+        try:
+            clip, parsed = predictor.record(file)
+            each["why"] = explainer.explain(parsed, emotion=emotion)
+            each["why"].notes.extend(clip.notes)
+        except EmotionNetError as error:
+            each["error"] = str(error)
+        except OSError as error:
+            each["error"] = explain_os_error(error)
+        found.append(each)
+    place = Path(out) if out is not None else predictor.run.folder
+    warning = "" if predictor.knows_people else NEVER_SEEN
+    write_page(place / PAGE, predictor.run.name, predictor.labels, found, warning)
+    return found
+
+
+def _training_batches(run, records: str | os.PathLike | None, model) -> list[dict[str, Any]]:
+    """Some training clips of ``run``, evenly spread; [] where its records are not there."""
+    from emotionnet.evaluate import open_part
+    from emotionnet.inputs.opening import open_source
+
+    try:
+        opened, rows = open_part(run, records, "train")
+    except EmotionNetError:
+        return []
+    rows = rows[:: max(1, len(rows) // MEAN_OF)][:MEAN_OF]
+    names = tuple(model.input)
+    source = open_source(opened, run.view(), run.labels, names)
+    with opened.guard():
+        return [dict(batch) for batch in source.inference_batches(rows, 8)]
+
+
+def describe(explained: dict[str, Any]) -> str:
+    """The explanation of a clip as a few lines of text, the check of each sum among them."""
+    lines = [explained["clip"]]
+    if "error" in explained:
+        return f"{lines[0]}\n  error: {explained['error']}"
+    why = explained["why"]
+    lines.append(f"  explained: {why.emotion}")
+    for name, each in why.streams.items():
+        lines += [f"  {name}, {base}: {one.in_words()}" for base, one in each.by.items()]
+    if why.regions:
+        told = ", ".join(f"{name} {each['sum']:+.4f}" for name, each in why.regions.items())
+        lines.append(f"  {told} (from {why.regions_from})")
+    return "\n".join([*lines, *(f"  note: {note}" for note in why.notes)])
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m emotionnet.explain``."""
+    p = argparse.ArgumentParser(
+        prog="python -m emotionnet.explain",
+        description="What an answer is made of: heat over faces, features of sound over time.",
+    )
+    p.add_argument("run", metavar="RUN", help="a run folder, as python -m emotionnet.fit makes it")
+    p.add_argument("clips", metavar="CLIP", nargs="+", help="recordings, or folders of them")
+    p.add_argument("--streams", default=(), metavar="NAMES", help="faces,speech …: those that are "
+                   "explained (default: all of the run)")  # fmt: skip
+    p.add_argument("--emotion", metavar="NAME", help="explain this class, whatever is answered")
+    p.add_argument("--records", metavar="DIR", help="the run's records, where they have moved")
+    p.add_argument("--out", metavar="DIR", help=f"folder for {PAGE} (default: the run's)")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parses the command line and explains; 1 where a clip could not be."""
+    args = parser().parse_args(argv)
+    explained = explain(**vars(args))
+    for each in explained:
+        print(describe(each))
+    print(f"page: {Path(args.out or args.run) / PAGE}")
+    return int(any("error" in each for each in explained))
+
+
+if __name__ == "__main__":
+    run_command(main)
+else:
+    make_callable(__name__)

@@ -1,0 +1,97 @@
+"""Attributions add up, are right where they are known, and nothing of the model changes."""
+
+import numpy as np
+import pytest
+from tiny_model import tiny_inputs, tiny_model
+
+from emotionnet.attribution import regions
+from emotionnet.attribution.explainer import Explainer, sound_layers
+from emotionnet.attribution.integrated import integrate
+from emotionnet.errors import UsageError
+from emotionnet.evaluation.gradient import feature_gradient, input_gradient, layer_outputs
+from emotionnet.inputs.views import View
+from emotionnet.systems import build_model
+
+
+def test_a_product_is_attributed_as_the_path_integral_has_it():
+    # f = x^2 y from (0, 0) to (1, 2): x makes 4/3 of it, y 2/3.
+    def gradient(values, number):
+        x, y = (each[:, 0] for each in values)
+        return x * x * y, [(2 * x * y)[:, None], (x * x)[:, None]]
+
+    values = [np.array([[1.0]]), np.array([[2.0]])]
+    found = integrate(gradient, values, [np.zeros((1, 1))] * 2, 0)
+    assert [each.item() for each in found.values] == pytest.approx([4 / 3, 2 / 3], abs=1e-3)
+    assert found.complete
+    assert found.steps == 50
+
+
+def test_a_jump_between_the_steps_is_said():
+    def gradient(values, number):
+        return (values[0][:, 0] > 0.501).astype(float), [np.zeros_like(values[0])]
+
+    found = integrate(gradient, [np.ones((1, 1))], [np.zeros((1, 1))], 0)
+    assert not found.complete
+    assert found.steps == 150
+    assert "NOT COMPLETE" in found.in_words()
+
+
+@pytest.mark.parametrize("system", ["ghost_fan", "segments"])
+def test_sound_features_make_the_whole_answer_of_speech(system):
+    if (
+        system == "segments"
+    ):  # one network on every segment: its layer is called on all of them at once
+        model = build_model(system, 3, segments=2, image_size=32, samples=32000)
+    else:
+        model = tiny_model(variant="F1")
+    inputs = {name: value[1:2] for name, value in tiny_inputs(model).items()}
+    before = model.predict_on_batch(inputs)["speech_probabilities"]
+    layers = sound_layers(model)
+    assert len(layers) == 1
+    gradient = feature_gradient(model, "speech_probabilities", inputs, layers)
+    silent = {**inputs, "waveform": np.zeros_like(inputs["waveform"])}
+    values, base = ([each[0] for each in layer_outputs(model, i, layers)] for i in (inputs, silent))
+    found = integrate(gradient, values, base, 1, at_once=10)
+    assert found.answer == pytest.approx(float(before[0, 1]), rel=1e-4)
+    expected = model.predict_on_batch(silent)["speech_probabilities"][0, 1]
+    assert found.baseline == pytest.approx(float(expected), rel=1e-3)
+    assert found.complete, found.in_words()
+    if system == "ghost_fan":  # filling after the sound's end makes nothing of the answer
+        real = 1 + int(inputs["waveform_samples"][0]) // 512
+        assert np.abs(found.values[0][0, real:]).sum() < 1e-6 < np.abs(found.values[0]).sum()
+    np.testing.assert_array_equal(before, model.predict_on_batch(inputs)["speech_probabilities"])
+
+
+def test_masked_faces_make_nothing_of_an_answer():
+    model = tiny_model()
+    inputs = {name: value[1:2] for name, value in tiny_inputs(model).items()}
+    one = input_gradient(model, "face_probabilities", inputs, "faces")
+
+    def gradient(values, number):
+        answers, slopes = one(values[0], number)
+        return answers, [slopes]
+
+    faces = inputs["faces"].astype(np.float32)
+    found = integrate(gradient, [faces], [np.zeros_like(faces)], 1)
+    assert np.abs(found.values[0][0, 1]).sum() == 0 < np.abs(found.values[0][0, 0]).sum()
+
+
+def test_regions_lie_where_the_points_are_and_their_sums_are_those_of_the_heat():
+    five = np.array([[0.35, 0.4], [0.65, 0.4], [0.5, 0.58], [0.4, 0.75], [0.6, 0.75]])
+    masks = regions.from_5(five, 112)
+    assert masks["left eye"][45, 39]
+    assert not masks["left eye"][45, 73]
+    assert masks["mouth"][84, 56]
+    assert masks["nose"][62, 56]
+    assert masks["right eyebrow"][32, 73]
+    heat = np.zeros((2, 112, 112))
+    heat[0, 84, 56], heat[1] = 2.0, 9.0  # of the second frame there is no face
+    found = regions.sums(heat, np.stack([five] * 2), np.array([True, False]), regions.from_5)
+    assert found["mouth"]["sum"] == 2
+    assert found["mouth"]["share"] == 1
+    assert found["left eye"]["sum"] == found["elsewhere"]["sum"] == 0
+
+
+def test_a_stream_that_the_run_does_not_have_is_refused():
+    with pytest.raises(UsageError, match="--streams geometry: not known"):
+        Explainer(tiny_model(), View(), "abc", ("faces",), ("geometry",))
