@@ -52,8 +52,8 @@ def explain(
     from emotionnet.prediction.text import NEVER_SEEN
 
     clips = [clips] if isinstance(clips, str | os.PathLike) else clips
-    # Before anything is loaded.
-    files = [file for clip in clips for file in find_clips(not_empty(clip, "a clip"))]
+    for clip in clips:
+        not_empty(clip, "a clip")
     asked = streams.split(",") if isinstance(streams, str) else streams
     predictor = Predictor(run)
     known, model = predictor.streams, predictor.model
@@ -63,20 +63,15 @@ def explain(
     training = _training_batches(predictor.run, records, model)
     explainer = Explainer(model, predictor.view, predictor.labels, known, asked, training)
     found = []
-    for file in files:
-        each: dict[str, Any] = {"clip": os.fspath(file)}
+    for place in clips:
         try:
-            clip, parsed = predictor.record(file)
-            each["why"] = explainer.explain(parsed, emotion=emotion)
-            each["why"].notes.extend(clip.notes)
+            for file in find_clips(place):
+                found.append(_explained(predictor, explainer, file, emotion))
         except EmotionNetError as error:
-            each["error"] = str(error)
-        except OSError as error:
-            each["error"] = explain_os_error(error)
-        found.append(each)
-    place = Path(out) if out is not None else predictor.run.folder
+            found.append({"clip": os.fspath(place), "error": str(error)})
+    folder = Path(out) if out is not None else predictor.run.folder
     warning = "" if predictor.knows_people else NEVER_SEEN
-    write_page(place / PAGE, predictor.run.name, predictor.labels, found, warning)
+    write_page(folder / PAGE, predictor.run.name, predictor.labels, found, warning)
     return found
 
 
@@ -94,6 +89,19 @@ def _training_batches(run, records: str | os.PathLike | None, model) -> list[dic
     source = open_source(opened, run.view(), run.labels, names)
     with opened.guard():
         return [dict(batch) for batch in source.inference_batches(rows, 8)]
+
+
+def _explained(predictor, explainer, file: Path, emotion: str | None) -> dict[str, Any]:
+    """A clip and why it is answered so; what goes wrong with it stops no other."""
+    try:
+        clip, parsed = predictor.record(file)
+        why = explainer.explain(parsed, emotion=emotion)
+    except EmotionNetError as error:
+        return {"clip": os.fspath(file), "error": str(error)}
+    except OSError as error:
+        return {"clip": os.fspath(file), "error": explain_os_error(error)}
+    why.notes.extend(clip.notes)
+    return {"clip": os.fspath(file), "why": why}
 
 
 def describe(explained: dict[str, Any]) -> str:
