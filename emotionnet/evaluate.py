@@ -34,12 +34,14 @@ class Asked:
         mask: the stream that is taken away from every clip, or None.
         mirror: every face is shown mirrored too, and the answers are averaged.
         classes: that emotions are merged to, or that alone count.
+        affect: the table of arousal and valence, see `emotionnet.evaluation.affect`; None for ours.
     """
 
     part: str = "test"
     mask: str | None = None
     mirror: bool = False
     classes: Classes = AS_THEY_ARE
+    affect: str | os.PathLike | None = None
 
     @property
     def plainly(self) -> bool:
@@ -63,6 +65,7 @@ def evaluate(
     *,
     merge: Mapping[str, Sequence[str]] | Sequence[str] | None = None,
     only: Sequence[str] | str | None = None,
+    affect: str | os.PathLike | None = None,
 ) -> dict[str, Any]:
     """Evaluates a run, or a group of runs, and writes predictions, metrics and report.
 
@@ -82,11 +85,14 @@ def evaluate(
         merge: class → the emotions whose clips it names and whose probabilities are summed, see
             `emotionnet.classes.Classes`; written to files of its own.
         only: the classes that count: clips of others are left out, and so are their probabilities.
+        affect: a CSV that says which emotions are high in arousal, positive in valence …, in place of
+            ours, see `emotionnet.evaluation.affect`.
 
     Returns:
         What ``metrics.json`` says: ``fused`` and each stream that was trained (each as
         `emotionnet.evaluation.metrics.score` gives it), ``masked``, ``calibrated`` (temperatures
-        fitted on the validation clips, and how sure the answers are at them; test part only),
+        fitted on the validation clips, and how sure the answers are at them; test part only), ``affect``
+        (kind of answer → see `emotionnet.evaluation.affect.by_affect`),
         ``learning`` (loss and accuracy of the epoch that was kept), and what they are about
         (``protocol``, ``fold``, ``seed``, ``corpus``, ``label_kind``, ``leaky``, ``notes`` …). For
         a group also ``runs`` and ``over_runs`` (mean and standard deviation).
@@ -95,13 +101,15 @@ def evaluate(
         UsageError: no run there, no such part, or nothing is left to answer from.
         EmotionNetError: the run is not trained, or its records cannot be used.
     """
+    from emotionnet.evaluation.affect import read_groups
     from emotionnet.training.run import Run, group_members
 
     check_part(part)
     mask = mask and stream_named(mask, "--mask")
-    asked = Asked(part, mask, mirror, Classes.of(merge, only))
+    asked = Asked(part, mask, mirror, Classes.of(merge, only), affect)
     children = group_members(run)
     runs = [Run.open(child) for child in children or [run]]
+    read_groups(asked.classes.labels(runs[0].labels), affect)  # refuses a bad table early
     if records and part == "test" and all(each.has_other_test_clips(records) for each in runs):
         asked = replace(asked, part="unseen")
     if children:
@@ -173,6 +181,7 @@ def open_part(
 
 def _evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]:
     from emotionnet.cards.card import run_card
+    from emotionnet.evaluation.affect import affect_of
     from emotionnet.evaluation.answers import answer_rows, measure
     from emotionnet.evaluation.learning import kept_epochs, learning_curves
     from emotionnet.files import write_text
@@ -193,6 +202,7 @@ def _evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]
     answers.write(asked.path(run.folder, "predictions.csv"))
     metrics = {"run": run.name, **_about(provenance(run), asked)}
     metrics |= measure(answers, mask, get_system(config["system"]).STREAMS)
+    metrics["affect"] = affect_of(metrics, answers.labels, asked.affect)
     if asked.part == "test" and asked.plainly:
         metrics["calibrated"] = _calibrated(run, model, opened, answers, batch_size)
     if asked.part == "unseen":
@@ -257,6 +267,7 @@ def open_group(folder: Path, children: Sequence[Path]) -> tuple["list[Run]", lis
 def _evaluate_group(
     folder: Path, children: Sequence[Path], records, asked: Asked, batch_size: int
 ) -> dict[str, Any]:
+    from emotionnet.evaluation.affect import affect_of
     from emotionnet.evaluation.answers import Answers, measure
     from emotionnet.evaluation.intervals import mean_and_sd
     from emotionnet.evaluation.learning import mean_kept
@@ -281,6 +292,7 @@ def _evaluate_group(
     metrics = {"run": folder.name, **_about(group_provenance(runs), asked)}
     offered = get_system(runs[0].config["system"]).STREAMS
     metrics |= measure(Answers.pool(answers), asked.mask, offered)
+    metrics["affect"] = affect_of(metrics, metrics["labels"], asked.affect)
     metrics["calibrated"] = pool_calibrated(answers, calibrated)
     metrics["learning"] = mean_kept(learning)
     metrics["runs"] = each
@@ -413,6 +425,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--mirror", action="store_true",
                    help="average the answers to faces as they are and mirrored")  # fmt: skip
     p.add_argument("--batch-size", type=int, default=8, help="clips at a time (%(default)s)")
+    p.add_argument("--affect", metavar="FILE.csv", help="which emotions are high in arousal …, in place "
+                   "of our table")  # fmt: skip
     add_options(p)
     return p
 

@@ -12,7 +12,7 @@ import numpy as np
 from emotionnet.evaluation.gradient import Gradient
 
 #: Steps of the way: the first of them after which the sum is right, else the last.
-STEPS = (50, 150)
+STEPS = (50, 150, 450)
 #: How far the sum may be off: as a share of the difference, or (where the two answers are all but the
 #: same) as a probability.
 TOLERANCE, LEAST = 0.02, 0.001
@@ -60,7 +60,7 @@ class Attribution:
             f"sum {self.total:+.4f}, answer {self.answer:.4f} less baseline {self.baseline:.4f} = "
             f"{self.difference:+.4f}: {off}, {self.steps} steps"
         )
-        return text if self.complete else f"{text}: NOT COMPLETE, more steps did not help"
+        return text if self.complete else f"{text}: NOT COMPLETE"
 
 
 def integrate(

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from emotionnet.errors import EmotionNetError
+from emotionnet.evaluation.affect import affect_of
 from emotionnet.evaluation.answers import OUTPUTS, Answers, measure
 from emotionnet.evaluation.intervals import mean_and_sd
 from emotionnet.evaluation.paired import bootstrap_difference, holm, mcnemar
@@ -144,6 +145,11 @@ class Candidate:
     def main_scores(self) -> dict[str, Any]:
         """The scores of `main_kind`."""
         return self.scores[self.main_kind]
+
+    @property
+    def affect(self) -> list[dict[str, Any]]:
+        """F1 by arousal and valence of `main_kind`, by our table."""
+        return affect_of(self.scores, self.labels).get(self.main_kind, [])
 
     @cached_property
     def calibrated(self) -> dict[str, Any]:
@@ -316,6 +322,10 @@ def table(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
                 "temperature": _listed(f"{t:.4g}" for t in _several(c.get("temperature"))),
                 "train_s": round(sum(run.train_s for run in one.runs), 1),
                 "commit": _listed(dict.fromkeys(r.metrics.get("commit", "") for r in one.runs)),
+            }
+            row |= {
+                f"f1_{e['mapping']}_{e['dimension']}_{e['group']}": e["f1"]
+                for e in affect_of({kind: s}, one.labels).get(kind, ())
             }
             row |= {f"recall_{name}": p["recall"] for name, p in s["per_class"].items()}
             rows.append({k: "" if v is None else v for k, v in row.items()})

@@ -34,7 +34,7 @@ def write_report(
         curves: stream name to ``curves`` and ``best_epoch`` as `plots.plot_history` takes them.
     """
     parts = [*warnings(metrics), facts(metrics)]
-    for section in (_headline, _runs, _masked, _confusions, _classes):
+    for section in (_headline, _runs, _masked, _confusions, _classes, _affect):
         parts += section(metrics)
     parts += _learning(metrics, curves)
     for section in (_calibration, _people):
@@ -248,6 +248,38 @@ def _classes(metrics: Mapping[str, Any]) -> list[str]:
         ]
         parts.append(html.table([TITLES[name], "precision", "recall", "F1", "clips"], rows))
     return parts
+
+
+def affect_rows(each: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """What a row of a table of arousal and valence is called → the group."""
+    return {
+        f"{one['dimension']} {one['group']}, {one['mapping']} ({', '.join(one['emotions'])})": one
+        for one in each
+    }
+
+
+AFFECT = (
+    "Mean F1 of the emotions of each group. Which emotion is where stands in one table (affect.csv), "
+    "which can be changed; “paper” is the reading of Lu et al. as far as it is printed."
+)
+
+
+def _affect(metrics: Mapping[str, Any]) -> list[str]:
+    affect = metrics.get("affect")
+    if not affect:
+        return []
+    by_kind = {kind: affect_rows(each) for kind, each in affect.items()}
+    names = dict.fromkeys(name for rows in by_kind.values() for name in rows)
+    rows = [
+        [name, *(percent(rows[name]["f1"] if name in rows else None) for rows in by_kind.values())]
+        for name in names
+    ]
+    header = ["F1", *(TITLES[kind] for kind in by_kind)]
+    return [
+        html.heading("By arousal and valence"),
+        html.table(header, rows),
+        html.paragraph(AFFECT, small=True),
+    ]
 
 
 def _learning(

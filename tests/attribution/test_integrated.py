@@ -32,7 +32,7 @@ def test_a_jump_between_the_steps_is_said():
 
     found = integrate(gradient, [np.ones((1, 1))], [np.zeros((1, 1))], 0)
     assert not found.complete
-    assert found.steps == 150
+    assert found.steps == 450
     assert "NOT COMPLETE" in found.in_words()
 
 
