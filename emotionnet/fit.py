@@ -402,11 +402,8 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Parses the command line, fits, and prints the headline."""
-    from emotionnet.evaluate import summary
-
-    p = parser()
+def arguments(p: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> dict:
+    """What `fit` is to be called with, from a command line that ``p`` (of `parser`) understands."""
     args = vars(p.parse_args(argv))
     for several, single, default in (("folds", "fold", 1), ("seeds", "seed", 0)):
         one, many = args.pop(single), args.pop(several)
@@ -421,7 +418,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         key: args.pop(key) for key in ("channel", "labels", "happy", "parts", "table", "layout")
     }
     args["corpus_options"] = {key: value for key, value in options.items() if value is not None}
-    folder = fit(**args)
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parses the command line, fits, and prints the headline."""
+    from emotionnet.evaluate import summary
+
+    folder = fit(**arguments(parser(), argv))
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     print(f"\n{summary(metrics)}")
     print(f"\nreport     {folder / 'report.html'}")

@@ -38,6 +38,7 @@ VERBS = {
     "compare": {"evaluate"},
     "explain": {"evaluate"},
     "fit": {"evaluate", "one_run", "prepare"},
+    "leave_out": {"fit", "prepare"},
     "notebook": {"evaluate"},
     "one_run": {"evaluate"},
     "refit": {"evaluate", "one_run"},

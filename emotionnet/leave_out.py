@@ -1,0 +1,122 @@
+"""``python -m emotionnet.leave_out``: what an emotion is worth to the others, by training without it.
+
+Trains the full model, and for each emotion in turn one that has never met it. A task of fewer classes is
+easier by itself, so each of these is compared with the full model on the same clips, with that emotion
+masked in its answers. Takes the options of ``fit``, and continues where it was stopped.
+"""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emotionnet.classes import Classes
+from emotionnet.command import make_callable, resumes, run_command
+from emotionnet.errors import UsageError
+
+PAGE, TABLE, FULL = "leave_out.html", "leave_out.csv", "full"
+
+
+def leave_out(
+    *,
+    name: str = "leave_out",
+    out: str | os.PathLike = "saved_models",
+    corpus: str | None = None,
+    root: str | os.PathLike | None = None,
+    records: str | os.PathLike | None = None,
+    workers: int | None = None,
+    corpus_options: dict | None = None,
+    **options: Any,
+) -> list[dict[str, Any]]:
+    """Trains without each emotion in turn, and compares with the full model.
+
+    Args:
+        name: of the folder that holds all the runs, ``leave_out.html`` and ``leave_out.csv``.
+        out: where that folder goes.
+        corpus, root, records, workers, corpus_options: as of `emotionnet.fit`.
+        **options: of `emotionnet.fit`.
+
+    Returns:
+        A row for each emotion: ``without``, ``clips``, ``full_masked`` and ``left_out`` (accuracies, with
+        ``_low`` and ``_high`` of Wilson's interval), ``difference``, ``p_mcnemar``, ``p_actors`` (or
+        ``problem``, why they are not tested), and ``recall_<emotion>``, how much the recall of each
+        other emotion differs.
+
+    Raises:
+        UsageError: fewer than three emotions, or classes that are left out already.
+        EmotionNetError: a training fails.
+    """
+    from emotionnet.evaluation.leaving_out import compared, write_leave_out
+    from emotionnet.fit import fit
+    from emotionnet.inputs.opening import open_clips
+    from emotionnet.prepare import prepare
+
+    if options.pop("only", None) is not None:
+        raise UsageError("leave_out leaves emotions out itself: it takes no --only.")
+    options.pop("resume", None)
+    if records is None:
+        records = prepare(corpus or "demo", root, workers=workers, **(corpus_options or {}))
+    elif corpus or root:
+        raise UsageError("give either --records, or --corpus with --root, not both")
+    opened = open_clips(records)
+    labels = Classes.of(options.get("merge")).labels(row.emotion for row in opened.rows)
+    if len(labels) < 3:
+        raise UsageError(
+            f"leave_out: only {' and '.join(labels)} are there; without one of them nothing is left to "
+            "tell apart."
+        )
+    top = Path(out) / name
+
+    def trained(called: str, only: Sequence[str] | None) -> Path:
+        print(f"\n== {called}")
+        return fit(records=records, name=called, out=top, resume="auto", only=only, **options)
+
+    with resumes(f"the same command continues in {top}"):
+        full = trained(FULL, None)
+        rows = []
+        for label in labels:
+            rest = tuple(each for each in labels if each != label)
+            rows.append(compared(full, trained(f"without_{label}", rest), label, rest))
+    write_leave_out(top / TABLE, top / PAGE, rows, labels)
+    return rows
+
+
+def summary(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The table as text."""
+    lines = [f"{'without':<12}{'full, masked':>14}{'left out':>12}{'p (McNemar)':>14}"]
+    for row in rows:
+        p = row.get("p_mcnemar")
+        told = f"{p:.3f}" if p is not None else row.get("problem") or "–"
+        lines.append(
+            f"{row['without']:<12}{100 * row['full_masked']:>12.1f} %{100 * row['left_out']:>10.1f} %"
+            f"{told:>14}"
+        )
+    return "\n".join(lines)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m emotionnet.leave_out``."""
+    from emotionnet import fit
+
+    p = fit.parser()
+    p.prog = "python -m emotionnet.leave_out"
+    p.description = "Train without each emotion in turn, beside the full model. Options of fit."
+    p.set_defaults(name="leave_out")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parses the command line, trains what is not trained yet, and prints the table."""
+    from emotionnet.fit import arguments
+
+    options = arguments(parser(), argv)
+    rows = leave_out(**options)
+    print(f"\n{summary(rows)}\npage: {Path(options['out']) / options['name'] / PAGE}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(main)
+else:
+    make_callable(__name__)
