@@ -29,7 +29,7 @@ _TERMS = (
     (
         "What this does not say",
         "That the network is right, or that the part was needed: it says what this answer was computed "
-        "from. Whether such maps can be trusted for a run is measured over a whole part.",
+        "from. Such maps can look right for wrong reasons (Adebayo et al., 2018).",
     ),
 )
 
