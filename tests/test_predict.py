@@ -146,6 +146,23 @@ def test_a_window_without_anything_is_left_out_of_the_mean(predictor, tmp_path):
     )
 
 
+def test_a_window_in_which_the_sound_is_muted_is_not_answered_from_it(predictor, tmp_path):
+    muted = np.concatenate([voice(1), np.zeros(2 * RATE, np.float32), voice(1)])
+    answer = predictor.answer(
+        write_clip(tmp_path / "a.wav", samples=muted, sound_codec="pcm_s16le")
+    )
+    told = {window["start_s"]: window["streams"] for window in answer["timeline"]}
+    assert told == {
+        0: "speech",
+        0.5: "speech",
+        1: None,
+        1.5: None,
+        2: None,
+        2.5: "speech",
+        3: "speech",
+    }
+
+
 def test_the_system_answers_as_in_evaluation(tmp_path):
     from tiny_run import write_records
 

@@ -8,7 +8,7 @@ where it was. Where both tracks leap together they stay together.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,10 @@ REORDERED = 6
 LONGEST_NOTHING_S, LONGEST_BEFORE_STRAY_S = 60.0, 5.0
 #: In a file of many leaps, how many times its content it may be long.
 LONGEST_IN_CONTENTS = 4
+#: Share of time stamps in a wrong order from which none of them is believed.
+DISORDER = 0.25
+#: Distance of packets where it cannot be told, and how much sound is in one at most.
+FALLBACK_STEP_S, LONGEST_PACKET_S = 0.04, 2.0
 #: Leaps of both tracks that differ by no more are one.
 SAME_LEAP_S = 2.0
 
@@ -42,24 +46,26 @@ class Timing:
     Attributes:
         pieces: in the order of the file.
         blind: the time stamps say nothing.
+        begin_s: when the track begins if its time stamps do not say it.
         stray: time stamps, in microseconds, that are not believed.
         reach_s: how far a decoded frame may stand outside the time stamps of the packets.
     """
 
     pieces: tuple[Piece, ...] = ()
     blind: bool = False
+    begin_s: float = 0.0
     stray: frozenset[int] = frozenset()
     reach_s: float = LEAP_S
 
     @property
     def first_s(self) -> float:
         """When the track begins."""
-        return min((piece.first_s - piece.off_s for piece in self.pieces), default=0.0)
+        return min((p.first_s - p.off_s for p in self.pieces), default=self.begin_s)
 
     @property
     def last_s(self) -> float:
         """When its last packet begins."""
-        return max((piece.last_s - piece.off_s for piece in self.pieces), default=0.0)
+        return max((p.last_s - p.off_s for p in self.pieces), default=self.begin_s)
 
     @property
     def plain(self) -> bool:
@@ -110,7 +116,7 @@ def understand(
     Returns:
         The timing of the picture and of the sound, and what is to be said of it.
     """
-    nothing = (np.zeros(0), 0.04)
+    nothing = (np.zeros(0), FALLBACK_STEP_S)
     lines = [
         _Line("picture", *(picture or nothing), (sound or nothing)[0]),
         _Line("sound", *(sound or nothing), (picture or nothing)[0]),
@@ -126,6 +132,8 @@ def understand(
             f"{'after' if late_s > 0 else 'before'} the picture, with nothing between the two: "
             "not believed, they begin together"
         )
+    begins_s = [timing.first_s for timing in timings][::-1]
+    timings = [replace(timing, begin_s=begin_s) for timing, begin_s in zip(timings, begins_s)]
     return *timings, notes
 
 
@@ -133,16 +141,22 @@ class _Line:
     """The time stamps of one track, cut into runs at their leaps."""
 
     def __init__(self, what: str, times_s: np.ndarray, step_s: float, other_s: np.ndarray):
+        # Packets so far apart that nothing could be told from a leap have no usual distance.
+        longest_s = LONGEST_NOTHING_S if what == "picture" else LONGEST_PACKET_S
+        step_s = step_s if step_s <= longest_s else FALLBACK_STEP_S
         self._what, self._step_s, self._other_s = what, step_s, np.sort(other_s)
-        self._leap_s = max(LEAP_S, LEAP_STEPS * step_s)
+        self._leap_s = min(max(LEAP_S, LEAP_STEPS * step_s), LONGEST_NOTHING_S)
         self.stray: list[np.ndarray] = []
         self.runs: list[np.ndarray] = []
         self.taken_off: list[float] = []  # before each run: how much of the leap is not believed
-        self.blind = 2 * int((np.diff(times_s) == 0).sum()) > len(times_s)
+        self.blind = _disordered(times_s)
         if self.blind or not times_s.size:
             return
         cuts = np.flatnonzero(np.abs(np.diff(times_s)) > self._leap_s) + 1
         self._sort_out(self._as_shown(np.split(times_s, cuts)))
+        if sum(len(run) for run in self.stray) > DISORDER * len(times_s):
+            self.blind, self.stray, self.runs = True, [], []
+            return
         most_s = LONGEST_NOTHING_S + LONGEST_IN_CONTENTS * len(times_s) * step_s
         most_s += float(np.ptp(other_s)) if other_s.size else 0.0
         for longest_s in (LONGEST_NOTHING_S, LONGEST_BEFORE_STRAY_S, 0.0):
@@ -226,7 +240,7 @@ class _Line:
                 )
             pieces.append(piece)
         stray = frozenset(micro(stamp) for run in self.stray for stamp in run)
-        return Timing(tuple(pieces), self.blind, stray, self._leap_s)
+        return Timing(tuple(pieces), self.blind, stray=stray, reach_s=self._leap_s)
 
     def notes(self) -> Iterator[str]:
         if self.blind:
@@ -242,6 +256,13 @@ class _Line:
                 f" and {len(leaps) - 1} times more" * (len(leaps) > 1)
             )
             yield f"the clock of the {self._what} leaps {first}: not believed, it continues"
+
+
+def _disordered(times_s: np.ndarray) -> bool:
+    """Whether most time stamps are alike, or many earlier than those well before them in the file."""
+    alike = np.diff(times_s) == 0
+    early = times_s[REORDERED:] < times_s[:-REORDERED]
+    return bool(2 * alike.sum() > len(times_s) or early.sum() > DISORDER * len(early))
 
 
 def _keep_together(picture: _Line, sound: _Line) -> None:

@@ -277,7 +277,7 @@ def _rising(
             heapq.heapify(times)
             late.append(time_s)
             continue
-        expected_s = 0.0 if before is None else before + step_s
+        expected_s = timing.begin_s if before is None else before + step_s
         time_s = heapq.heappop(times) if time_s is not None else expected_s
         if before is None or time_s > before:
             before = time_s

@@ -63,7 +63,7 @@ def decode_sound(container, stream, timing: Timing, mixer: "Mixer") -> Sound:
     Raises:
         BadClip: nothing of it decodes.
     """
-    decoder, line = Decoder(container, stream), _Line()
+    decoder, line = Decoder(container, stream), _Line(timing.begin_s)
     samples = bad = clipped = 0
     seconds = 0.0
     for frame, time_s in _timed(decoder, timing):
@@ -99,12 +99,12 @@ def _timed(frames, timing: Timing) -> Iterator[tuple]:
 class _Line:
     """Sound laid out in time: one piece as long as it is continuous, with silence in between."""
 
-    def __init__(self):
+    def __init__(self, start_s: float):
         self._waiting: deque[tuple[np.ndarray, int, float | None]] = deque()
         self._waiting_s = 0.0
         self._pieces: list[tuple[float, list[np.ndarray]]] = []
         self._rate, self._resampler = 0, None
-        self._start_s, self._taken = 0.0, 0
+        self._start_s, self._taken = start_s, 0
 
     @property
     def _end_s(self) -> float:

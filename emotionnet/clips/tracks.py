@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from emotionnet.clips.clock import FALLBACK_STEP_S
 from emotionnet.clips.container import open_media, read_packets
 
 #: A picture track of no more pictures, over longer sound, is a still: a cover, a title.
@@ -41,7 +42,7 @@ class Track:
         """Usual distance of its packets."""
         steps = np.abs(np.diff(self.times_s))
         steps = steps[steps > 0]
-        return float(np.median(steps)) if steps.size else 0.04
+        return float(np.median(steps)) if steps.size else FALLBACK_STEP_S
 
     @property
     def still(self) -> bool:

@@ -84,12 +84,14 @@ def _encode_picture(
 ) -> None:
     kind = _PICTURE_FORMATS[2 if first.ndim == 2 else (3, first.shape[2])]
     times_s = None if times_s is None else iter(times_s)
+    stamp = -1
 
     def encode(pixels: np.ndarray) -> None:
+        nonlocal stamp
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=kind)
         if times_s is not None:
             frame.time_base = Fraction(1, TIMED_RATE)
-            frame.pts = round(next(times_s) * TIMED_RATE)
+            frame.pts = stamp = max(stamp + 1, round(next(times_s) * TIMED_RATE))
         container.mux(stream.encode(frame))
 
     encode(first)

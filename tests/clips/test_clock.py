@@ -146,6 +146,18 @@ def test_time_stamps_in_any_order_make_no_hours():
     assert notes
 
 
+def test_a_track_whose_time_stamps_say_nothing_begins_with_the_other():
+    picture, sound, _ = understand((pictures(1e5, 1e5 + 4), PICTURE_S), (np.zeros(100), SOUND_S))
+    assert sound.blind
+    assert sound.begin_s == picture.first_s == 1e5
+
+
+@pytest.mark.parametrize("step", [100.0, 4000.0])
+def test_packets_too_far_apart_to_be_believed_are_taken_as_even(step):
+    *timings, _ = understand((np.arange(50) * step, PICTURE_S), (np.arange(50) * step, SOUND_S))
+    assert all(timing.blind for timing in timings)
+
+
 def test_no_packets_at_all():
     assert read(np.zeros(0), np.zeros(0))[2] == []
     assert read(np.array([3.0]))[0].tolist() == [3.0]
