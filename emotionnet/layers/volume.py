@@ -8,6 +8,15 @@ import keras
 from keras import layers, ops
 
 
+def _pictures(x, first: int, count: int):
+    """``count`` pictures of the depth.
+
+    By a split: the gradient of TensorFlow's slice is two thirds of a training step on a CPU.
+    """
+    bounds = [i for i in (first, first + count) if 0 < i < x.shape[1]]
+    return ops.split(x, bounds, axis=1)[int(first > 0)] if bounds else x
+
+
 @keras.saving.register_keras_serializable(package="emotionnet")
 class DepthNeighbours(layers.Layer):
     """Each picture with those behind it as further channels.
@@ -29,7 +38,7 @@ class DepthNeighbours(layers.Layer):
 
     def call(self, inputs):
         depth = inputs.shape[1] - self.reach + 1
-        return ops.concatenate([inputs[:, i : i + depth] for i in range(self.reach)], axis=-1)
+        return ops.concatenate([_pictures(inputs, i, depth) for i in range(self.reach)], axis=-1)
 
     def compute_output_shape(self, input_shape):
         batch, depth, *plane, channels = input_shape
@@ -56,9 +65,9 @@ class DepthMean(layers.Layer):
 
     def call(self, inputs):
         depth = inputs.shape[1] - self.reach + 1
-        total = inputs[:, :depth]
+        total = _pictures(inputs, 0, depth)
         for i in range(1, self.reach):
-            total = total + inputs[:, i : i + depth]
+            total = total + _pictures(inputs, i, depth)
         return total * (1.0 / self.reach)
 
     def compute_output_shape(self, input_shape):
