@@ -88,7 +88,7 @@ def prepare(
         _check_alone(
             corpus, root=root, out=out, rows=rows, runner=runner, beam_options=beam, **options
         )
-        with resumes("finished shards are kept, and the same command resumes"):
+        with alone(records), resumes("finished shards are kept, and the same command resumes"):
             add_fields(records, wanted, workers)
         return Path(records)
     corpus = corpora.get_corpus(corpus).NAME

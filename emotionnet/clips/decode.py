@@ -15,7 +15,7 @@ import numpy as np
 from emotionnet.clips import SAMPLE_RATE
 from emotionnet.clips.clock import Timing, understand
 from emotionnet.clips.container import Decoder, open_media
-from emotionnet.clips.frame import Frame
+from emotionnet.clips.frame import Frame, exif_orientation
 from emotionnet.clips.sound import Mixer, Sound, decode_sound
 from emotionnet.clips.tracks import STILL_SOUND_S, Track, in_order, said, survey
 from emotionnet.errors import BadClip
@@ -175,6 +175,8 @@ class Recording:
             stream.thread_type = "AUTO"
             step = 1 / float(stream.average_rate or stream.guessed_rate or 25)
             aspect = float(stream.sample_aspect_ratio or 1)
+            photograph = container.format.name.endswith(("image2", "_pipe"))
+            orientation = exif_orientation(self._path) if photograph else None
             decoder, late = Decoder(container, stream), []
             start = time = slot = None
             converters: dict = {}
@@ -184,7 +186,7 @@ class Recording:
                 now = round((time - start) * MAX_RATE)
                 if slot is not None and now <= slot:
                     continue
-                picture = Frame(frame, time, converters, aspect)
+                picture = Frame(frame, time, converters, aspect, orientation)
                 if slot is None and picture.hdr:
                     self.notes.append(
                         "the picture is HDR; brightness and colours were brought to the usual"

@@ -1,5 +1,7 @@
 """One decoded picture, as a player shows it: upright, with square pixels, in everyday brightness."""
 
+import os
+
 import numpy as np
 
 from emotionnet.clips.crop import crop_face
@@ -18,17 +20,24 @@ class Frame:
         converters: shared by the frames of a stream: FFmpeg's converters by long side, since making
             one costs more than converting.
         pixel_aspect: width of a stored pixel as a player shows it, in heights.
+        orientation: how the stored picture becomes upright, as `exif_orientation` gives it; by default
+            as the frame says.
     """
 
     __slots__ = ("_converters", "_frame", "_orientation", "_shape", "time_s")
 
     def __init__(
-        self, frame, time_s: float, converters: dict | None = None, pixel_aspect: float = 1.0
+        self,
+        frame,
+        time_s: float,
+        converters: dict | None = None,
+        pixel_aspect: float = 1.0,
+        orientation: tuple[bool, int, int] | None = None,
     ):
         self._frame = frame
         self._converters = {} if converters is None else converters
         self.time_s = time_s
-        self._orientation = _orientation(frame)
+        self._orientation = orientation or _orientation(frame)
         height, width = frame.height, frame.width
         # The shorter side of a pixel is drawn out, so that nothing of the picture is lost.
         if 1 < pixel_aspect <= MOST_ASPECT:
@@ -96,19 +105,38 @@ class Frame:
         return (view.transpose(1, 0, 2) if transposed else view)[::down, ::right]
 
 
-#: What `_orientation` gives for so many quarter turns counterclockwise.
-_TURNS = ((False, 1, 1), (True, -1, 1), (False, -1, -1), (True, 1, -1))
+#: The orientations of EXIF, 1 to 8, as `exif_orientation` gives them.
+_EXIF = (
+    *((False, 1, 1), (False, 1, -1), (False, -1, -1), (False, -1, 1)),
+    *((True, 1, 1), (True, 1, -1), (True, -1, -1), (True, -1, 1)),
+)
+
+
+def exif_orientation(path: str | os.PathLike) -> tuple[bool, int, int]:
+    """How a photograph becomes upright by its EXIF, which PyAV cannot list.
+
+    Returns:
+        Whether rows become columns, then which way rows and columns run (1 or -1).
+    """
+    from PIL import ExifTags, Image
+
+    try:
+        with Image.open(path) as photograph:
+            value = photograph.getexif().get(ExifTags.Base.Orientation)
+    except (OSError, SyntaxError, ValueError):
+        value = None  # what Pillow cannot read may still decode, and says nothing
+    return _EXIF[value - 1] if value in range(1, 9) else _EXIF[0]
 
 
 def _orientation(frame) -> tuple[bool, int, int]:
-    """How the stored picture becomes upright: whether rows become columns, then which way rows and
-    columns run (1 or -1). Phones turn by quarters, front cameras mirror; other angles are rounded."""
+    """As `exif_orientation`, by the display matrix of a film. Phones turn by quarters, front cameras
+    mirror; other angles are rounded."""
     try:
         data = frame.side_data.get("DISPLAYMATRIX")
-    except ValueError:  # PyAV stumbles over kinds of data that it does not know, such as EXIF
-        return _TURNS[round(frame.rotation / 90) % 4]
+    except ValueError:  # PyAV refuses to list kinds of data that it does not know
+        return (_EXIF[0], _EXIF[7], _EXIF[2], _EXIF[5])[round(frame.rotation / 90) % 4]
     if data is None:
-        return _TURNS[0]
+        return _EXIF[0]
     # Fixed point; stored x, y are shown at a x + c y, b x + d y.
     (a, b), (c, d) = np.frombuffer(data, np.int32)[:9].reshape(3, 3)[:2, :2].tolist()
     if abs(a) + abs(d) >= abs(b) + abs(c):

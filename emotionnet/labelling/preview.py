@@ -6,6 +6,8 @@ A copy shows and sounds what the run is asked about: the same tracks, on the sam
 import itertools
 from pathlib import Path
 
+from emotionnet.errors import BadClip
+
 #: Endings → what a browser calls them, with the codecs that all common browsers decode.
 _PLAYABLE = {
     ".mp4": ("video/mp4", {"h264", "aac", "mp3"}),
@@ -48,12 +50,22 @@ def make_preview(path: Path, out: Path) -> None:
     """Writes a copy of ``path`` as MP4, of at most `LONG_SIDE` pixels, with its sound at 16 kHz.
 
     Raises:
-        BadClip: the file has neither pictures nor sound that can be read.
+        BadClip: the file has neither pictures nor sound that can be read, or they cannot be written.
     """
+    from av.error import FFmpegError
+
+    try:
+        _write_copy(path, out)
+    except FFmpegError as error:
+        raise BadClip(
+            f"no copy that a browser plays can be made of it ({error.strerror})"
+        ) from None
+
+
+def _write_copy(path: Path, out: Path) -> None:
     from emotionnet.clips import SAMPLE_RATE
     from emotionnet.clips.decode import MAX_RATE, Recording
     from emotionnet.corpora.media import write_clip
-    from emotionnet.errors import BadClip
 
     recording = Recording(path)
     if recording.first is None and recording.sound is None:

@@ -62,15 +62,17 @@ def test_pixels_that_are_not_square_are_drawn_out(tmp_path, aspect, turned):
     assert max(frame.picture(100).shape) == 100
 
 
-@pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (3, 2), (6, -1), (8, 1)])
-def test_a_photograph_is_turned_as_its_exif_says(tmp_path, orientation, turns):
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photograph_is_shown_as_its_exif_says(tmp_path, orientation):
     from test_picture_files import jpeg_of
 
-    stored = np.rot90(woman(), -turns)
-    (tmp_path / "a.jpg").write_bytes(jpeg_of(stored[..., ::-1], orientation))
+    photograph = jpeg_of(woman()[..., ::-1], orientation)
+    (tmp_path / "a.jpg").write_bytes(photograph)
     frame = first(tmp_path / "a.jpg")
-    assert frame.size == (180, 240)
-    assert difference(frame.picture(), woman()) < 4
+    # OpenCV turns and mirrors by itself.
+    wanted = cv2.imdecode(np.frombuffer(photograph, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    assert frame.size == wanted.shape[:2]
+    assert difference(frame.picture(), wanted) < 4
 
 
 def test_an_impossible_pixel_is_square(tmp_path):
