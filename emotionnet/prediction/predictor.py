@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from emotionnet.classes import Classes
-from emotionnet.clips.sound import SILENCE_STEPS
 from emotionnet.command import explain_os_error
 from emotionnet.errors import BadClip, EmotionNetError, UsageError
 from emotionnet.inputs.kinds import STREAMS, in_words, present, together, without
@@ -282,7 +281,7 @@ class Predictor:
         """Probabilities (windows, C), whether each of the run's streams was there, embeddings if asked."""
         probabilities, has, embeddings = [], [], []
         for first in range(0, len(starts_s), WINDOWS_AT_ONCE):
-            inputs = _without_silence(windows(starts_s[first : first + WINDOWS_AT_ONCE]))
+            inputs = windows(starts_s[first : first + WINDOWS_AT_ONCE])
             inputs = without(inputs, leave_out) if leave_out in self.streams else inputs
             outputs = self.model.predict_on_batch(inputs)
             probabilities.append(np.asarray(outputs["probabilities"], np.float64))
@@ -335,15 +334,6 @@ class Predictor:
             return "neither a face nor sound was found"
         lacks = " and ".join(STREAMS[stream].none_found for stream in self.streams)
         return f"{lacks}, and this run was trained on {in_words(together(self.streams))}"
-
-
-def _without_silence(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """A window in which the sound is missing, or muted, has none: as in a live stream."""
-    if "waveform" not in inputs:
-        return inputs
-    heard = np.abs(inputs["waveform"]).max(axis=1) > SILENCE_STEPS / 32768
-    samples = np.where(heard, inputs["waveform_samples"], 0).astype(np.int32)
-    return inputs | {"waveform_samples": samples}
 
 
 def window_starts(duration_s: float, window_s: float) -> list[float]:

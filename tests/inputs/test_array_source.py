@@ -178,6 +178,27 @@ def test_windows_of_sound_need_no_tensorflow():
             same({name: values[i] for name, values in found.items()}, wanted)
 
 
+def test_a_window_of_silence_has_no_sound():
+    loud = np.random.default_rng(0).integers(-9000, 9000, 16000).astype(np.int16)
+    waveform = np.concatenate([loud, np.zeros(32000, np.int16), loud])
+    view = View(frames=1, image_size=32, samples=16000)
+    parsed = {
+        "jpegs": tf.constant([], tf.string),
+        "times_s": tf.zeros((0,)),
+        "waveform": tf.constant(waveform / np.float32(32768)),
+    }
+    assert [int(view(parsed, at)["waveform_samples"]) for at in (0.0, 0.5, None)] == [
+        16000,
+        16000,
+        0,
+    ]
+    assert view_sound(waveform, view, [0, 0.5, 1.5])["waveform_samples"].tolist() == [
+        16000,
+        16000,
+        0,
+    ]
+
+
 def test_another_backend_gets_arrays_from_records(records, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     source = open_source(records, VIEW, LABELS)
