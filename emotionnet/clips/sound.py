@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from emotionnet.clips import SAMPLE_RATE
-from emotionnet.clips.clock import Timing
+from emotionnet.clips.clock import STRAY_S, Timing
 from emotionnet.clips.container import Decoder
 from emotionnet.errors import BadClip
 
@@ -63,7 +63,11 @@ def decode_sound(container, stream, timing: Timing, mixer: "Mixer") -> Sound:
     Raises:
         BadClip: nothing of it decodes.
     """
-    decoder, line = Decoder(container, stream), _Line(timing.begin_s)
+    start_s = timing.begin_s
+    if timing.pieces and timing.first_s - start_s > STRAY_S:
+        # Packets without a time that stand first in the file are not parted from the others.
+        start_s = timing.first_s
+    decoder, line = Decoder(container, stream), _Line(start_s)
     samples = bad = clipped = 0
     seconds = 0.0
     for frame, time_s in _timed(decoder, timing):
