@@ -5,7 +5,7 @@ Integrated gradients over faces, sound features and landmarks, see `emotionnet.a
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,6 @@ def explain(
     asked = streams.split(",") if isinstance(streams, str) else streams
     predictor = Predictor(run)
     known, model = predictor.streams, predictor.model
-    Explainer(model, predictor.view, predictor.labels, known, asked)  # refuses early
     if emotion is not None and emotion not in predictor.labels:
         raise UsageError(f"--emotion {emotion}: the run knows {', '.join(predictor.labels)}.")
     training = _training_batches(predictor.run, records, model)
@@ -75,20 +74,20 @@ def explain(
     return found
 
 
-def _training_batches(run, records: str | os.PathLike | None, model) -> list[dict[str, Any]]:
-    """Some training clips of ``run``, evenly spread; [] where its records are not there."""
+def _training_batches(run, records: str | os.PathLike | None, model) -> Iterator[dict[str, Any]]:
+    """Some training clips of ``run``, evenly spread; none where its records are not there."""
     from emotionnet.evaluate import open_part
     from emotionnet.inputs.opening import open_source
 
     try:
         opened, rows = open_part(run, records, "train")
     except EmotionNetError:
-        return []
+        return
     rows = rows[:: max(1, len(rows) // MEAN_OF)][:MEAN_OF]
     names = tuple(model.input)
     source = open_source(opened, run.view(), run.labels, names)
     with opened.guard():
-        return [dict(batch) for batch in source.inference_batches(rows, 8)]
+        yield from map(dict, source.inference_batches(rows, 8))
 
 
 def _explained(predictor, explainer, file: Path, emotion: str | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ landmarks with the mean face. Sound is explained where a system's sound becomes 
 bands, pitch …), which a person can read, unlike samples; where a network hears samples, at these.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,8 +91,8 @@ class Explainer:
         labels: in the model's order.
         streams: that the run trains.
         asked: those of them that are explained; () for all.
-        training: batches of training clips, see `Source.inference_batches`; () where there are none:
-            then there is no training mean.
+        training: batches of training clips, see `Source.inference_batches`, read only where a stream is
+            compared with their mean; () where there are none.
 
     Raises:
         UsageError: the run has no such stream.
@@ -105,12 +105,11 @@ class Explainer:
         labels: Sequence[str],
         streams: Sequence[str],
         asked: Sequence[str] = (),
-        training: Sequence[Mapping[str, np.ndarray]] = (),
+        training: Iterable[Mapping[str, np.ndarray]] = (),
     ):
         self.model, self.view, self.labels = model, view, tuple(labels)
         known = tuple(streams)
         self.streams = tuple(stream_named(each, "--streams", known) for each in asked) or known
-        self._trained = known
         self._layers = sound_layers(model) if "speech" in self.streams else []
         self._means = self._mean_of(training)
 
@@ -194,7 +193,8 @@ class Explainer:
     def _mean_of(self, training) -> dict[str, list[np.ndarray]]:
         """Stream → means over training clips, shaped to be compared with any clip's values."""
         totals: dict[str, list[list[np.ndarray]]] = {}
-        for batch in training:
+        compared = self._layers or "geometry" in self.streams
+        for batch in training if compared else ():
             inputs = {name: np.asarray(batch[name]) for name in self.model.input}
             if self._layers:
                 outputs = layer_outputs(self.model, inputs, self._layers)

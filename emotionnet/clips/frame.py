@@ -110,6 +110,8 @@ _EXIF = (
     *((False, 1, 1), (False, 1, -1), (False, -1, -1), (False, -1, 1)),
     *((True, 1, 1), (True, 1, -1), (True, -1, -1), (True, -1, 1)),
 )
+#: Those of so many quarter turns counterclockwise.
+_TURNS = (_EXIF[0], _EXIF[7], _EXIF[2], _EXIF[5])
 
 
 def exif_orientation(path: str | os.PathLike) -> tuple[bool, int, int]:
@@ -134,7 +136,7 @@ def _orientation(frame) -> tuple[bool, int, int]:
     try:
         data = frame.side_data.get("DISPLAYMATRIX")
     except ValueError:  # PyAV refuses to list kinds of data that it does not know
-        return (_EXIF[0], _EXIF[7], _EXIF[2], _EXIF[5])[round(frame.rotation / 90) % 4]
+        return _TURNS[round(frame.rotation / 90) % 4]
     if data is None:
         return _EXIF[0]
     # Fixed point; stored x, y are shown at a x + c y, b x + d y.

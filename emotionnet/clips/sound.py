@@ -40,12 +40,17 @@ class Sound:
     @property
     def silent(self) -> bool:
         """True for no samples, or digital silence."""
-        return not self.samples.size or peak(self.samples) <= SILENCE_STEPS
+        return is_silent(self.samples)
 
 
 def peak(samples: np.ndarray) -> int:
     """The largest magnitude of int16 samples (-32768 counts as 32768)."""
     return max(int(samples.max()), -int(samples.min())) if samples.size else 0
+
+
+def is_silent(samples: np.ndarray) -> bool:
+    """Whether int16 samples are digital silence, or none at all."""
+    return peak(samples) <= SILENCE_STEPS
 
 
 def decode_sound(container, stream, timing: Timing, mixer: "Mixer") -> Sound:

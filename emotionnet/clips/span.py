@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emotionnet.clips import SAMPLE_RATE
-from emotionnet.clips.sound import SILENCE_STEPS, peak
+from emotionnet.clips.sound import is_silent
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import BadClip
 
@@ -58,7 +58,7 @@ class Span:
             )
         if end is not None and self.end_s - length_s > 1:
             notes.append(f"its part ends at {self.end_s:g} s, the file after {length_s:.1f} s")
-        if peak(part) <= SILENCE_STEPS:
+        if is_silent(part):
             part = part[:0]
         return [time - self.start_s for time in times_s], part
 

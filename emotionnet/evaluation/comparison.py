@@ -146,10 +146,10 @@ class Candidate:
         """The scores of `main_kind`."""
         return self.scores[self.main_kind]
 
-    @property
-    def affect(self) -> list[dict[str, Any]]:
-        """F1 by arousal and valence of `main_kind`, by our table."""
-        return affect_of(self.scores, self.labels).get(self.main_kind, [])
+    @cached_property
+    def affect(self) -> dict[str, list[dict[str, Any]]]:
+        """F1 by arousal and valence of each kind of answer, by our table."""
+        return affect_of(self.scores, self.labels)
 
     @cached_property
     def calibrated(self) -> dict[str, Any]:
@@ -325,7 +325,7 @@ def table(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
             }
             row |= {
                 f"f1_{e['mapping']}_{e['dimension']}_{e['group']}": e["f1"]
-                for e in affect_of({kind: s}, one.labels).get(kind, ())
+                for e in one.affect.get(kind, ())
             }
             row |= {f"recall_{name}": p["recall"] for name, p in s["per_class"].items()}
             rows.append({k: "" if v is None else v for k, v in row.items()})

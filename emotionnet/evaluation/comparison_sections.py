@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from emotionnet.evaluation import comparison_plots as pictures
 from emotionnet.evaluation import html, plots
 from emotionnet.evaluation.comparison import Candidate
-from emotionnet.evaluation.report import AFFECT, affect_rows, interval, percent, temperatures
+from emotionnet.evaluation.report import affect_table, interval, percent, temperatures
 from emotionnet.inputs.kinds import TITLES
 
 
@@ -43,19 +43,7 @@ def classes(candidates: Sequence[Candidate]) -> list[str]:
 
 def affect(candidates: Sequence[Candidate]) -> list[str]:
     """F1 by arousal and valence, by our table."""
-    found = {one.name: affect_rows(one.affect) for one in candidates}
-    names = dict.fromkeys(name for rows in found.values() for name in rows)
-    if not names:
-        return []
-    rows = [
-        [name, *(percent(rows[name]["f1"] if name in rows else None) for rows in found.values())]
-        for name in names
-    ]
-    return [
-        html.heading("By arousal and valence"),
-        html.table(["F1", *found], rows),
-        html.paragraph(AFFECT, small=True),
-    ]
+    return affect_table({one.name: one.affect.get(one.main_kind, []) for one in candidates})
 
 
 def people(candidates: Sequence[Candidate]) -> list[str]:

@@ -250,36 +250,40 @@ def _classes(metrics: Mapping[str, Any]) -> list[str]:
     return parts
 
 
-def affect_rows(each: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """What a row of a table of arousal and valence is called → the group."""
-    return {
-        f"{one['dimension']} {one['group']}, {one['mapping']} ({', '.join(one['emotions'])})": one
-        for one in each
+def affect_table(columns: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """F1 by arousal and valence: a row a group, a column for each of ``columns``.
+
+    Args:
+        columns: title → groups, as `emotionnet.evaluation.affect.by_affect` gives them.
+    """
+    found = {
+        title: {
+            f"{one['dimension']} {one['group']}, {one['mapping']} ({', '.join(one['emotions'])})": one
+            for one in groups
+        }
+        for title, groups in columns.items()
     }
-
-
-AFFECT = (
-    "Mean F1 of the emotions of each group. Which emotion is where stands in one table (affect.csv), "
-    "which can be changed; “paper” is the reading of Lu et al. as far as it is printed."
-)
+    names = dict.fromkeys(name for rows in found.values() for name in rows)
+    if not names:
+        return []
+    rows = [
+        [name, *(percent(rows[name]["f1"] if name in rows else None) for rows in found.values())]
+        for name in names
+    ]
+    text = (
+        "Mean F1 of the emotions of each group. Which emotion is where stands in one table (affect.csv), "
+        "which can be changed; “paper” is the reading of Lu et al. as far as it is printed."
+    )
+    return [
+        html.heading("By arousal and valence"),
+        html.table(["F1", *found], rows),
+        html.paragraph(text, small=True),
+    ]
 
 
 def _affect(metrics: Mapping[str, Any]) -> list[str]:
-    affect = metrics.get("affect")
-    if not affect:
-        return []
-    by_kind = {kind: affect_rows(each) for kind, each in affect.items()}
-    names = dict.fromkeys(name for rows in by_kind.values() for name in rows)
-    rows = [
-        [name, *(percent(rows[name]["f1"] if name in rows else None) for rows in by_kind.values())]
-        for name in names
-    ]
-    header = ["F1", *(TITLES[kind] for kind in by_kind)]
-    return [
-        html.heading("By arousal and valence"),
-        html.table(header, rows),
-        html.paragraph(AFFECT, small=True),
-    ]
+    affect = metrics.get("affect") or {}
+    return affect_table({TITLES[kind]: groups for kind, groups in affect.items()})
 
 
 def _learning(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotionnet.clips import SAMPLE_RATE
-from emotionnet.clips.sound import SILENCE_STEPS
+from emotionnet.clips.sound import SILENCE_STEPS, is_silent
 from emotionnet.inputs.kinds import INPUTS, STREAMS, inputs_of
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ STORED_FACE = 224
 #: Centres of segments are taken this much early, so that of two frames equally near the first is
 #: taken, however times were rounded.
 TIE_S = 1e-4
-#: Sound that never exceeds this is silence.
-_SILENCE = np.float32(SILENCE_STEPS / 32768)
 
 
 @dataclass(frozen=True)
@@ -102,9 +100,9 @@ class View:
         Returns:
             ``faces`` (frames, image_size, image_size, 3) uint8; ``frame_mask`` (frames,) float32,
             1 where there is a face; ``waveform`` (samples,) float32 in [-1, 1), zero-padded;
-            ``waveform_samples`` () int32, 0 where there is no sound, or silence (a muted microphone), as
-            in a live stream; and where ``landmarks`` are asked
-            for ``landmarks`` (landmarks, 68, 2) float32 in units of the crop and ``landmark_mask``.
+            ``waveform_samples`` () int32, 0 where there is no sound, or silence (a muted microphone),
+            as in a live stream; and where ``landmarks`` are asked for ``landmarks`` (landmarks, 68, 2)
+            float32 in units of the crop and ``landmark_mask``.
         """
         window = self._window(parsed, start_s)
         given = {
@@ -239,7 +237,7 @@ class View:
         sound = waveform[start : start + self.samples]
         length = tf.shape(sound)[0]
         padded = tf.ensure_shape(tf.pad(sound, [[0, self.samples - length]]), (self.samples,))
-        heard = tf.reduce_any(tf.abs(sound) > _SILENCE)
+        heard = tf.reduce_any(tf.abs(sound) > SILENCE_STEPS / 32768)
         return {"waveform": padded, "waveform_samples": tf.where(heard, length, 0)}
 
 
@@ -289,8 +287,7 @@ def view_sound(
     inputs = view.empty(len(starts_s))
     for i, start_s in enumerate(starts_s):
         start = round(start_s * SAMPLE_RATE)
-        sound = waveform[start : start + view.samples] / np.float32(32768.0)
-        inputs["waveform"][i, : len(sound)] = sound
-        heard = np.any(np.abs(sound) > _SILENCE)
-        inputs["waveform_samples"][i] = len(sound) if heard else 0
+        sound = waveform[start : start + view.samples]
+        inputs["waveform"][i, : len(sound)] = sound / np.float32(32768.0)
+        inputs["waveform_samples"][i] = 0 if is_silent(sound) else len(sound)
     return inputs
