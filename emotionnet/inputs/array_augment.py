@@ -14,6 +14,7 @@ from emotionnet.clips import SAMPLE_RATE
 from emotionnet.files import sha256
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.kinds import presences
+from emotionnet.inputs.moves import drawn_move, move_landmarks
 from emotionnet.inputs.pictures import DRAWS, vary
 
 
@@ -25,10 +26,10 @@ def clip_generator(seed: int, epoch: int, clip: str) -> np.random.Generator:
 def augment(
     inputs: Mapping[str, np.ndarray], generator: np.random.Generator, strength: Augmentation
 ) -> dict[str, np.ndarray]:
-    """Augments one clip's inputs (unbatched; either stream may be missing).
+    """Augments one clip's inputs (unbatched; any stream may be missing).
 
     Args:
-        inputs: ``faces`` uint8 with ``frame_mask``, ``waveform`` with ``waveform_samples``.
+        inputs: as `emotionnet.inputs.augment.augment` takes them.
         generator: see `clip_generator`.
         strength: how much.
 
@@ -40,6 +41,10 @@ def augment(
     inputs = dict(inputs)
     if "faces" in inputs and strength.changes_faces:
         inputs["faces"] = vary(inputs["faces"], inputs["faces"].shape[1], faces, strength)
+    if "landmarks" in inputs and strength.moves_faces:
+        inputs["landmarks"] = move_landmarks(
+            inputs["landmarks"], inputs["landmark_mask"], *drawn_move(faces, strength)
+        )
     if "waveform" in inputs and strength.sound_shift_s > 0:
         inputs["waveform"] = shift_sound(
             inputs["waveform"], inputs["waveform_samples"], sound[2] * strength.sound_shift_s

@@ -9,6 +9,7 @@ import math
 import tensorflow as tf
 
 from emotionnet.clips import SAMPLE_RATE
+from emotionnet.clips.landmarks import MIRROR_68
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.kinds import presences
 
@@ -31,10 +32,11 @@ def draw_jitter(frames: int, seed: tf.Tensor, strength: Augmentation) -> tf.Tens
 
 
 def augment(inputs: dict, seed: tf.Tensor, strength: Augmentation) -> dict:
-    """Augments one clip's inputs (unbatched, as `View` gives them; either stream may be missing).
+    """Augments one clip's inputs (unbatched, as `View` gives them; any stream may be missing).
 
     Args:
-        inputs: ``faces`` uint8 with ``frame_mask``, ``waveform`` with ``waveform_samples``.
+        inputs: ``faces`` uint8 with ``frame_mask``, ``waveform`` with ``waveform_samples``, ``landmarks``
+            with ``landmark_mask``. Landmarks move as the faces do.
         seed: stateless seed (2,), see `clip_seed`.
         strength: how much.
 
@@ -45,6 +47,10 @@ def augment(inputs: dict, seed: tf.Tensor, strength: Augmentation) -> dict:
     inputs = dict(inputs)
     if "faces" in inputs and strength.changes_faces:
         inputs["faces"] = augment_faces(inputs["faces"], draws[:7], strength)
+    if "landmarks" in inputs and strength.moves_faces:
+        inputs["landmarks"] = move_landmarks(
+            inputs["landmarks"], inputs["landmark_mask"], draws[:7], strength
+        )
     if "waveform" in inputs and strength.sound_shift_s > 0:
         shift_s = tf.random.stateless_uniform((), seed + 2, -1.0, 1.0) * strength.sound_shift_s
         inputs["waveform"] = shift_sound(inputs["waveform"], inputs["waveform_samples"], shift_s)
@@ -93,16 +99,11 @@ def augment_faces(faces: tf.Tensor, draws: tf.Tensor, strength: Augmentation) ->
         strength: how much.
     """
     size = float(faces.shape[1])
-    angle = draws[0] * math.radians(strength.rotation_degrees)
-    mirror = tf.where(draws[1] < 2 * strength.flip - 1, -1.0, 1.0)
-    side = 1 + draws[4] * strength.scale
-    cos, sin, middle = side * tf.cos(angle), side * tf.sin(angle), (size - 1) / 2
+    ((a, b), (d, e)), shift = _drawn_move(draws, strength)
+    middle = (size - 1) / 2
     # Output pixel (x, y) reads input (a x + b y + c, d x + e y + f): all moves in one sampling.
-    a, b, d, e = mirror * cos, mirror * -sin, sin, cos
-    right, down = draws[5] * strength.shift * size, draws[6] * strength.shift * size
-    matrix = tf.stack(
-        [a, b, middle * (1 - a - b) + right, d, e, middle * (1 - d - e) + down, 0.0, 0.0]
-    )
+    c, f = middle * (1 - a - b) + shift[0] * size, middle * (1 - d - e) + shift[1] * size
+    matrix = tf.stack([a, b, c, d, e, f, 0.0, 0.0])
     turned = tf.raw_ops.ImageProjectiveTransformV3(
         images=faces,
         transforms=matrix[None],
@@ -119,6 +120,35 @@ def augment_faces(faces: tf.Tensor, draws: tf.Tensor, strength: Augmentation) ->
         + draws[2] * strength.brightness * 255
     )
     return tf.saturate_cast(tf.round(x), tf.uint8)
+
+
+def move_landmarks(
+    points: tf.Tensor, known: tf.Tensor, draws: tf.Tensor, strength: Augmentation
+) -> tf.Tensor:
+    """Landmarks (frames, 68, 2) as they are in what `augment_faces` makes of the faces.
+
+    Args:
+        points: in units of the crop.
+        known: (frames,), above 0 where there are any; others become 0.
+        draws, strength: as `augment_faces` takes them.
+    """
+    ((a, b), (d, e)), shift = _drawn_move(draws, strength)
+    det = a * e - b * d
+    back = tf.stack([tf.stack([e, -d]), tf.stack([-b, a])]) / det  # the inverse, transposed
+    moved = tf.tensordot(points - 0.5 - shift, back, 1) + 0.5
+    # What was the left eye is the right one in a mirror.
+    moved = tf.where(det < 0, tf.gather(moved, MIRROR_68, axis=1), moved)
+    return tf.where(known[:, None, None] > 0, moved, 0.0)
+
+
+def _drawn_move(draws: tf.Tensor, strength: Augmentation) -> tuple[tuple, tf.Tensor]:
+    """As `emotionnet.inputs.moves.drawn_move`."""
+    angle = draws[0] * math.radians(strength.rotation_degrees)
+    mirror = tf.where(draws[1] < 2 * strength.flip - 1, -1.0, 1.0)
+    side = 1 + draws[4] * strength.scale
+    cos, sin = side * tf.cos(angle), side * tf.sin(angle)
+    turn = (mirror * cos, mirror * -sin), (sin, cos)
+    return turn, tf.stack([draws[5] * strength.shift, draws[6] * strength.shift])
 
 
 def shift_sound(waveform: tf.Tensor, samples: tf.Tensor, shift_s: tf.Tensor) -> tf.Tensor:

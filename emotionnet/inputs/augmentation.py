@@ -1,10 +1,11 @@
 """How strongly clips are augmented: settings alone, known without TensorFlow.
 
 Faces (Lu et al., section III-A.1): rotation within ±5 degrees, horizontal flip, brightness and
-contrast; and, ours, another place and size of the crop; the same for all frames of a clip. Sound (section
-III-B.1): additive noise; pitch shift and time stretch are made once and cached
-(`emotionnet.inputs.copies`). What is done with them is a pure function of (seed, epoch, clip), so that a
-run can resume: `emotionnet.inputs.augment` in tf.data, `emotionnet.inputs.array_augment` in NumPy.
+contrast; and, ours, another place and size of the crop; the same for all frames of a clip. Landmarks
+move with the faces. Sound (section III-B.1): additive noise; pitch shift and time stretch are made once
+and cached (`emotionnet.inputs.copies`). What is done with them is a pure function of (seed, epoch, clip),
+so that a run can resume: `emotionnet.inputs.augment` in tf.data, `emotionnet.inputs.array_augment` in
+NumPy.
 """
 
 import dataclasses
@@ -64,10 +65,14 @@ class Augmentation:
         object.__setattr__(self, "copies", tuple(kind.strip() for kind in kinds if kind.strip()))
 
     @property
+    def moves_faces(self) -> bool:
+        """Whether what a crop shows moves, and its landmarks with it."""
+        return any((self.rotation_degrees, self.flip, self.scale, self.shift))
+
+    @property
     def changes_faces(self) -> bool:
         """Whether the pixels of a face change."""
-        moves = (self.rotation_degrees, self.flip, self.scale, self.shift)
-        return any((*moves, self.brightness, self.contrast))
+        return self.moves_faces or any((self.brightness, self.contrast))
 
     @property
     def changes_sound(self) -> bool:
@@ -77,9 +82,9 @@ class Augmentation:
     def changes(self, inputs: Sequence[str]) -> bool:
         """Whether any of the ``inputs`` of a clip is another one in each epoch."""
         faces = self.changes_faces or self.frame_jitter > 0
-        seen, heard = "faces" in inputs, "waveform" in inputs
+        changed = {"faces": faces, "waveform": self.changes_sound, "landmarks": self.moves_faces}
         some_are_dropped = len(streams_in(inputs)) > 1 and self.modality_dropout > 0
-        return (seen and faces) or (heard and self.changes_sound) or some_are_dropped
+        return some_are_dropped or any(changed.get(name) for name in inputs)
 
 
 def plain_fields(fields: Mapping[str, Any]) -> dict[str, Any]:

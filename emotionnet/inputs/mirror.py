@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from emotionnet.clips.landmarks import MIRROR_68
 from emotionnet.inputs.kinds import STREAMS
+from emotionnet.inputs.moves import MIRRORED, move_landmarks
 
 
 def mirrored(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -21,6 +21,7 @@ def mirrored(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     if faces in given:
         given[faces] = given[faces][..., ::-1, :]
     if points in given:
-        flipped = given[points][..., MIRROR_68, :] * np.float32([-1, 1]) + np.float32([1, 0])
-        given[points] = flipped * (given[known] > 0)[..., None, None]
+        given[points] = move_landmarks(
+            np.asarray(given[points]), np.asarray(given[known]), MIRRORED
+        )
     return given

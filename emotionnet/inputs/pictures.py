@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from emotionnet.inputs.augmentation import Augmentation
+from emotionnet.inputs.moves import drawn_move
 
 #: What is drawn for a picture: those of `emotionnet.inputs.augment.augment_faces`, then of erasing.
 DRAWS = 12
@@ -130,14 +131,11 @@ def vary(pictures: np.ndarray, size: int, draws: np.ndarray, strength: Augmentat
 def _moved(picture: np.ndarray, size: int, draws: np.ndarray, strength: Augmentation) -> np.ndarray:
     """Turned, mirrored, shifted, zoomed and brought to ``size`` in one sampling."""
     height, width = picture.shape[:2]
-    angle = draws[0] * math.radians(strength.rotation_degrees)
-    mirror = -1.0 if draws[1] < 2 * strength.flip - 1 else 1.0
-    side = 1 + draws[4] * strength.scale
-    cos, sin, middle = side * math.cos(angle), side * math.sin(angle), (size - 1) / 2
+    turn, shift = drawn_move(draws, strength)
+    middle = (size - 1) / 2
     # Pixel (x, y) of the result reads the picture at what this matrix makes of it.
-    matrix = np.array([[mirror * cos, -mirror * sin, 0.0], [sin, cos, 0.0]])
-    matrix[:, 2] = middle - matrix[:, :2].sum(axis=1) * middle
-    matrix[:, 2] += np.array([draws[5], draws[6]]) * strength.shift * size
+    offset = middle - turn.sum(axis=1) * middle + shift * size
+    matrix = np.column_stack([turn, offset])
     zoom = np.array([[width / size], [height / size]])
     matrix = zoom * matrix
     matrix[:, 2] += (zoom[:, 0] - 1) / 2
