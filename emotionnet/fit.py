@@ -283,8 +283,7 @@ def _cached(records, folder: str | os.PathLike, config: dict):
     from emotionnet.training.unit import learnt_names
 
     strength, streams, view = augmentation(config), config["streams"], view_of(config)
-    if "faces" in streams:
-        check_augmentation(folder, strength)
+    check_augmentation(folder, strength)
     if isinstance(records, ViewCache):
         records.check_view(view)
         records.check_streams(streams)

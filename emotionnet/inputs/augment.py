@@ -11,7 +11,7 @@ import tensorflow as tf
 from emotionnet.clips import SAMPLE_RATE
 from emotionnet.clips.landmarks import MIRROR_68
 from emotionnet.inputs.augmentation import Augmentation
-from emotionnet.inputs.kinds import presences
+from emotionnet.inputs.kinds import MOVES, presences
 
 
 def clip_seed(seed: int, epoch: tf.Tensor | int, clip: tf.Tensor) -> tf.Tensor:
@@ -54,6 +54,12 @@ def augment(inputs: dict, seed: tf.Tensor, strength: Augmentation) -> dict:
     if "waveform" in inputs and strength.sound_shift_s > 0:
         shift_s = tf.random.stateless_uniform((), seed + 2, -1.0, 1.0) * strength.sound_shift_s
         inputs["waveform"] = shift_sound(inputs["waveform"], inputs["waveform_samples"], shift_s)
+    if MOVES.name in inputs and strength.window_shift_s > 0:
+        furthest = strength.window_shift_s * SAMPLE_RATE
+        shifts = tf.random.stateless_uniform(
+            tf.shape(inputs[MOVES.name]), seed + 4, -furthest, furthest
+        )
+        inputs[MOVES.name] += tf.cast(tf.round(shifts), tf.int32)
     if "waveform" in inputs and strength.noise_share > 0 and strength.noise_std > 0:
         noise = tf.random.stateless_normal(tf.shape(inputs["waveform"]), seed)
         inputs["waveform"] = add_noise(

@@ -15,7 +15,7 @@ from typing import Any
 
 from emotionnet.errors import UsageError
 from emotionnet.inputs.copies import parse_kind
-from emotionnet.inputs.kinds import streams_in
+from emotionnet.inputs.kinds import MOVES, streams_in
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,11 @@ class Augmentation:
         noise_std: standard deviation of the noise, relative to the clip's peak. The paper's
             variance of 0.01 is 0.1 here; relative, since RAVDESS peaks go down to -47 dBFS (ours).
         frame_jitter: share of its segment, about the centre, from which each frame is drawn; 1 is
-            the whole segment (Radoi and Cioroiu, section III-B.1).
-        sound_shift_s: largest shift of the sound in seconds, either way; theirs is 0.01.
+            the whole segment (Radoi and Cioroiu, section III-B.1). Where a system cuts the sound around
+            its frames (`emotionnet.layers.SegmentWindows`), the sound follows them.
+        window_shift_s: largest shift of each of these windows from its frame in seconds, either way,
+            each by a draw of its own; theirs is 0.01.
+        sound_shift_s: largest shift of all of a clip's sound in seconds, either way (ours).
         modality_dropout: chance that of a clip with several streams one alone is left, each with the
             same chance (ours); only what is trained on several at once sees it.
         erase_share: chance that a rectangle of a face is erased; of single pictures only.
@@ -53,6 +56,7 @@ class Augmentation:
     noise_share: float = 0.5
     noise_std: float = 0.1
     frame_jitter: float = 0.0
+    window_shift_s: float = 0.0
     sound_shift_s: float = 0.0
     modality_dropout: float = 0.0
     erase_share: float = 0.0
@@ -79,10 +83,20 @@ class Augmentation:
         """Whether a clip's sound is another one in each epoch (copies are not: they stay)."""
         return bool(self.noise_share and self.noise_std) or self.sound_shift_s > 0
 
+    @property
+    def moves_windows(self) -> bool:
+        """Whether windows of sound that are cut around frames are others in each epoch."""
+        return self.frame_jitter > 0 or self.window_shift_s > 0
+
     def changes(self, inputs: Sequence[str]) -> bool:
         """Whether any of the ``inputs`` of a clip is another one in each epoch."""
         faces = self.changes_faces or self.frame_jitter > 0
-        changed = {"faces": faces, "waveform": self.changes_sound, "landmarks": self.moves_faces}
+        changed = {
+            "faces": faces,
+            "waveform": self.changes_sound,
+            "landmarks": self.moves_faces,
+            MOVES.name: self.moves_windows,
+        }
         some_are_dropped = len(streams_in(inputs)) > 1 and self.modality_dropout > 0
         return some_are_dropped or any(changed.get(name) for name in inputs)
 

@@ -196,7 +196,7 @@ class ViewCache:
 
 
 def check_augmentation(folder: str | os.PathLike, strength: Augmentation | None) -> None:
-    """Refuses what faces of a cache cannot be augmented with.
+    """Refuses what a cache cannot be augmented with: its frames, and the sound around them, are fixed.
 
     Raises:
         UsageError: ``strength`` asks for it.

@@ -17,7 +17,7 @@ from emotionnet.corpora import CORPORA, get_corpus
 from emotionnet.inputs.augment import augment, clip_seed, draw_jitter
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.copies import speech_copies
-from emotionnet.inputs.kinds import INPUTS, streams_in
+from emotionnet.inputs.kinds import INPUTS, MOVES, streams_in
 from emotionnet.inputs.pictures import Pictures, picture_batches
 from emotionnet.inputs.source import WHOLE, Source, epoch_rows
 from emotionnet.inputs.views import view_example
@@ -78,6 +78,9 @@ class RecordSource(Source):
     def _viewed(self, rows: Sequence) -> tf.data.Dataset:
         def view(serialized):
             inputs = view_example(serialized, self.view, self._fields)
+            inputs[MOVES.name] = tf.zeros(
+                self.view.frames, tf.int32
+            )  # an answer is from the centres
             return {name: inputs[name] for name in self.inputs}
 
         return self._examples(rows).map(view, num_parallel_calls=tf.data.AUTOTUNE)
@@ -96,6 +99,8 @@ class RecordSource(Source):
         def view(clip, serialized):
             draw = clip_seed(seed, epoch, clip)
             jitter = draw_jitter(self.view.frames, draw, strength)
+            if jitter is None and MOVES.name in self.inputs:
+                jitter = tf.zeros(self.view.frames)
             inputs = view_example(serialized, self.view, self._fields, jitter)
             return augment({name: inputs[name] for name in self.inputs}, draw, strength)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from emotionnet.clips import SAMPLE_RATE
 from emotionnet.clips.sound import SILENCE_STEPS, is_silent
-from emotionnet.inputs.kinds import INPUTS, STREAMS, inputs_of
+from emotionnet.inputs.kinds import INPUTS, MOVES, STREAMS, inputs_of
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -102,14 +102,33 @@ class View:
             1 where there is a face; ``waveform`` (samples,) float32 in [-1, 1), zero-padded;
             ``waveform_samples`` () int32, 0 where there is no sound, or silence (a muted microphone),
             as in a live stream; and where ``landmarks`` are asked for ``landmarks`` (landmarks, 68, 2)
-            float32 in units of the crop and ``landmark_mask``.
+            float32 in units of the crop and ``landmark_mask``. With ``jitter`` also ``moves`` (frames,)
+            int32: by how many samples each frame, or the moment drawn where there is none, lies behind
+            the centre of its segment of the sound.
         """
         window = self._window(parsed, start_s)
         given = {
             **self._pick_faces(parsed, *window, jitter),
             **self._cut_sound(parsed["waveform"], *window),
         }
-        return given | (self._pick_landmarks(parsed, *window) if self.landmarks else {})
+        if self.landmarks:
+            given |= self._pick_landmarks(parsed, *window)
+        if jitter is not None:
+            given |= {MOVES.name: self._moves(parsed, *window, jitter)}
+        return given
+
+    def _moves(self, parsed: dict, start_s, end_s, jitter) -> tf.Tensor:
+        import tensorflow as tf
+
+        start = tf.cast(tf.round(start_s * SAMPLE_RATE), tf.int32)
+        length = tf.shape(parsed["waveform"][start : start + self.samples])[0]
+        centres = (2 * tf.range(self.frames) + 1) * length // (2 * self.frames)
+        times_s = parsed["times_s"]
+        nearest, found = self._faces_at(parsed, start_s, end_s, jitter)
+        middles_s = tf.concat([times_s + frame_seconds(times_s) / 2, [0.0]], 0)
+        seen = tf.round((tf.gather(middles_s, nearest) - start_s) * SAMPLE_RATE)
+        drawn = tf.round(jitter * tf.cast(length, tf.float32) / self.frames)
+        return tf.where(found, tf.cast(seen, tf.int32) - centres, tf.cast(drawn, tf.int32))
 
     def _window(self, parsed: dict, start_s) -> tuple[tf.Tensor, tf.Tensor]:
         import tensorflow as tf

@@ -82,7 +82,8 @@ class SegmentWindows(keras.layers.Layer):
     ``window // 2`` samples before.
 
     Call it with ``waveform`` (batch, samples) and ``lengths`` (batch,), the true numbers of
-    samples. What lies beyond a length never changes the answer.
+    samples. What lies beyond a length never changes the answer. With ``moves`` (batch, segments) each
+    window is moved later by so many samples, but its middle stays within the clip.
 
     Args:
         segments: N.
@@ -99,7 +100,7 @@ class SegmentWindows(keras.layers.Layer):
             raise UsageError(f"SegmentWindows: {segments} segments of {window} samples.")
         self.segments, self.window = segments, window
 
-    def call(self, waveform, lengths):
+    def call(self, waveform, lengths, moves=None):
         samples = waveform.shape[1]
         lengths = ops.clip(ops.cast(lengths, "int32"), 0, samples)
         lengths = ops.expand_dims(lengths, -1)
@@ -109,6 +110,8 @@ class SegmentWindows(keras.layers.Layer):
         x = ops.pad(x, [[0, 0], [before, self.window]])
         odd = np.arange(1, 2 * self.segments, 2, dtype=np.int32)
         begins = odd * lengths // (2 * self.segments)  # the padding in front moves them to 0
+        if moves is not None:
+            begins = ops.clip(begins + ops.cast(moves, "int32"), 0, lengths)
         index = ops.expand_dims(begins, -1) + np.arange(self.window, dtype=np.int32)
         index = ops.reshape(index, (-1, self.segments * self.window))
         windows = ops.take_along_axis(x, index, axis=1)
@@ -116,7 +119,7 @@ class SegmentWindows(keras.layers.Layer):
         heard = ops.cast(lengths > 0, "float32") * ops.ones((1, self.segments), "float32")
         return windows, heard
 
-    def compute_output_shape(self, waveform_shape, lengths_shape):
+    def compute_output_shape(self, waveform_shape, lengths_shape, moves_shape=None):
         shape = (waveform_shape[0], self.segments)
         return (*shape, self.window), shape
 

@@ -188,8 +188,10 @@ def build(config: Config, num_classes: int) -> keras.Model:
         x = UnfoldFrames(config.frames, name=_FEATURES["faces"])(x)
         steps["faces"] = x, inputs["frame_mask"]
     if "speech" in config.streams:
-        sound = {name: inputs[name] for name in KINDS["speech"].inputs}
-        x, heard = sound_encoder(config)(sound)
+        pieces, heard = SegmentWindows(config.frames, config.piece, name="windows")(
+            *(inputs[name] for name in KINDS["speech"].inputs)
+        )
+        x = sound_encoder(config)(pieces)
         # By layers of this model, so that it can be cut behind them.
         steps["speech"] = tuple(
             layers.Activation("linear", dtype="float32", name=name)(value)
@@ -234,21 +236,17 @@ def face_encoder(config: Config) -> keras.Model:
 
 
 def sound_encoder(config: Config) -> keras.Model:
-    """Sound and its true length to a vector for each face: no weights.
+    """The pieces of sound around the faces (frames, samples) to a vector for each: no weights.
 
-    The times are the centres of equal segments of the sound's true length: those of the faces, as far
-    as picture and sound are of one length, since no other time is told to the model. Beyond the ends
-    there are zeros.
+    The model cuts them at the centres of equal segments of the sound's true length: the times of the
+    faces, as far as picture and sound are of one length. Where a training draws other frames
+    (``frame_jitter``), the pieces follow them. Beyond the ends there are zeros.
 
     Returns:
-        (frames, 128): 32 values at the two steps before, the step itself and the next one; and
-        (frames,): 1 where there is sound.
+        (frames, 128): 32 values at the two steps before, the step itself and the next one.
     """
-    inputs = clip_inputs(config, ("speech",))
-    pieces, heard = SegmentWindows(config.frames, config.piece, name="windows")(
-        inputs["waveform"], inputs["waveform_samples"]
-    )
-    pieces = FoldFrames(dtype="float32", name="fold_pieces")(pieces)
+    cut = keras.Input((config.frames, config.piece), name="pieces", dtype="float32")
+    pieces = FoldFrames(dtype="float32", name="fold_pieces")(cut)
     mfcc = MFCC(
         config.sample_rate,
         N_MFCC,
@@ -272,7 +270,7 @@ def sound_encoder(config: Config) -> keras.Model:
     )(x)
     x = UnfoldFrames(config.frames, dtype="float32", name="unfold")(x)
     x = NeighbourContext(BEFORE, AFTER, dtype="float32", name="context")(x)
-    return keras.Model(inputs, [x, heard], name="sound_encoder")
+    return keras.Model(cut, x, name="sound_encoder")
 
 
 def sound_scale() -> tuple[np.ndarray, np.ndarray]:

@@ -63,8 +63,8 @@ DEMO_SETTINGS = {
 #: What the paper sets otherwise for a corpus.
 CORPUS_CONFIG = {"ravdess": {"segments": 12}}
 
-#: A random frame of each segment, sound moved by up to 10 ms: the paper's only augmentation.
-_JITTER = {"frame_jitter": 1.0, "sound_shift_s": 0.01}
+#: A random frame of each segment, its sound around it within 10 ms: the paper's only augmentation.
+_JITTER = {"frame_jitter": 1.0, "window_shift_s": 0.01}
 AUGMENTATION = {
     "light": _JITTER,
     "paper": {

@@ -1,5 +1,6 @@
 """What a stream learns from: the clips that have what it needs, as batches, epoch after epoch."""
 
+import dataclasses
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from emotionnet.training.front import Front, uncertainty
 from emotionnet.training.loop import Settings, StreamData
 from emotionnet.training.run import Run
 from emotionnet.training.uncertainty import LabelPool, Learning
-from emotionnet.training.unit import Unit, cut_of, is_still
+from emotionnet.training.unit import Unit, cut_of, is_still, moving
 
 #: System 3's way with faces: as named there (rotation, shift, zoom, flip, brightness, contrast, random
 #: erasing); how strong is ours.
@@ -86,7 +87,9 @@ def stream_data(
             "--streams."
         )
     source = open_source(records, view, run.labels, unit.inputs, taught)
-    source.check(strength)
+    trained = moving(unit, strength)
+    learnt_from = dataclasses.replace(source, inputs=tuple(trained.input))
+    learnt_from.check(strength)
     learning = Learning(**config.get("learning", {}))
     pool = LabelPool(training, learning, config["seed"], moved)
     # Of all clips, so that folds share what is computed of them.
@@ -109,13 +112,15 @@ def stream_data(
             return front.training_batches(rows_now(), epoch=epoch, start_step=start_step, **order)
 
     else:
-        model = unit.model
+        model = trained
         # Read once for each run rather than once for each epoch, as far as that stays small.
         few = len(validation) * view.frames * view.image_size**2 * 3 < 300e6
-        validation_batches = source.inference_batches(validation, settings.batch_size, keep=few)
+        validation_batches = learnt_from.inference_batches(
+            validation, settings.batch_size, keep=few
+        )
 
         def epoch_batches(epoch: int, start_step: int):
-            return source.training_batches(
+            return learnt_from.training_batches(
                 rows_now(), epoch=epoch, start_step=start_step, strength=strength, **order
             )
 

@@ -10,7 +10,7 @@ import keras
 
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.inputs.augmentation import Augmentation
-from emotionnet.inputs.kinds import STREAMS, has, streams_in
+from emotionnet.inputs.kinds import MOVES, STREAMS, has, streams_in
 from emotionnet.keras_private import given_by, layers_inside
 from emotionnet.systems import stages_of
 from emotionnet.systems.stages import Fit, Learn, Stage, seen_by
@@ -175,7 +175,37 @@ def _is_statistic(weight) -> bool:
 def is_still(unit: Unit, strength: Augmentation | None) -> bool:
     """Whether a clip gives ``unit`` the same in every epoch."""
     still = isinstance(unit.stage, Learn) and unit.stage.still
-    return still or strength is None or not strength.changes(unit.inputs)
+    moved = (MOVES.name,) if windows_of(unit.model) else ()
+    return still or strength is None or not strength.changes((*unit.inputs, *moved))
+
+
+def windows_of(model: keras.Model) -> keras.Layer | None:
+    """The layer of ``model`` that cuts the sound around its frames; None where there is none."""
+    from emotionnet.layers import SegmentWindows
+
+    return next((layer for layer in model.layers if isinstance(layer, SegmentWindows)), None)
+
+
+def moving(unit: Unit, strength: Augmentation | None) -> keras.Model:
+    """The model of ``unit``; where its windows of sound follow drawn frames, with the input for it.
+
+    It has the same weights, and `MOVES` for an input more. What answers later does not have it.
+    """
+    cutter = windows_of(unit.model)
+    if cutter is None or strength is None or not strength.moves_windows:
+        return unit.model
+    rest = Cut(unit.model, cutter.name).rest
+    own = {each.name: each for each in unit.model.inputs}
+    inputs = {
+        name: keras.Input(own[name].shape[1:], name=name, dtype=own[name].dtype)
+        for name in unit.inputs
+    }
+    moves = keras.Input((cutter.segments,), name=MOVES.name, dtype=MOVES.dtype)
+    windows = type(cutter).from_config(cutter.get_config())
+    cut = windows(*(inputs[name] for name in STREAMS["speech"].inputs), moves)
+    between = dict(zip((cutter.name, f"{cutter.name}_mask"), cut, strict=True))
+    given = {name: between.get(name, inputs.get(name)) for name in rest.input}
+    return keras.Model({**inputs, MOVES.name: moves}, rest(given), name=unit.model.name)
 
 
 def trained_part(
@@ -189,7 +219,7 @@ def trained_part(
     settings = dataclasses.replace(settings, frozen=frozen_layers(unit, settings))
     cut = cut_of(unit, settings)
     if not cut or not is_still(unit, strength):
-        return unit.model, settings
+        return moving(unit, strength), settings
     weights = {id(weight) for weight in cut.rest.weights}
 
     def concerns(name: str) -> bool:

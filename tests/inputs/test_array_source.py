@@ -159,7 +159,10 @@ def test_what_a_cache_cannot_give_is_said(records, cache, tmp_path, monkeypatch)
     jitter = Augmentation(frame_jitter=1.0)
     with pytest.raises(UsageError, match="frame_jitter=0"):
         open_source(cache, VIEW, LABELS).check(jitter)
-    open_source(cache, VIEW, LABELS, ("waveform", "waveform_samples")).check(jitter)
+    sound = ("waveform", "waveform_samples")
+    open_source(cache, VIEW, LABELS, sound).check(jitter)
+    with pytest.raises(UsageError, match="frame_jitter=0"):
+        open_source(cache, VIEW, LABELS, (*sound, "moves")).check(jitter)
     open_source(records, VIEW, LABELS).check(jitter)
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     with pytest.raises(Exception, match="GB are free"):

@@ -2,10 +2,12 @@
 
 import cv2
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from emotionnet.inputs.augment import Augmentation, augment, clip_seed, draw_jitter, shift_sound
 from emotionnet.inputs.views import View
+from emotionnet.layers import SegmentWindows
 
 FRAMES, STEP_S = 60, 1 / 30
 
@@ -62,6 +64,36 @@ def test_which_segments_have_a_face_does_not_depend_on_the_draw():
         assert mask.tolist() == wanted
         assert numbers[0] in (0, 1, 2)
         assert numbers[[2, 4]].tolist() == [30, 58]
+
+
+@pytest.mark.parametrize("faces", [range(FRAMES), ()])
+def test_a_moved_frame_moves_its_window(faces):
+    """Each window of sound lies within 10 ms of its own frame, not of the centre of its segment."""
+    clip = numbered_clip(faces)
+    clip["waveform"] = tf.range(32000, dtype=tf.float32)
+    strength = Augmentation(
+        rotation_degrees=0, flip=0, brightness=0, contrast=0, scale=0, shift=0, noise_share=0,
+        frame_jitter=1.0, window_shift_s=0.01,
+    )  # fmt: skip
+    cut, off = SegmentWindows(5, 400), []
+    for seed in range(20):
+        seed = tf.constant([seed, 1])
+        jitter = draw_jitter(5, seed, strength)
+        inputs = augment(View(5, 32, 32000)(clip, jitter=jitter), seed, strength)
+        windows, _ = cut(
+            inputs["waveform"][None], inputs["waveform_samples"][None], inputs["moves"][None]
+        )
+        middles = np.asarray(windows)[0, :, 200]
+        if faces:
+            numbers = np.round(inputs["faces"].numpy().mean(axis=(1, 2, 3)) / 4)
+            wanted = (numbers + 0.5) * STEP_S * 16000
+        else:
+            wanted = (np.arange(5) + 0.5 + jitter.numpy()) * 6400
+        off.append(middles - wanted)
+        assert not np.allclose(wanted, (np.arange(5) + 0.5) * 6400, atol=300)
+    assert np.abs(off).max() <= 161
+    assert np.std(off) > 50
+    assert np.std(np.std(off, axis=1)) > 5  # each window by a draw of its own
 
 
 def test_without_jitter_nothing_is_drawn():

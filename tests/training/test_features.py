@@ -170,7 +170,8 @@ def test_what_is_trained_behind_a_frozen_front_is_the_rest():
 
 def test_sound_is_still_where_only_copies_are_made():
     speech, faces = (
-        SimpleNamespace(stage=Learn(s, ""), inputs=inputs_of([s])) for s in ("speech", "faces")
+        SimpleNamespace(stage=Learn(s, ""), inputs=inputs_of([s]), model=SimpleNamespace(layers=[]))
+        for s in ("speech", "faces")
     )
     copies = Augmentation(noise_share=0.0, copies=("pitch",))
     assert is_still(speech, copies)

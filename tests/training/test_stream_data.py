@@ -2,13 +2,17 @@
 
 from types import SimpleNamespace
 
+import keras
+import numpy as np
 import pytest
 
+from emotionnet.inputs.augmentation import Augmentation
+from emotionnet.layers import SegmentWindows
 from emotionnet.systems import build_model
 from emotionnet.training import plan
 from emotionnet.training.loop import Settings
 from emotionnet.training.stream_data import augmentation
-from emotionnet.training.unit import learnt_names, rows_for, run_stages, units_of
+from emotionnet.training.unit import is_still, learnt_names, moving, rows_for, run_stages, units_of
 
 
 def config(system, streams=("faces", "speech"), joint=False, augment="paper", **fields):
@@ -40,6 +44,43 @@ def test_a_system_trained_as_one_gives_logits_from_what_it_sees():
     assert len(alone.model.weights) == len(model.weights)
 
 
+@pytest.mark.parametrize(
+    ("system", "small"),
+    [
+        ("segments", {"image_size": 32, "samples": 32000, "segments": 3}),
+        (
+            "cross_modal",
+            {"image_size": 32, "samples": 32000, "frames": 3, "backbone": "MobileNetV2",
+             "backbone_weights": "none"},
+        ),
+    ],
+)  # fmt: skip
+def test_the_sound_follows_the_frames_in_training_alone(system, small):
+    keras.utils.set_random_seed(0)
+    streams = ("speech",)
+    model = build_model(system, 3, streams=streams, **small)
+    (unit,) = units_of(model, config(system, streams, **small))
+    assert moving(unit, None) is moving(unit, Augmentation()) is unit.model
+    strength = Augmentation(noise_share=0, frame_jitter=1.0)
+    assert not is_still(unit, strength)
+    learning = moving(unit, strength)
+    assert set(learning.input) == {"waveform", "waveform_samples", "moves"}
+    assert {id(w) for w in learning.weights} == {id(w) for w in unit.model.weights}
+    assert "moves" not in model.input
+    sound = np.random.default_rng(0).normal(size=(1, 32000)).astype(np.float32)
+    inputs = {"waveform": sound, "waveform_samples": np.array([30000], np.int32)}
+    moves = np.array([[0, -1500, 800]], np.int32)
+    cut = SegmentWindows(3, 400)
+    at_centres = np.asarray(cut(sound, inputs["waveform_samples"])[0])
+    moved = np.asarray(cut(sound, inputs["waveform_samples"], moves)[0])
+    np.testing.assert_array_equal(moved[0, 0], at_centres[0, 0])
+    np.testing.assert_array_equal(moved[0, 2], sound[0, 25000 + 800 - 200 : 25000 + 800 + 200])
+    wanted = unit.model.predict_on_batch(inputs)
+    still = learning.predict_on_batch(inputs | {"moves": np.zeros_like(moves)})
+    np.testing.assert_allclose(still, wanted, atol=1e-6)
+    assert np.abs(learning.predict_on_batch(inputs | {"moves": moves}) - wanted).max() > 1e-4
+
+
 def test_joint_takes_clips_that_have_any_of_the_streams():
     deaf = SimpleNamespace(faces_found=3, samples=0)
     faces, speech = run_stages(config("ghost_fan"))
@@ -54,7 +95,7 @@ def test_joint_takes_clips_that_have_any_of_the_streams():
 def test_what_augmentation_means_is_the_systems_to_say():
     assert augmentation(config("segments", augment="none")) is None
     segments, fan = augmentation(config("segments")), augmentation(config("ghost_fan"))
-    assert (segments.frame_jitter, segments.sound_shift_s) == (1.0, 0.01)
+    assert (segments.frame_jitter, segments.window_shift_s) == (1.0, 0.01)
     assert not segments.changes_faces
     assert segments.noise_share == 0
     assert (segments.copies, fan.copies) == ((), ("pitch", "stretch"))
