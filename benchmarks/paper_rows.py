@@ -100,7 +100,7 @@ def prepared(what: str, records, log_mel: bool, seed: int):
         first += len(x)
         x = scaled(x, mine)
         if kind == "frames":
-            x = projected(x, pca(x[mine], units=WIDTH, whiten=True))
+            x = projected(x, pca(x[mine], units=WIDTH, scaled=True))
         vectors.append(x)
     x = np.concatenate(vectors)
     if what == "pooled":

@@ -163,7 +163,7 @@ def stages(config: Config) -> tuple[Stage, ...]:
             "mask": "frame_mask" if config.face_rows == "frame" else "",
             "supervised": False,
         }
-        components = partial(pca, units=config.width, whiten=True)
+        components = partial(pca, units=config.width, scaled=True)
         found += [
             Fit("cell_scale", "cell_scale", on=faces, by=standard_scaler, **seen),
             Fit("components", "components", on="cell_scale", by=components, **seen),

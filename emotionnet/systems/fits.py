@@ -46,17 +46,19 @@ def pca(
     labels: np.ndarray | None = None,
     *,
     units: int,
-    whiten: bool = False,
+    scaled: bool = False,
 ) -> list[np.ndarray]:
     """The directions in which rows differ most, for `emotionnet.layers.Projection`.
 
     Where the rows span fewer than ``units`` directions, the columns that are left over are zero.
+    Directions keep their proportions: if each were brought to deviation 1, rows that are no more than
+    the directions would all lie equally far apart.
 
     Args:
         values: (rows, width).
         labels: not looked at.
         units: number of directions.
-        whiten: bring each of them to deviation 1.
+        scaled: divide all of them by one number, so that their mean variance is 1.
 
     Returns:
         ``kernel`` (width, units), ``bias`` (units,); projected rows have mean 0.
@@ -66,8 +68,8 @@ def pca(
     """
     values = _rows(values)
     mean, kernel, deviations = _principal(values)
-    if whiten:
-        kernel = kernel / deviations
+    if scaled:
+        kernel = kernel / _root_mean_square(deviations[:units])
     return _projection(mean, kernel, units)
 
 
@@ -118,9 +120,9 @@ def marginal_fisher(
 
         maximise  tr(W' X' (D_p - S_p) X W)  over  tr(W' X' (D - S) X W),
 
-    a generalised eigenproblem. It is solved where rows are whitened (principal components brought to
-    deviation 1), which changes nothing but lets one ``ridge`` do for all scales. Graphs are sparse
-    and distances are taken in blocks, so that memory grows with the rows and not with their square.
+    a generalised eigenproblem, solved in the space that the rows span. Features should have like
+    scales, since distances are taken as they are. Graphs are sparse and distances are taken in
+    blocks, so that memory grows with the rows and not with their square.
 
     Args:
         values: (rows, width).
@@ -132,23 +134,23 @@ def marginal_fisher(
         ridge: added to the within graph's matrix, as a share of its mean eigenvalue.
 
     Returns:
-        ``kernel`` (width, units), ``bias`` (units,), best direction first; projected rows have mean 0
-        and deviation 1.
+        ``kernel`` (width, units), ``bias`` (units,), best direction first; projected rows have mean 0.
+        Pairs of the within graph lie equally far apart in every direction, so that good directions
+        count for more; all are divided by one number, so that their mean variance is 1.
 
     Raises:
         EmotionNetError: as `linear_discriminant`.
 
     Source: Yan et al., "Graph Embedding and Extensions" (PAMI 29, 2007); DV EmotionNet, equations
-    16 to 25. That rows are whitened, and all constants, are ours.
+    16 to 25. All constants are ours.
     """
     from scipy.linalg import eigh
 
     values, labels = _labelled_rows(values, labels, num_classes)
-    mean, white, deviations = _principal(values)
-    white = white / deviations
-    rows = (values - mean) @ white
-    within = _scatter(rows, _within_graph(rows, labels, neighbours))
-    between = _scatter(rows, _between_graph(rows, labels, pairs))
+    mean, basis, deviations = _principal(values)
+    rows = (values - mean) @ basis
+    within = _scatter(rows, _within_graph(values, labels, neighbours))
+    between = _scatter(rows, _between_graph(values, labels, pairs))
     within += np.eye(len(within)) * ridge * np.trace(within) / len(within)
     try:
         _, vectors = eigh(between, within)
@@ -158,7 +160,8 @@ def marginal_fisher(
             "marginal Fisher analysis: use a larger ridge."
         ) from error
     vectors = vectors[:, ::-1][:, :units]
-    return _projection(mean, white @ (vectors / np.linalg.norm(vectors, axis=0)), units)
+    spread = np.linalg.norm(deviations[:, None] * vectors, axis=0)
+    return _projection(mean, basis @ (vectors / _root_mean_square(spread)), units)
 
 
 def kernel_discriminant(
@@ -310,6 +313,10 @@ def _principal(values, least=_RANK):
     rank = int(np.sum(strength**2 > least * strength[0] ** 2))
     directions, deviations = fitted.components_[:rank].T, strength[:rank] / np.sqrt(len(values))
     return fitted.mean_, directions, deviations
+
+
+def _root_mean_square(values) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
 
 
 def _projection(mean, kernel, units):

@@ -1,5 +1,7 @@
 """What is fitted in closed form: against theory, against brute force, and where nothing can be fitted."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.linalg import subspace_angles
@@ -54,8 +56,9 @@ def test_principal_components_keep_all_of_the_variance_that_there_is():
     assert not bias[5:].any()
     np.testing.assert_allclose(rows.mean(axis=0), 0, atol=1e-3)
     np.testing.assert_allclose(rows.var(axis=0).sum(), values.var(axis=0).sum(), rtol=1e-5)
-    white = projected(values, fits.pca(values, units=7, whiten=True))
-    np.testing.assert_allclose(np.cov(white.T, bias=True), np.diag([1] * 5 + [0] * 2), atol=1e-4)
+    scaled = projected(values, fits.pca(values, units=7, scaled=True))
+    np.testing.assert_allclose(scaled[:, :5].var(axis=0).mean(), 1, rtol=1e-5)
+    np.testing.assert_allclose(scaled, rows * scaled.std() / rows.std(), atol=1e-4)
 
 
 def test_linear_discriminants_whiten_the_classes():
@@ -117,8 +120,20 @@ def test_classes_that_can_be_told_apart_are():
     values, labels = blobs(classes=5, each=40, width=20, apart=3.0)
     rows = projected(values, fits.marginal_fisher(values, labels, units=4))
     assert one_nearest(rows, labels) == 1
-    np.testing.assert_allclose(rows.std(axis=0), 1, rtol=1e-4)
+    np.testing.assert_allclose(rows.var(axis=0).mean(), 1, rtol=1e-4)
     np.testing.assert_allclose(rows.mean(axis=0), 0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["pca", "marginal_fisher"])
+def test_unseen_rows_are_told_apart_after_a_fit_to_fewer_rows_than_features(name):
+    rng = np.random.default_rng(0)
+    labels = np.tile(np.arange(4), 40)
+    values = rng.normal(size=(160, 100)) * np.geomspace(3, 0.3, 100)
+    values[:, :20] += 4 * rng.normal(size=(4, 20))[labels]
+    fit = {"pca": partial(fits.pca, scaled=True), "marginal_fisher": fits.marginal_fisher}[name]
+    rows = projected(values, fit(values[:60], labels[:60], units=59))
+    far = ((rows[60:, None] - rows[:60]) ** 2).sum(-1)
+    assert (labels[far.argmin(axis=1)] == labels[60:]).mean() > 0.9
 
 
 FITS = {
