@@ -1,5 +1,5 @@
 """Makes the clip lists and actor folds of this folder: RAVDESS from its naming rules, CREMA-D from two
-tables of its own repository (``README.md`` names the sources); of IEMOCAP and eNTERFACE'05 only folds.
+tables of its own repository (``README.md`` names the sources); of IEMOCAP, eNTERFACE'05 and EMO-DB only folds.
 
     python data_manifests/make.py --crema-d CLONE
 """
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emotionnet.command import run_command
-from emotionnet.corpora import enterface, iemocap, ravdess
+from emotionnet.corpora import emodb, enterface, iemocap, ravdess
 from emotionnet.corpora.canonical import FOLD_COLUMNS, LIST_COLUMNS
 from emotionnet.corpora.crema_d import parse_name
 from emotionnet.emotions import EMOTIONS
@@ -114,8 +114,8 @@ def make_crema_d(folder: Path, clone: Path) -> None:
 
 
 def make_folds(folder: Path) -> None:
-    """Writes ``iemocap_actor_folds.csv``, a session a fold, and ``enterface_actor_folds.csv``, five groups
-    of consecutive subjects, as even as can be."""
+    """Writes ``iemocap_actor_folds.csv``, a session a fold; ``enterface_actor_folds.csv``, five groups of
+    consecutive subjects, as even as can be; and ``emodb_actor_folds.csv``, a speaker a fold."""
     speakers = [(n, letter, sex) for n in IEMOCAP_SESSIONS for letter, sex in iemocap.SEXES.items()]
     table = [{"actor": f"{n:02d}{letter}", "sex": sex, "fold": n} for n, letter, sex in speakers]
     write_csv(folder / "iemocap_actor_folds.csv", table, FOLD_COLUMNS)
@@ -125,6 +125,9 @@ def make_folds(folder: Path) -> None:
     folds = [k for k, count in enumerate(sizes, start=1) for _ in range(count)]
     table = [{"actor": a, "sex": "", "fold": k} for a, k in zip(actors, folds, strict=True)]
     write_csv(folder / "enterface_actor_folds.csv", table, FOLD_COLUMNS)
+    speakers = enumerate(sorted(emodb.SPEAKERS), start=1)
+    table = [{"actor": a, "sex": emodb.SPEAKERS[a], "fold": k} for k, a in speakers]
+    write_csv(folder / "emodb_actor_folds.csv", table, FOLD_COLUMNS)
 
 
 def _write(folder: Path, corpus: str, rows: list[dict[str, str]], folds: dict[str, int]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from emotionnet.corpora.votes import renamed
 from emotionnet.emotions import EMOTIONS, label_order
 from emotionnet.errors import UsageError
 
@@ -122,8 +123,12 @@ class Classes:
         """Rows of a manifest or of records under their new names, without those that do not count."""
         if not self:
             return list(rows)
-        renamed = ((row, self.called(row.emotion)) for row in rows)
-        return [dataclasses.replace(row, emotion=name) for row, name in renamed if name]
+        named = ((row, self.called(row.emotion)) for row in rows)
+        return [
+            dataclasses.replace(row, emotion=name, votes=renamed(row.votes, self.called))
+            for row, name in named
+            if name
+        ]
 
     def probabilities(self, emotions: Sequence[str], table: np.ndarray) -> np.ndarray:
         """Probabilities of the classes: those of their emotions summed, then over 1 again.

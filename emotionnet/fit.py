@@ -324,7 +324,7 @@ def parser() -> argparse.ArgumentParser:
         description="Train and evaluate a system. Without arguments: the whole line on the demo corpus.",
     )
     g = p.add_argument_group("what to learn from")
-    g.add_argument("--corpus", help="demo (default), ravdess, crema_d, iemocap, enterface, fer2013 or "
+    g.add_argument("--corpus", help="demo (default), ravdess, crema_d, iemocap, enterface, emodb, fer2013 or "
                    "folder")  # fmt: skip
     g.add_argument("--root", metavar="DIR", help="folder of the corpus")
     g.add_argument("--records", metavar="DIR",
@@ -332,10 +332,12 @@ def parser() -> argparse.ArgumentParser:
     g.add_argument("--records-cache", metavar="DIR",
                    help="arrays to train from, without TensorFlow; written if they are not there")  # fmt: skip
     g.add_argument("--channel", help="ravdess: speech (default), song or all")
-    g.add_argument("--labels", help="crema_d: acted (default) or perceived")
+    g.add_argument("--labels", help="crema_d: acted (default), perceived or votes; "
+                   "fer2013: fer2013 (default) or ferplus")  # fmt: skip
     g.add_argument("--happy", help="iemocap: merged with excited (default) or alone")
     g.add_argument("--parts", help="fer2013: some of train,test,private (default: all)")
-    g.add_argument("--table", metavar="CSV", help="folder: the file that lists the clips")
+    g.add_argument("--table", metavar="CSV", help="folder: the file that lists the clips; fer2013: "
+                   "FER+'s votes")  # fmt: skip
     g.add_argument("--layout", metavar="LEVELS", help="folder: what each level of folders is, e.g. "
                    "actor/emotion (default: found out)")  # fmt: skip
     g.add_argument("--workers", type=int, help="processes that prepare clips (default: all cores)")

@@ -307,7 +307,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--corpus",
-        help="demo (default), ravdess, crema_d, iemocap, enterface, fer2013, or folder (your clips)",
+        help="demo (default), ravdess, crema_d, iemocap, enterface, emodb, fer2013, or folder (your clips)",
     )
     p.add_argument("--root", metavar="DIR", help="folder of the corpus (demo: made where missing)")
     p.add_argument(
@@ -363,12 +363,19 @@ def parser() -> argparse.ArgumentParser:
         default=None,
         help="ravdess: keep the take whose sound is a copy of another's",
     )
-    g.add_argument("--labels", help="crema_d: acted (default) or perceived")
+    g.add_argument(
+        "--labels",
+        help="crema_d: acted (default), perceived or votes; fer2013: fer2013 (default) or ferplus",
+    )
     g.add_argument("--happy", help="iemocap: merged with excited (default) or alone")
     g.add_argument(
         "--parts", help="fer2013: some of train,test,private (default: all that are there)"
     )
-    g.add_argument("--table", metavar="CSV", help="folder: the file that lists the clips")
+    g.add_argument(
+        "--table",
+        metavar="CSV",
+        help="folder: the file that lists the clips; fer2013: the votes of FER+",
+    )
     g.add_argument(
         "--layout",
         metavar="LEVELS",

@@ -64,6 +64,15 @@ _FACTS = {
         "Research only, as you have agreed with SAIL (Busso et al. 2008).",
         link="https://sail.usc.edu/iemocap/",
     ),
+    "emodb": CorpusFacts(
+        "EMO-DB",
+        "10 actors of German",
+        "none that is stated; its authors ask for the citation",
+        "Check whether you may use it for more than research (Burkhardt et al. 2005).",
+        "unknown",
+        "http://emodb.bilderbar.info",
+        "de",
+    ),
     "enterface": CorpusFacts(
         "eNTERFACE'05",
         "43 people of 14 nations, speaking English",

@@ -21,7 +21,7 @@ from types import ModuleType
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import UsageError
 
-CORPORA = ("crema_d", "demo", "enterface", "fer2013", "folder", "iemocap", "ravdess")
+CORPORA = ("crema_d", "demo", "emodb", "enterface", "fer2013", "folder", "iemocap", "ravdess")
 
 
 def get_corpus(name: str) -> ModuleType:

@@ -13,7 +13,7 @@ from emotionnet.files import read_csv
 
 #: Those with a clip list, and those with folds over their actors.
 CORPORA = ("ravdess", "crema_d")
-FOLDED = (*CORPORA, "enterface", "iemocap")
+FOLDED = (*CORPORA, "emodb", "enterface", "iemocap")
 FOLDER = "data_manifests"
 
 #: Columns of a clip list: those of a manifest that are facts of the set, then these.

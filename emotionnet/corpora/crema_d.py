@@ -7,11 +7,14 @@ actor_sentence_emotion_level, in ``VideoFlash/*.flv``, ``AudioWAV/*.wav`` or ``A
 import itertools
 import os
 from dataclasses import replace
+from pathlib import Path
 
 from emotionnet.corpora import canonical
 from emotionnet.corpora.listing import Ignored, check_folder, find_recordings, nothing_usable
 from emotionnet.corpora.manifest import ManifestRow
-from emotionnet.errors import UsageError
+from emotionnet.corpora.votes import write_votes
+from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.files import read_csv
 
 NAME = "crema_d"
 EMOTIONS_USED = ("neutral", "happy", "sad", "angry", "fearful", "disgust")
@@ -20,7 +23,12 @@ EXAMPLE = "VideoFlash/1001_DFA_ANG_XX.flv or AudioWAV/1001_DFA_ANG_XX.wav"
 CODES = dict(zip(("NEU", "HAP", "SAD", "ANG", "FEA", "DIS"), EMOTIONS_USED))
 SENTENCES = ("DFA", "IEO", "IOM", "ITH", "ITS", "IWL", "IWW", "MTI", "TAI", "TIE", "TSI", "WSI")
 LEVELS = ("LO", "MD", "HI", "XX")
-LABELS = ("acted", "perceived")
+LABELS = ("acted", "perceived", "votes")
+
+#: The crowd's votes in a clone of the set's repository, a column an emotion; numbers of the lines about the
+#: whole clip, with picture and sound, begin so.
+VOTES_TABLE, WHOLE_CLIP = "processedResults/tabulatedVotes.csv", "3"
+VOTES = {name[0]: emotion for name, emotion in CODES.items()}
 
 # .mp4 too: many players no longer read Flash video, so people convert it.
 _PICTURES = (".flv", ".mp4")
@@ -56,7 +64,11 @@ def parse_name(stem: str) -> ManifestRow:
 
 
 def scan(
-    root: str | os.PathLike, ignored: Ignored | None = None, *, labels: str = "acted"
+    root: str | os.PathLike,
+    ignored: Ignored | None = None,
+    *,
+    labels: str = "acted",
+    table: str | os.PathLike = "",
 ) -> list[ManifestRow]:
     """Finds CREMA-D clips in a clone of the set's repository or any part of it.
 
@@ -68,7 +80,9 @@ def scan(
         root: folder of the recordings.
         ignored: where given, ``(path, reason)`` is appended for every file that was left out.
         labels: ``acted`` (the emotion of the file name), or ``perceived``: what most of the crowd
-            saw and heard in the whole clip. Clips whose vote is a tie are then left out.
+            saw and heard in the whole clip. Clips whose vote is a tie are then left out. ``votes``: the
+            same, and all votes are learnt from, see `emotionnet.corpora.votes`.
+        table: of the votes; by default `VOTES_TABLE` in ``root``.
 
     Returns:
         One row a clip, sorted by clip.
@@ -81,6 +95,9 @@ def scan(
         raise UsageError(f"unknown labels {labels!r}. Known: {', '.join(LABELS)}.")
     ignored = [] if ignored is None else ignored
     root = check_folder(root, EXAMPLE)
+    votes = _read_votes(root, table) if labels == "votes" else {}
+    if table and not votes:
+        raise UsageError(f"--table {table}: is of the crowd's votes, for --labels votes.")
     found = find_recordings(root, (*_PICTURES, *_SOUNDS), ignored)
     known = canonical.clip_list(NAME)
     rows: dict[str, ManifestRow] = {}
@@ -90,6 +107,7 @@ def scan(
         try:
             if row is None:
                 row = _labelled(known.get(path.stem) or _unlisted(path.stem), labels)
+                row = _voted(row, votes) if votes else row
             if path.suffix.lower() == ".mp3" and known[path.stem]["bad_mp3"]:
                 raise ValueError("this mp3 holds another clip's sound: use the wav")
             if getattr(row, kind):
@@ -118,4 +136,34 @@ def _labelled(facts: dict[str, str], labels: str) -> ManifestRow:
     if ":" in emotion:
         raise ValueError(f"the crowd's vote is a tie: {emotion.replace(':', ', ')}")
     row = replace(parse_name(facts["clip"]), sex=facts["sex"])
-    return replace(row, emotion=emotion, label_kind=labels)
+    return replace(row, emotion=emotion, label_kind=LABELS[labels != "acted"])
+
+
+def _voted(row: ManifestRow, votes: dict[str, str]) -> ManifestRow:
+    if row.clip not in votes:
+        raise ValueError("the table of votes has no line for it")
+    return replace(row, votes=votes[row.clip])
+
+
+def _read_votes(root: Path, table: str | os.PathLike) -> dict[str, str]:
+    """Clip to the votes of those who saw and heard it whole, as a row keeps them."""
+    path = Path(table or root / VOTES_TABLE)
+    if not path.is_file():
+        raise UsageError(
+            f"{path}: no such file. --labels votes needs the table of the crowd's votes, {VOTES_TABLE} in a "
+            "clone of CREMA-D's repository, or named with --table."
+        )
+    votes: dict[str, str] = {}
+    for number, line in enumerate(read_csv(path), start=2):
+        missing = [name for name in ("", "fileName", *VOTES) if line.get(name) is None]
+        if missing:
+            raise UsageError(f"{path}: column {missing[0]!r} is missing.")
+        if not line[""].startswith(WHOLE_CLIP):
+            continue
+        clip = line["fileName"]
+        if clip in votes:
+            raise EmotionNetError(f"{path}, line {number}: {clip} stands in it twice.")
+        if not all(line[letter].isdecimal() for letter in VOTES):
+            raise EmotionNetError(f"{path}, line {number}: a cell is no number of votes.")
+        votes[clip] = write_votes({VOTES[letter]: int(line[letter]) for letter in VOTES})
+    return votes

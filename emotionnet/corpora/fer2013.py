@@ -20,17 +20,23 @@ import re
 import sys
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from emotionnet.corpora import words
+from emotionnet.corpora.ferplus import Votes, read_table
 from emotionnet.corpora.listing import Ignored, find_recordings, nothing_usable
 from emotionnet.corpora.manifest import ManifestRow
+from emotionnet.corpora.votes import write_votes
 from emotionnet.emotions import EMOTIONS
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import sha256
 
 NAME = "fer2013"
 EMOTIONS_USED = tuple(e for e in EMOTIONS if e != "calm")
+#: Its own labels, or what ten people saw (and then one class more, contempt).
+LABELS = ("fer2013", "ferplus")
+VOTES_FILE = "fer2013new.csv"
 #: Every clip is one picture, and that is a face: see `emotionnet.clips.pictures`.
 PICTURES = True
 #: The division that the set brings itself; and little variation, since a small network underfits it.
@@ -58,6 +64,8 @@ def scan(
     notes: list[str] | None = None,
     *,
     parts: str = ALL_PARTS,
+    labels: str = "fer2013",
+    table: str | os.PathLike = "",
 ) -> list[ManifestRow]:
     """Finds the pictures.
 
@@ -70,6 +78,8 @@ def scan(
         notes: where given, lines are appended that say how the folder was read.
         parts: which to take, of ``train``, ``validation``, ``test`` (the public one) and ``private``; by
             default all that are there.
+        labels: ``fer2013``, its own; or ``ferplus``, what ten people saw, see `emotionnet.corpora.ferplus`.
+        table: of FER+'s votes; by default ``fer2013new.csv`` beside the challenge's CSV.
 
     Returns:
         One row a picture, sorted by clip, which is ``part/emotion/name``. ``picture`` may lead into
@@ -87,6 +97,7 @@ def scan(
     root = Path(root)
     if not root.exists():
         raise UsageError(f"{root}: no such folder. Expected for example {root.name}/{EXAMPLE}")
+    votes = _votes(root, labels, table)
     rows: dict[str, ManifestRow] = {}
     divided = False
     for name, place, content in _pictures(root, ignored):
@@ -99,7 +110,7 @@ def scan(
             if clip in rows:
                 ignored.append((name, f"another of the same name is used: {rows[clip].picture}"))
                 continue
-            rows[clip] = ManifestRow(
+            row = ManifestRow(
                 clip=clip,
                 corpus=NAME,
                 emotion=emotion,
@@ -107,13 +118,43 @@ def scan(
                 picture=name,
                 label_kind="perceived",
             )
+            try:
+                rows[clip] = _voted(row, votes.of(place)) if votes else row
+            except ValueError as reason:
+                ignored.append((name, str(reason)))
     if not rows:
         raise nothing_usable(root, "picture (.jpg .png), zip or CSV", EXAMPLE, ignored)
     if not divided:
         notes.append(
             "no folder, file name or column Usage says the part: all pictures count as test"
         )
+    if votes and (unknown := len(votes.votes) - votes.asked):
+        notes.append(f"{votes.path}: {unknown} of its {len(votes.votes)} pictures are not here")
     return [rows[clip] for clip in sorted(rows)]
+
+
+def _votes(root: Path, labels: str, table: str | os.PathLike) -> Votes | None:
+    """The votes of FER+, where they are asked for."""
+    if labels not in LABELS:
+        raise UsageError(f"fer2013: labels are {' or '.join(LABELS)}, not {labels!r}.")
+    if labels == "fer2013":
+        if table:
+            raise UsageError(f"--table {table}: is of FER+'s votes, for --labels ferplus.")
+        return None
+    source = _container(root)
+    by_line = source is not None and source.suffix.lower() == ".csv"
+    beside = (source or root).with_name(VOTES_FILE) if source else root / VOTES_FILE
+    if not table and not (by_line and beside.is_file()):
+        raise UsageError(
+            f"--labels ferplus: needs the votes. Put {VOTES_FILE} (github.com/microsoft/FERPlus) beside "
+            "fer2013.csv, or name a table that joins them to these pictures: --table CSV."
+        )
+    return read_table(table or beside, by_line)
+
+
+def _voted(row: ManifestRow, votes: dict[str, int]) -> ManifestRow:
+    emotion = max(votes, key=votes.get)
+    return replace(row, emotion=emotion, votes=write_votes(votes))
 
 
 def given_part(row) -> str:
@@ -142,12 +183,9 @@ def _emotion_of(place: PurePosixPath) -> str:
 
 def _pictures(root: Path, ignored: Ignored) -> Iterator[tuple[str, PurePosixPath, bytes]]:
     """Name of each picture below ``root``, its place among the folders, and its bytes."""
-    if root.is_file():
-        yield from _inside(root, "", ignored)
-        return
-    containers = [name for name in (*CSV_FILES, "fer2013.zip") if (root / name).is_file()]
-    if containers:
-        yield from _inside(root / containers[0], f"{containers[0]}/", ignored)
+    if container := _container(root):
+        prefix = "" if container == root else f"{container.name}/"
+        yield from _inside(container, prefix, ignored)
         return
     # The folder given may be a part, or a class, itself.
     above = root.resolve().parts[-1:]
@@ -159,6 +197,14 @@ def _pictures(root: Path, ignored: Ignored) -> Iterator[tuple[str, PurePosixPath
             ignored.append((str(place), f"cannot be read: {error.strerror}"))
         else:
             yield str(place), PurePosixPath(*above, place), content
+
+
+def _container(root: Path) -> Path | None:
+    """The one file that holds all pictures, if there is one."""
+    if root.is_file():
+        return root
+    names = (*CSV_FILES, "fer2013.zip")
+    return next((root / name for name in names if (root / name).is_file()), None)
 
 
 def _inside(

@@ -30,6 +30,8 @@ class ManifestRow:
         part: ``train``, ``validation``, ``test``, … of the division that the data bring, or "".
         start_s, end_s: where the clip begins and ends in its files, in seconds; "" for the file's own
             beginning and end.
+        votes: what a crowd said, see `emotionnet.corpora.votes`: what is learnt instead of ``emotion``
+            alone; "" where nobody was asked.
     """
 
     clip: str
@@ -47,10 +49,13 @@ class ManifestRow:
     part: str = ""
     start_s: str = ""
     end_s: str = ""
+    votes: str = ""
 
 
-#: Came later: files without them are read, and rows that do not need them keep their hash.
-LATER = ("part", "start_s", "end_s")
+#: Came later, one group after the other: files without them are read, and rows that do not need them
+#: keep their hash.
+_LATER_GROUPS = (("part", "start_s", "end_s"), ("votes",))
+LATER = tuple(name for group in _LATER_GROUPS for name in group)
 COLUMNS = tuple(field.name for field in dataclasses.fields(ManifestRow))
 
 
@@ -83,6 +88,10 @@ def manifest_hash(rows: Iterable[ManifestRow]) -> str:
 
 
 def facts(row: ManifestRow) -> tuple[str, ...]:
-    """What a row says, for hashes: its values, without the `LATER` ones where none of these is given."""
-    used = COLUMNS if any(getattr(row, name) for name in LATER) else COLUMNS[: -len(LATER)]
-    return tuple(getattr(row, name) for name in used)
+    """What a row says, for hashes: its values, without the last groups of `LATER` where they are empty."""
+    used = len(COLUMNS)
+    for group in reversed(_LATER_GROUPS):
+        if any(getattr(row, name) for name in group):
+            break
+        used -= len(group)
+    return tuple(getattr(row, name) for name in COLUMNS[:used])

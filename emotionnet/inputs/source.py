@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from emotionnet.corpora.votes import shares
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.views import View
 
@@ -26,7 +27,7 @@ class Source(ABC):
         view: what the system sees.
         labels: label names in the model's order.
         inputs: names of the inputs to give (a stream needs only its own); by default all of the view.
-        taught: clip → target (classes,) to learn from instead of the one-hot one of its label.
+        taught: clip → target (classes,) to learn from instead of that of its label or votes.
     """
 
     records: Any
@@ -43,10 +44,17 @@ class Source(ABC):
         return np.array([self.labels.index(row.emotion) for row in rows], np.int32)
 
     def training_targets(self, rows: Sequence) -> np.ndarray:
-        """Targets (n, classes) float32 of the rows; a copy has that of its clip."""
+        """Targets (n, classes) float32 of the rows; a copy has that of its clip.
+
+        What the run is taught comes before what a crowd said, and that before the one emotion.
+        """
         targets = np.eye(len(self.labels), dtype=np.float32)[self.targets(rows)]
-        for number, row in enumerate(rows if self.taught else ()):
-            targets[number] = self.taught.get(row.clip.partition("~")[0], targets[number])
+        for number, row in enumerate(rows):
+            taught = self.taught.get(row.clip.partition("~")[0]) if self.taught else None
+            if taught is None and row.votes:
+                taught = shares(row.votes, self.labels)
+            if taught is not None:
+                targets[number] = taught
         return targets
 
     @abstractmethod

@@ -77,7 +77,7 @@ def test_what_the_hub_writes_again_is_the_same():
 
 
 @pytest.mark.parametrize(
-    "corpus", ["demo", "ravdess", "crema_d", "fer2013", "iemocap", "enterface", "folder"]
+    "corpus", ["demo", "ravdess", "crema_d", "fer2013", "iemocap", "enterface", "emodb", "folder"]
 )
 def test_every_corpus_has_a_licence_that_the_hub_accepts(corpus):
     card = parsed(run_card("my-run", CONFIG | {"corpus": corpus}, metrics()))
