@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_run import SYSTEM_CONFIG, make_clip, write_records
+from tiny_run import SYSTEM_CONFIG, TOY, make_clip, write_records
 
 from emotionnet.errors import UsageError
 from emotionnet.evaluate import evaluate
@@ -37,6 +37,7 @@ def records(tmp_path_factory):
 
 def options(**changes):
     return {
+        "system": TOY,
         "epochs": 1,
         "batch_size": 4,
         "augment": "light",

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from tiny_run import SYSTEM_CONFIG, make_clip, make_run, write_records
+from tiny_run import SYSTEM_CONFIG, TOY, make_clip, make_run, write_records
 
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv
@@ -32,6 +32,7 @@ def group(records, tmp_path_factory):
         records=records.folder,
         out=tmp_path_factory.mktemp("runs"),
         name="first",
+        system=TOY,
         streams="speech",
         epochs=3,
         batch_size=3,

@@ -9,6 +9,8 @@ import numpy as np
 LABELS = ("neutral", "happy", "sad")
 SYSTEM_CONFIG = {"frames": 2, "image_size": 32, "samples": 16000}
 STREAMS = ("faces", "speech")
+#: A system that is traced in a moment, for tests of what is the same whatever learns.
+TOY = "toys.three_streams"
 
 
 def make_clip(name, emotion="happy", actor="01", sex="male", faces=True, sound=True, seed=0):

@@ -267,7 +267,8 @@ def frame_seconds(times_s: tf.Tensor) -> tf.Tensor:
     n = tf.shape(times_s)[0]
     return tf.cond(
         n > 1,
-        lambda: (times_s[-1] - times_s[0]) / tf.cast(n - 1, tf.float32),
+        # Slices, since a graph is also made for a field that no record has.
+        lambda: tf.reduce_sum(times_s[-1:] - times_s[:1]) / tf.cast(n - 1, tf.float32),
         lambda: tf.constant(1 / 30, tf.float32),
     )
 

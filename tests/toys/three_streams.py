@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import keras
+import numpy as np
 from keras import layers
 
 from emotionnet.inputs.kinds import STREAMS as KINDS
@@ -54,9 +55,11 @@ def build(config, num_classes):
     points = UnfoldFrames(config.landmarks, name="unfold_points")(points)
     sound = layers.Reshape((-1, 1600))(inputs["waveform"])
     sound = layers.Dense(4, activation="relu", name="sound_encoder")(sound)
+    begins = np.arange(0, config.samples, 1600)[None]
+    heard = keras.ops.cast(inputs["waveform_samples"][:, None] > begins, "float32")
     means = {
         "faces": MaskedMean(name="mean_faces")(faces, inputs["frame_mask"]),
-        "speech": layers.GlobalAveragePooling1D(name="mean_sound")(sound),
+        "speech": MaskedMean(name="mean_sound")(sound, heard),
         "geometry": MaskedMean(name="mean_points")(points, inputs["landmark_mask"]),
     }
     logits = {s: layers.Dense(num_classes, name=f"{s}_logits")(x) for s, x in means.items()}
@@ -67,7 +70,7 @@ def build(config, num_classes):
 def take_apart(model):
     tail = [model.get_layer(name).output for name in ("unfold_faces", "unfold_points")]
     speech = model.get_layer("speech_logits").output
-    sound = keras.Model({k: model.input[k] for k in ("waveform",)}, {"sound_logits": speech})
+    sound = keras.Model({k: model.input[k] for k in ("waveform", "waveform_samples")}, {"sound_logits": speech})
     kept = {"embeddings": tail[0], "shapes": tail[1], "sound_logits": speech}
     kept |= {k: model.input[k] for k in ("frame_mask", "landmark_mask", "waveform_samples")}
     whole = keras.Model(list(kept.values()), model.output, name="fuse_tail")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_run import SYSTEM_CONFIG, make_clip, write_records
+from tiny_run import SYSTEM_CONFIG, TOY, make_clip, write_records
 
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv
@@ -33,6 +33,7 @@ def records(tmp_path_factory):
 def options(records, **changes):
     return {
         "records": str(records.folder),
+        "system": TOY,
         "streams": "speech",
         "epochs": 3,
         "batch_size": 2,
@@ -118,7 +119,7 @@ def test_auto_starts_what_is_missing_and_leaves_alone_what_is_finished(
 
 
 def test_auto_takes_the_last_of_the_default_names(records, tmp_path, trained):
-    name, words = "ghost_fan-demo-actor_folds-speech", options(records, out=tmp_path)
+    name, words = f"{TOY}-demo-actor_folds-speech", options(records, out=tmp_path)
     assert fit(**words) == tmp_path / name
     assert fit(**words) == tmp_path / name
     assert fit(**{**words, "resume": False}) == tmp_path / f"{name}-2"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tiny_run import LABELS, SYSTEM_CONFIG, build_model, make_clip, make_run, write_records
+from tiny_run import LABELS, SYSTEM_CONFIG, TOY, build_model, make_clip, make_run, write_records
 
 from emotionnet.clips.records import Records
 from emotionnet.errors import EmotionNetError, UsageError
@@ -96,7 +96,7 @@ def test_batches_hold_them_for_clips_and_copies_and_labels_for_the_rest(pupil, r
 
 def test_a_run_learns_from_them_and_needs_them_once(records, group):
     common = {
-        "records": records.folder, "out": group.parent, "streams": "speech", "epochs": 1,
+        "records": records.folder, "out": group.parent, "system": TOY, "streams": "speech", "epochs": 1,
         "batch_size": 3, "augment": "light", "protocol": "actor_folds", "system_config": SYSTEM_CONFIG,
     }  # fmt: skip
     plain = fit(name="plain", **common)
