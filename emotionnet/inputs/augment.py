@@ -14,9 +14,9 @@ from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.kinds import MOVES, presences
 
 
-def clip_seed(seed: int, epoch: tf.Tensor | int, clip: tf.Tensor) -> tf.Tensor:
+def clip_seed(seed: tf.Tensor | int, epoch: tf.Tensor | int, clip: tf.Tensor) -> tf.Tensor:
     """The stateless seed (2,) of one clip in one epoch, from the clip's *name*."""
-    key = tf.constant([seed, 0x5EED], tf.int32)
+    key = tf.stack([tf.cast(seed, tf.int32), tf.constant(0x5EED, tf.int32)])
     key = tf.random.experimental.stateless_fold_in(key, tf.cast(epoch, tf.int64))
     return tf.random.experimental.stateless_fold_in(
         key, tf.strings.to_hash_bucket_fast(clip, 2**31 - 1)

@@ -7,7 +7,7 @@ what is still to come.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import keras
 import tensorflow as tf
@@ -20,7 +20,7 @@ from emotionnet.inputs.copies import speech_copies
 from emotionnet.inputs.kinds import INPUTS, MOVES, streams_in
 from emotionnet.inputs.pictures import Pictures, picture_batches
 from emotionnet.inputs.source import WHOLE, Source, epoch_rows
-from emotionnet.inputs.views import view_example
+from emotionnet.inputs.views import View, view_example
 
 if keras.backend.backend() != "tensorflow":
     # TensorFlow only reads here: it must not take the memory of the device that another one trains on.
@@ -76,14 +76,8 @@ class RecordSource(Source):
         """See `Source.check`; records can do all."""
 
     def _viewed(self, rows: Sequence) -> tf.data.Dataset:
-        def view(serialized):
-            inputs = view_example(serialized, self.view, self._fields)
-            inputs[MOVES.name] = tf.zeros(
-                self.view.frames, tf.int32
-            )  # an answer is from the centres
-            return {name: inputs[name] for name in self.inputs}
-
-        return self._examples(rows).map(view, num_parallel_calls=tf.data.AUTOTUNE)
+        look = _look(self.view, self._fields, tuple(self.inputs))
+        return self._examples(rows).map(look, num_parallel_calls=tf.data.AUTOTUNE)
 
     def _examples(self, rows: Sequence) -> tf.data.Dataset:
         """The serialized records, with the side fields that the view needs and these records have."""
@@ -96,17 +90,13 @@ class RecordSource(Source):
     def _augmented(
         self, rows: Sequence, seed: int, epoch: int, strength: Augmentation
     ) -> tf.data.Dataset:
-        def view(clip, serialized):
-            draw = clip_seed(seed, epoch, clip)
-            jitter = draw_jitter(self.view.frames, draw, strength)
-            if jitter is None and MOVES.name in self.inputs:
-                jitter = tf.zeros(self.view.frames)
-            inputs = view_example(serialized, self.view, self._fields, jitter)
-            return augment({name: inputs[name] for name in self.inputs}, draw, strength)
-
+        vary = _look_and_augment(self.view, self._fields, tuple(self.inputs), strength)
+        numbers = tf.constant(seed, tf.int64), tf.constant(epoch, tf.int64)
         clips = tf.data.Dataset.from_tensor_slices([row.clip for row in rows])
         dataset = tf.data.Dataset.zip(clips, self._examples(rows))
-        return dataset.map(view, num_parallel_calls=tf.data.AUTOTUNE)
+        return dataset.map(
+            lambda clip, record: vary(clip, record, *numbers), num_parallel_calls=tf.data.AUTOTUNE
+        )
 
     def _picture_batches(
         self,
@@ -137,6 +127,38 @@ class RecordSource(Source):
             tf.TensorSpec((None, len(self.labels)), tf.float32),
         )
         return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(4)
+
+
+# Both are traced once and then kept, since every epoch is a dataset of its own.
+@lru_cache(maxsize=8)
+def _look(view: View, fields: tuple[str, ...], names: tuple[str, ...]):
+    """A function from a serialized record to the inputs ``names``."""
+
+    @tf.function
+    def look(serialized):
+        inputs = view_example(serialized, view, fields)
+        inputs[MOVES.name] = tf.zeros(view.frames, tf.int32)  # an answer is from the centres
+        return {name: inputs[name] for name in names}
+
+    return look
+
+
+@lru_cache(maxsize=8)
+def _look_and_augment(
+    view: View, fields: tuple[str, ...], names: tuple[str, ...], strength: Augmentation
+):
+    """The same, varied by what the clip's name, the seed and the epoch draw."""
+
+    @tf.function
+    def vary(clip, serialized, seed, epoch):
+        draw = clip_seed(seed, epoch, clip)
+        jitter = draw_jitter(view.frames, draw, strength)
+        if jitter is None and MOVES.name in names:
+            jitter = tf.zeros(view.frames)
+        inputs = view_example(serialized, view, fields, jitter)
+        return augment({name: inputs[name] for name in names}, draw, strength)
+
+    return vary
 
 
 def _batches(dataset: tf.data.Dataset) -> Iterable:
