@@ -70,7 +70,9 @@ def build(config, num_classes):
 def take_apart(model):
     tail = [model.get_layer(name).output for name in ("unfold_faces", "unfold_points")]
     speech = model.get_layer("speech_logits").output
-    sound = keras.Model({k: model.input[k] for k in ("waveform", "waveform_samples")}, {"sound_logits": speech})
+    sound = keras.Model(
+        {k: model.input[k] for k in ("waveform", "waveform_samples")}, {"sound_logits": speech}
+    )
     kept = {"embeddings": tail[0], "shapes": tail[1], "sound_logits": speech}
     kept |= {k: model.input[k] for k in ("frame_mask", "landmark_mask", "waveform_samples")}
     whole = keras.Model(list(kept.values()), model.output, name="fuse_tail")
