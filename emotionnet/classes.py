@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from emotionnet.corpora.votes import renamed
 from emotionnet.emotions import EMOTIONS, label_order
 from emotionnet.errors import UsageError
+from emotionnet.votes import renamed
 
 
 @dataclass(frozen=True)

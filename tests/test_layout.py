@@ -11,7 +11,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1] / "emotionnet"
 #: What anything may import, and what imports only these.
 SHARED = {
-    *("errors", "files", "progress", "command", "emotions", "classes", "locks"),
+    *("errors", "files", "progress", "command", "emotions", "classes", "votes", "locks"),
     *("environment", "precision", "keras_private", "templates"),
 }
 #: Folder to the folders (and verbs) that it may import beside `SHARED`.

@@ -12,9 +12,9 @@ from pathlib import Path
 from emotionnet.corpora import canonical
 from emotionnet.corpora.listing import Ignored, check_folder, find_recordings, nothing_usable
 from emotionnet.corpora.manifest import ManifestRow
-from emotionnet.corpora.votes import write_votes
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv
+from emotionnet.votes import write_votes
 
 NAME = "crema_d"
 EMOTIONS_USED = ("neutral", "happy", "sad", "angry", "fearful", "disgust")
@@ -81,7 +81,7 @@ def scan(
         ignored: where given, ``(path, reason)`` is appended for every file that was left out.
         labels: ``acted`` (the emotion of the file name), or ``perceived``: what most of the crowd
             saw and heard in the whole clip. Clips whose vote is a tie are then left out. ``votes``: the
-            same, and all votes are learnt from, see `emotionnet.corpora.votes`.
+            same, and all votes are learnt from, see `emotionnet.votes`.
         table: of the votes; by default `VOTES_TABLE` in ``root``.
 
     Returns:

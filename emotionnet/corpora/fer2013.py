@@ -27,10 +27,10 @@ from emotionnet.corpora import words
 from emotionnet.corpora.ferplus import Votes, read_table
 from emotionnet.corpora.listing import Ignored, find_recordings, nothing_usable
 from emotionnet.corpora.manifest import ManifestRow
-from emotionnet.corpora.votes import write_votes
 from emotionnet.emotions import EMOTIONS
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import sha256
+from emotionnet.votes import write_votes
 
 NAME = "fer2013"
 EMOTIONS_USED = tuple(e for e in EMOTIONS if e != "calm")

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from emotionnet.corpora.votes import shares
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.views import View
+from emotionnet.votes import shares
 
 #: The share of a worker that is alone.
 WHOLE = (0, 1)

@@ -10,9 +10,9 @@ import pytest
 from emotionnet.classes import Classes
 from emotionnet.corpora import crema_d, ferplus, scan
 from emotionnet.corpora.manifest import ManifestRow, manifest_hash, read_manifest, write_manifest
-from emotionnet.corpora.votes import read_votes, shares, write_votes
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.inputs.source import Source
+from emotionnet.votes import read_votes, shares, write_votes
 
 DATA = os.environ.get("EMOTIONNET_DATA", "")
 HEADER = ("image", *ferplus.CLASSES, *ferplus.NO_EMOTION)
