@@ -80,14 +80,11 @@ def backbones(
     names = list(dict.fromkeys(names))
     out = Path(out)
     if training:
-        if records is None:
-            if corpus is None:
-                raise UsageError("give --corpus with --root, or --records; or --no-training")
-            from emotionnet.prepare import prepare
+        from emotionnet.prepare import records_of
 
-            records = prepare(corpus, root, workers=workers)
-        elif corpus or root:
-            raise UsageError("give either --records, or --corpus with --root, not both")
+        if records is corpus is None:
+            raise UsageError("give --corpus with --root, or --records; or --no-training")
+        records = records_of(records, corpus, root, workers)
     rows = []
     for name in names:
         if training:

@@ -130,7 +130,7 @@ def fit(
     from emotionnet.inputs.opening import open_clips
     from emotionnet.inputs.protocols import number_of_folds, split_rows
     from emotionnet.one_run import about, train_and_evaluate
-    from emotionnet.prepare import prepare
+    from emotionnet.prepare import records_of
     from emotionnet.training import plan
     from emotionnet.training.actors import with_actors
     from emotionnet.training.begin import check_kind, check_resume, default_name, name_for
@@ -162,10 +162,7 @@ def fit(
         )
     if records_cache is not None and records is corpus is root is None:
         records = records_cache
-    elif records is None:
-        records = prepare(corpus or "demo", root, workers=workers, **(corpus_options or {}))
-    elif corpus or root:
-        raise UsageError("give either --records, or --corpus with --root, not both")
+    records = records_of(records, corpus, root, workers, corpus_options)
     records = open_clips(records)
     _say_unused(records.folder)
     classes = Classes.of(merge, only)

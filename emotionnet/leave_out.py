@@ -50,15 +50,12 @@ def leave_out(
     from emotionnet.evaluation.leaving_out import compared, write_leave_out
     from emotionnet.fit import fit
     from emotionnet.inputs.opening import open_clips
-    from emotionnet.prepare import prepare
+    from emotionnet.prepare import records_of
 
     if options.pop("only", None) is not None:
         raise UsageError("leave_out leaves emotions out itself: it takes no --only.")
     options.pop("resume", None)
-    if records is None:
-        records = prepare(corpus or "demo", root, workers=workers, **(corpus_options or {}))
-    elif corpus or root:
-        raise UsageError("give either --records, or --corpus with --root, not both")
+    records = records_of(records, corpus, root, workers, corpus_options)
     opened = open_clips(records)
     labels = Classes.of(options.get("merge")).labels(row.emotion for row in opened.rows)
     if len(labels) < 3:

@@ -150,6 +150,30 @@ def _check_alone(corpus: str, **others: object) -> None:
         )
 
 
+def records_of(
+    records: str | os.PathLike | None,
+    corpus: str | None,
+    root: str | os.PathLike | None,
+    workers: int | None = None,
+    options: Mapping[str, object] | None = None,
+) -> Path | str | os.PathLike:
+    """The records that a command was given, or those of the corpus that it was given (the demo by default).
+
+    Args:
+        records: a folder of finished records, or None.
+        corpus, root, workers: as for `prepare`, where there are no records.
+        options: of the corpus.
+
+    Raises:
+        UsageError: both were given.
+    """
+    if records is None:
+        return prepare(corpus or "demo", root, workers=workers, **(options or {}))
+    if corpus or root:
+        raise UsageError("give either --records, or --corpus with --root, not both")
+    return records
+
+
 def _root(corpus: str, root: str | os.PathLike | None, out: str | os.PathLike | None) -> Path:
     """The folder of the clips; refuses what can be neither that nor a folder of records."""
     from emotionnet.clips.remote import is_url

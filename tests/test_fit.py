@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from tiny_run import SYSTEM_CONFIG, make_clip, write_records
+from tiny_run import SYSTEM_CONFIG, TOY, make_clip, write_records
 
 from emotionnet.errors import UsageError
 from emotionnet.files import read_csv
@@ -91,7 +91,7 @@ def test_an_untrained_stream_never_answers(records, tmp_path):
 
 @pytest.mark.slow
 def test_all_folds_make_a_group(records, tmp_path):
-    top = fit(**options(records, tmp_path, name="group", folds="all", epochs=1))
+    top = fit(**options(records, tmp_path, system=TOY, name="group", folds="all", epochs=1))
     metrics = json.loads((top / "metrics.json").read_text())
     assert len(metrics["runs"]) == 4
     assert metrics["speech"]["n"] == len(records.rows)
@@ -185,7 +185,7 @@ def test_the_window_holds_the_longest_clip():
 
 
 def test_classes_are_merged_before_the_split_and_said_everywhere(records, tmp_path):
-    asked = {"merge": ["low=neutral+sad"], "augment": "paper"}
+    asked = {"merge": ["low=neutral+sad"], "augment": "paper", "system": TOY}
     folder = fit(**options(records, tmp_path, name="run", **asked))
     config = json.loads((folder / "config.json").read_text())
     assert config["labels"] == ["happy", "low"]
@@ -197,11 +197,11 @@ def test_classes_are_merged_before_the_split_and_said_everywhere(records, tmp_pa
     assert "low = neutral + sad" in (folder / "report.html").read_text()
     # It is part of what the run is: it cannot be resumed as another one.
     with pytest.raises(UsageError, match="other settings"):
-        fit(**options(records, tmp_path, name="run", resume=True, augment="paper"))
+        fit(**options(records, tmp_path, name="run", resume=True, augment="paper", system=TOY))
 
 
 def test_classes_can_be_left_out(records, tmp_path):
-    folder = fit(**options(records, tmp_path, only="happy,sad"))
+    folder = fit(**options(records, tmp_path, system=TOY, only="happy,sad"))
     assert folder.name.endswith("-only_happy_sad")
     split = read_csv(folder / "split.csv")
     assert {row["emotion"] for row in split} == {"happy", "sad"}

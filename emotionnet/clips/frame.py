@@ -1,6 +1,7 @@
 """One decoded picture, as a player shows it: upright, with square pixels, in everyday brightness."""
 
 import os
+from typing import BinaryIO
 
 import numpy as np
 
@@ -110,11 +111,13 @@ _EXIF = (
     *((False, 1, 1), (False, 1, -1), (False, -1, -1), (False, -1, 1)),
     *((True, 1, 1), (True, 1, -1), (True, -1, -1), (True, -1, 1)),
 )
+#: What needs no turning.
+UPRIGHT = _EXIF[0]
 #: Those of so many quarter turns counterclockwise.
-_TURNS = (_EXIF[0], _EXIF[7], _EXIF[2], _EXIF[5])
+_TURNS = (UPRIGHT, _EXIF[7], _EXIF[2], _EXIF[5])
 
 
-def exif_orientation(path: str | os.PathLike) -> tuple[bool, int, int]:
+def exif_orientation(photograph: str | os.PathLike | BinaryIO) -> tuple[bool, int, int]:
     """How a photograph becomes upright by its EXIF, which PyAV cannot list.
 
     Returns:
@@ -123,11 +126,11 @@ def exif_orientation(path: str | os.PathLike) -> tuple[bool, int, int]:
     from PIL import ExifTags, Image
 
     try:
-        with Image.open(path) as photograph:
-            value = photograph.getexif().get(ExifTags.Base.Orientation)
+        with Image.open(photograph) as opened:
+            value = opened.getexif().get(ExifTags.Base.Orientation)
     except (OSError, SyntaxError, ValueError):
         value = None  # what Pillow cannot read may still decode, and says nothing
-    return _EXIF[value - 1] if value in range(1, 9) else _EXIF[0]
+    return _EXIF[value - 1] if value in range(1, 9) else UPRIGHT
 
 
 def _orientation(frame) -> tuple[bool, int, int]:
@@ -138,7 +141,7 @@ def _orientation(frame) -> tuple[bool, int, int]:
     except ValueError:  # PyAV refuses to list kinds of data that it does not know
         return _TURNS[round(frame.rotation / 90) % 4]
     if data is None:
-        return _EXIF[0]
+        return UPRIGHT
     # Fixed point; stored x, y are shown at a x + c y, b x + d y.
     (a, b), (c, d) = np.frombuffer(data, np.int32)[:9].reshape(3, 3)[:2, :2].tolist()
     if abs(a) + abs(d) >= abs(b) + abs(c):

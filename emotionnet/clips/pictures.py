@@ -4,6 +4,7 @@ A picture is a clip of one frame without sound. Its file may lie in a folder, in
 (``fer2013.zip/train/angry/1.jpg``) or be a line of the challenge's CSV (``fer2013.csv/17``).
 """
 
+import io
 import os
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 
 from emotionnet.clips.clip import JPEG_QUALITY, ClipData
+from emotionnet.clips.frame import UPRIGHT, exif_orientation
 from emotionnet.corpora.fer2013 import SIDE, cannot_unpack, read_csv_pixels
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import BadClip
@@ -67,7 +69,7 @@ def picture_clip(row: ManifestRow, picture: bytes | np.ndarray) -> ClipData:
     elif not isinstance(picture, bytes) or not picture.startswith(_JPEG):
         jpeg = _encode(pixels, JPEG_QUALITY)
     else:
-        jpeg = _encode(pixels, TURNED_QUALITY) if _is_turned(picture, pixels) else picture
+        jpeg = _encode(pixels, TURNED_QUALITY) if _is_turned(picture) else picture
     return ClipData(
         row,
         times_s=np.zeros(1, np.float32),
@@ -83,13 +85,9 @@ def _encode(pixels: np.ndarray, quality: int) -> bytes:
     return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
-def _is_turned(jpeg: bytes, upright: np.ndarray) -> bool:
+def _is_turned(jpeg: bytes) -> bool:
     """Whether the pixels of a JPEG lie otherwise than its EXIF says that they are to be shown."""
-    if b"Exif" not in jpeg:
-        return False
-    flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    stored = cv2.imdecode(np.frombuffer(jpeg, np.uint8), flags)
-    return not np.array_equal(stored, upright)
+    return b"Exif" in jpeg and exif_orientation(io.BytesIO(jpeg)) != UPRIGHT
 
 
 class PictureFiles:

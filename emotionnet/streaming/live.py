@@ -20,7 +20,7 @@ from emotionnet.clips.clip import encode_jpeg
 from emotionnet.clips.crop import CROP_SIZE
 from emotionnet.clips.faces import FaceFinder, Follower
 from emotionnet.clips.frame import Frame
-from emotionnet.clips.sound import SILENCE_STEPS
+from emotionnet.clips.sound import is_silent
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.inputs.kinds import FUSED_OUTPUT, STREAMS
 from emotionnet.streaming.answer import Answer
@@ -390,7 +390,7 @@ class Stream:
 
 def _audible(samples: np.ndarray) -> bool:
     """False for digital silence: a microphone that is off."""
-    return len(samples) > 0 and bool(np.abs(samples).max() > SILENCE_STEPS / 32768)
+    return not is_silent(samples * 32768)
 
 
 def _whole(samples: int, part_s: float, whole: str = "a window", parts: str = "hops") -> int:
