@@ -23,7 +23,7 @@ from emotionnet.training.devices import ONE, Devices
 from emotionnet.training.mixup import mix
 from emotionnet.training.optimizer import Freezing, averaged, compile_stream, reset
 from emotionnet.training.settings import Settings
-from emotionnet.training.state import TrainingState, assign, training_variables
+from emotionnet.training.state import TrainingState, assign, rewind, training_variables
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ def train_stream(
     freezing.freeze()
     if saved_values is None:
         state.begin(name)
+        rewind(model)
     else:
         assign(training_variables(model), saved_values, checkpoint)
     last_save = time.monotonic()

@@ -163,6 +163,18 @@ def training_variables(model) -> list:
     return [*model.variables, *model.optimizer.variables]
 
 
+def rewind(model) -> None:
+    """Lets the random numbers of ``model``'s layers begin again, as they do in a new process.
+
+    A layer may have drawn for an earlier stage; whoever resumes behind that stage has only its weights.
+    """
+    weights = {id(variable) for variable in model.weights}
+    for variable in model.variables:
+        if id(variable) not in weights:  # a seed, and how often was drawn
+            seed, _ = np.asarray(variable)
+            variable.assign([seed, 0])
+
+
 def assign(variables: Sequence, values: Sequence[np.ndarray], where: str | Path) -> None:
     """Gives ``variables`` the ``values``; refuses other counts or shapes."""
     if [tuple(v.shape) for v in variables] != [v.shape for v in values]:

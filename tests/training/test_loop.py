@@ -10,7 +10,7 @@ from emotionnet.errors import UsageError
 from emotionnet.inputs.source import epoch_order
 from emotionnet.training.loop import Settings, StreamData, train_stream
 from emotionnet.training.mixup import mix
-from emotionnet.training.state import TrainingState
+from emotionnet.training.state import TrainingState, assign
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 6)).astype("float32")
@@ -62,6 +62,29 @@ def test_a_killed_training_ends_with_the_same_bits(tmp_path, kill_at):
     resumed, state = train(tmp_path / "killed")
 
     assert_same(whole, whole_state, resumed, state)
+
+
+def train_two_stages(folder, kill_at=None):
+    """Both train one model, as stages of a system share layers; the kill is in the second one."""
+    path = folder / "state.npz"
+    model, state, values = tiny_model(), TrainingState(fingerprint="f"), None
+    if path.exists():
+        state, values = TrainingState.load(path, "f")
+    for name in ("x", "y"):
+        if name in state.done:
+            assign(model.weights, state.best_weights[name], path)
+            continue
+        data = stream_data(kill_at if name == "y" else None)
+        started = values if state.stream == name else None
+        train_stream(model, name, data, SETTINGS, state, path, saved_values=started)
+    return model, state
+
+
+def test_a_second_stage_draws_the_same_whether_the_first_was_in_this_process(tmp_path):
+    whole = train_two_stages(tmp_path / "whole")
+    with pytest.raises(Killed):
+        train_two_stages(tmp_path / "killed", kill_at=(0, 0))
+    assert_same(*whole, *train_two_stages(tmp_path / "killed"))
 
 
 TIMES = ("seconds", "clips_per_s", "input_share")
