@@ -24,7 +24,9 @@ RACNN is trained on sound first (``speech``), then the whole goes on with it (``
 its own since no gradient passes what is fitted; then the kernel discriminants are fitted and the last
 layer is trained (``head``); RACNN's own last layer is brought up to date at the end (``speech_head``).
 ``speech_probabilities`` are RACNN's answer; ``face_probabilities`` and ``geometry_probabilities`` are the
-whole's to the same clip without the rest. Where there is sound alone the whole answers as RACNN does.
+whole's to the same clip without the rest. The discriminants answer only where a clip has every stream, as
+those that they were fitted to; elsewhere the layer that the whole is trained by does, and where there is
+sound alone RACNN.
 """
 
 from collections.abc import Callable
@@ -232,15 +234,15 @@ def build(config: Config, num_classes: int) -> keras.Model:
     dropped = layers.Dropout(config.dropout, name="dropout")(x)
     fused = layers.Multiply(name="fused_logits")([answer(dropped), anything])
     if config.klda:
-        project = KernelProjection(config.klda_points, num_classes - 1, name="projection")
-        classify = layers.Dense(num_classes, name="classifier")
-        x = layers.Activation("linear", name="discriminants")(project(x))
-        x = layers.Activation("linear", name="head_logits")(classify(x))
-        # What the whole is trained by stays in the model: it answers where there is nothing at all.
-        fused = Otherwise(name="head_or_nothing")(x, fused, anything)
-
-        def answer(x):
-            return classify(project(x))
+        x = KernelProjection(config.klda_points, num_classes - 1, name="projection")(x)
+        x = layers.Activation("linear", name="discriminants")(x)
+        x = layers.Dense(num_classes, name="classifier")(x)
+        x = layers.Activation("linear", name="head_logits")(x)
+        # Far from the clips that they were fitted to the discriminants are wrong, and sure. The layer that
+        # the whole is trained by has seen clips without a stream: it answers where one is missing.
+        there = [there for _, there in by_itself.values()] + ([heard] if "speech" in steps else [])
+        complete = layers.Minimum(name="complete")(there) if len(there) > 1 else there[0]
+        fused = Otherwise(name="head_or_part")(x, fused, complete)
 
     for stream, (x, seen) in by_itself.items():
         alone[stream] = layers.Multiply(name=f"{stream}_logits")([answer(x), seen])
