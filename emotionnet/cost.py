@@ -1,7 +1,7 @@
 """``python -m emotionnet.cost SYSTEM|RUN|FILE``: what a network costs, here and on small boards.
 
 Parameters, multiply-adds, bytes moved and memory, a layer and in sum; the time it takes here; the
-time it can take at best on the boards of system 1's paper; and the roofline as a picture.
+time it can take at best on the boards of system 1's paper, with a verdict; and the roofline as a picture.
 """
 
 import argparse
@@ -51,7 +51,13 @@ def cost(
         EmotionNetError: the target is damaged, or a package that it needs is missing.
     """
     from emotionnet.deploy.cost import check_ghosts, count
-    from emotionnet.deploy.roofline import BOARDS, measure_machine, plot_roofline, predicted_ms
+    from emotionnet.deploy.roofline import (
+        BOARDS,
+        measure_machine,
+        plot_roofline,
+        predicted_ms,
+        verdict,
+    )
 
     with tempfile.TemporaryDirectory() as scratch:
         graph, file = _read(target, num_classes, signature, config, Path(scratch), bool(threads))
@@ -66,7 +72,13 @@ def cost(
         }
     machines = [*BOARDS, measure_machine()]
     result["machines"] = [
-        {**asdict(machine), "predicted_ms": predicted_ms(counted, machine)} for machine in machines
+        {
+            **asdict(machine),
+            "flop_a_byte": machine.ridge,
+            "predicted_ms": predicted_ms(counted, machine),
+            "verdict": verdict(counted, machine),
+        }
+        for machine in machines
     ]
     if plot:
         one = [x.p50_ms for x in latencies if x.threads == 1]
@@ -130,6 +142,8 @@ def _latencies(file: Path, threads, runs, signature) -> list:
 
 def report(result: dict[str, Any]) -> str:
     """The result of `cost` as a page of text."""
+    from emotionnet.deploy.roofline import BOARDS, PRINTED_FITS, RULE
+
     rows = [("layer", "parameters", "M mult-adds", "M profiler", "MB moved", "FLOP/B")]
     parts = result["sum"]
     shown = [*result["groups"], None, parts["networks"]]
@@ -156,14 +170,19 @@ def report(result: dict[str, Any]) -> str:
             times = (f"{x[key]:.2f}" for key in ("p50_ms", "p95_ms", "cpu_ms"))
             table.append((f"{x['threads']}{note}", *times, str(x["runs"]), memory))
         lines += ["", "measured on this machine:", *_aligned(table)]
-    table = [("at best, ms a clip", "arithmetic", "+ weights, in, out", "every layer to memory")]
+    table = [("at best, ms a clip", "FLOP/B", "arithmetic", "+ weights, in, out",
+              "every layer to memory", "verdict")]  # fmt: skip
     for machine in result["machines"]:
         times = machine["predicted_ms"]
         table.append((f"{machine['name']} ({machine['bandwidth_gbs']:.1f} GB/s, "
-                      f"{machine['peak_gflops']:.4g} GFLOP/s)", *(f"{times[k]:.1f}" for k in
-                      ("arithmetic", "cached", "layers"))))  # fmt: skip
+                      f"{machine['peak_gflops']:.4g} GFLOP/s)", f"{machine['flop_a_byte']:.2f}",
+                      *(f"{times[k]:.1f}" for k in ("arithmetic", "cached", "layers")),
+                      machine["verdict"]))  # fmt: skip
     roofs = "the roofs are those of float32; integers can be faster, fused layers move less"
-    return "\n".join([*lines, "", *_aligned(table), roofs])
+    lines += ["", *_aligned(table), roofs, f"verdict    {RULE}"]
+    printed = [("as printed by system 1's paper", *(board.name for board in BOARDS))]
+    printed += [(name, *fits) for name, fits in PRINTED_FITS.items()]
+    return "\n".join([*lines, "", *_aligned(printed)])
 
 
 def _cells(part: dict[str, Any]) -> tuple[str, ...]:

@@ -100,6 +100,11 @@ class _Export:
 
         self.run, self.work, self.bundle = run, work, bundle
         self.precisions, self.timeout_s = precisions, timeout_s
+        if run.view().skip_frames:
+            raise UsageError(
+                f"{run.folder}: was trained with skip_frames={run.view().skip_frames}, which devices do not "
+                "do: what they see has no beginning. Train with skip_frames=0."
+            )
         self.model = run.model()
         self.model.jit_compile = False
         check_finite(self.model)

@@ -15,7 +15,7 @@ from emotionnet.classes import Classes, add_options
 from emotionnet.command import field_value, make_callable, run_command
 from emotionnet.errors import UsageError
 
-AUGMENT = ("none", "light", "paper", "strong")
+AUGMENT = ("none", "light", "ours", "paper", "strong")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -86,8 +86,9 @@ def fit(
         train: field of `emotionnet.training.settings.Settings` → value, for every stream; or
             "stream.field" → value, for one.
         augment: ``none``; ``light`` (faces: rotation, flip, scale, shift, brightness, contrast; sound:
-            noise); ``strong`` (further, and a rectangle of some faces erased); or ``paper`` (light, and
-            changed copies of the sound). A system may define them otherwise, in its ``AUGMENTATION``.
+            noise); ``ours`` (light, and changed copies of the sound); ``paper`` (what the system's paper
+            names, and nothing else); or ``strong`` (further, and a rectangle of some faces erased). A
+            system may define them otherwise, in its ``AUGMENTATION``.
         augmentation: field of `emotionnet.inputs.augmentation.Augmentation` → value, on top of ``augment``.
         init: run folder; every part that agrees in name, kind and shapes begins with its weights, and
             what does not is reported, see `emotionnet.training.init`.
@@ -171,7 +172,7 @@ def fit(
     demo = corpus == "demo"
     own = get_corpus(corpus) if corpus in CORPORA else None
     protocol = protocol or _usual_protocol(own, rows)
-    augment = augment or getattr(own, "AUGMENT", "light" if demo else "paper")
+    augment = augment or getattr(own, "AUGMENT", "light" if demo else "ours")
     if folds == "all":
         folds = range(1, number_of_folds(rows, protocol) + 1)
     trained = plan.streams_of(streams, system, records)
@@ -349,8 +350,8 @@ def parser() -> argparse.ArgumentParser:
                    "more of them some, joined by +")  # fmt: skip
     g.add_argument("--joint", action="store_true", help="train through the fusion, all at once")
     g = p.add_argument_group("protocol")
-    g.add_argument("--protocol", help="actor_folds (default), holdout (demo), given (fer2013), stratified, "
-                   "random, random_copies")  # fmt: skip
+    g.add_argument("--protocol", help="actor_folds (default), actors_16_4_4 (as system 3's paper), "
+                   "holdout (demo), given (fer2013), stratified, random, random_copies, rows")  # fmt: skip
     g.add_argument("--fold", type=int, help="which fold is the test part (default: 1)")
     g.add_argument("--folds", type=_folds, help="several: all, or 1,3,5")
     g.add_argument("--seed", type=int, help="default: 0")
@@ -366,7 +367,7 @@ def parser() -> argparse.ArgumentParser:
                    metavar="FIELD=VALUE", help="change a setting of the training, of all streams or "
                    "of one: optimizer=sgd, mixup=0.2, faces.frozen=stem")  # fmt: skip
     g.add_argument(
-        "--augment", help=f"{', '.join(AUGMENT)} (default: paper; demo and fer2013: light)"
+        "--augment", help=f"{', '.join(AUGMENT)} (default: ours; demo and fer2013: light)"
     )
     g.add_argument("--augmentation", type=field_value, action="append", default=[],
                    metavar="FIELD=VALUE", help="change a strength: noise_share=0, copies=speed0.9,speed1.1")  # fmt: skip

@@ -53,6 +53,35 @@ BOARDS = (
 )
 
 
+#: Table IX of the same paper: whether a network fits a board, as printed.
+PRINTED_FITS = {
+    "Hu et al. (5.61 M, 390.73 G)": ("no", "no", "no"),
+    "Mocanu et al. (64.11 M, 300.90 G)": ("no", "no", "no"),
+    "Sharafi et al. (50.80 M, 12.31 G)": ("yes", "yes", "borderline"),
+    "ghost_fan (0.92 M, 0.77 G)": ("yes", "yes", "yes"),
+}
+#: The rule of `verdict`, in words.
+RULE = (
+    "once a second at best: no, if the arithmetic of a clip takes more than 1 s at the board's peak; borderline, "
+    "if its weights, inputs and outputs do, or the network's FLOP a byte lie below the board's (memory "
+    "is the limit); else yes"
+)
+
+
+def verdict(cost: Cost, machine: Machine) -> str:
+    """Whether a machine can answer about a clip once a second at best: "yes", "borderline" or "no".
+
+    The paper's Table IX marks boards by two conditions, the operations of a clip against the peak and
+    FLOP a byte against the board's ridge, without saying in which unit of time or which bytes; `RULE` says
+    both.
+    """
+    times = predicted_ms(cost, machine)
+    if times["arithmetic"] > 1000:
+        return "no"
+    memory_bound = cost.sum().intensity < machine.ridge
+    return "borderline" if memory_bound or times["cached"] > 1000 else "yes"
+
+
 def measure_machine(threads: int = 1, seconds: float = 1.0) -> Machine:
     """Measures this machine's roof: a copy of 64 MB, and a float32 matrix product of 768 x 768.
 

@@ -53,7 +53,7 @@ def augment(
         furthest = strength.window_shift_s * SAMPLE_RATE
         shifts = generator.uniform(-furthest, furthest, len(inputs[MOVES.name]))
         inputs[MOVES.name] = inputs[MOVES.name] + np.round(shifts).astype(np.int32)
-    if "waveform" in inputs and strength.noise_share > 0 and strength.noise_std > 0:
+    if "waveform" in inputs and strength.adds_noise:
         noise = generator.standard_normal(len(inputs["waveform"]), np.float32)
         inputs["waveform"] = add_noise(
             inputs["waveform"], inputs["waveform_samples"], noise, sound, strength
@@ -94,6 +94,8 @@ def add_noise(
     if draws[0] >= 2 * strength.noise_share - 1:
         return waveform
     level = np.float32((draws[1] + 1) / 2 * strength.noise_std) * np.abs(waveform).max()
+    if strength.noise_variance:
+        level = np.float32(math.sqrt(strength.noise_variance))
     noisy = waveform.copy()
     noisy[:samples] += level * noise[:samples]
     return noisy

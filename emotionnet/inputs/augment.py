@@ -60,7 +60,7 @@ def augment(inputs: dict, seed: tf.Tensor, strength: Augmentation) -> dict:
             tf.shape(inputs[MOVES.name]), seed + 4, -furthest, furthest
         )
         inputs[MOVES.name] += tf.cast(tf.round(shifts), tf.int32)
-    if "waveform" in inputs and strength.noise_share > 0 and strength.noise_std > 0:
+    if "waveform" in inputs and strength.adds_noise:
         noise = tf.random.stateless_normal(tf.shape(inputs["waveform"]), seed)
         inputs["waveform"] = add_noise(
             inputs["waveform"], inputs["waveform_samples"], noise, draws[7:], strength
@@ -186,6 +186,8 @@ def add_noise(
         strength: how much.
     """
     level = (draws[1] + 1) / 2 * strength.noise_std * tf.reduce_max(tf.abs(waveform))
+    if strength.noise_variance:
+        level = tf.constant(math.sqrt(strength.noise_variance), tf.float32)
     level = tf.where(draws[0] < 2 * strength.noise_share - 1, level, 0.0)
     real = tf.range(tf.shape(waveform)[0]) < samples
     return waveform + tf.where(real, level * noise, 0.0)

@@ -33,6 +33,8 @@ class Augmentation:
         noise_share: chance that a clip gets noise.
         noise_std: standard deviation of the noise, relative to the clip's peak. The paper's
             variance of 0.01 is 0.1 here; relative, since RAVDESS peaks go down to -47 dBFS (ours).
+        noise_variance: of the noise, of full scale and always as loud: as the paper of system 1 prints
+            it, in place of ``noise_std``.
         frame_jitter: share of its segment, about the centre, from which each frame is drawn; 1 is
             the whole segment (Radoi and Cioroiu, section III-B.1). Where a system cuts the sound around
             its frames (`emotionnet.layers.SegmentWindows`), the sound follows them.
@@ -55,6 +57,7 @@ class Augmentation:
     shift: float = 0.06
     noise_share: float = 0.5
     noise_std: float = 0.1
+    noise_variance: float = 0.0
     frame_jitter: float = 0.0
     window_shift_s: float = 0.0
     sound_shift_s: float = 0.0
@@ -81,7 +84,12 @@ class Augmentation:
     @property
     def changes_sound(self) -> bool:
         """Whether a clip's sound is another one in each epoch (copies are not: they stay)."""
-        return bool(self.noise_share and self.noise_std) or self.sound_shift_s > 0
+        return self.adds_noise or self.sound_shift_s > 0
+
+    @property
+    def adds_noise(self) -> bool:
+        """Whether some clips get noise."""
+        return bool(self.noise_share and (self.noise_std or self.noise_variance))
 
     @property
     def moves_windows(self) -> bool:
@@ -99,6 +107,14 @@ class Augmentation:
         }
         some_are_dropped = len(streams_in(inputs)) > 1 and self.modality_dropout > 0
         return some_are_dropped or any(changed.get(name) for name in inputs)
+
+
+#: Strengths that change nothing.
+NOTHING = {
+    field.name: () if field.name == "copies" else 0.0
+    for field in dataclasses.fields(Augmentation)
+    if field.name != "erase_area"
+}
 
 
 def plain_fields(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class View:
         frame_hz: faces a second, for what looks at changes over time: segments are then ``1 / frame_hz``
             long whatever the clip's length, and those beyond its end are masked. 0: equal segments.
         landmarks: frames whose landmarks are given, in as many equal segments; 0 for none.
+        skip_frames: first frames of a recording of which no face is taken (Lu et al.: 0).
     """
 
     frames: int = 15
@@ -49,6 +50,7 @@ class View:
     samples: int = 96000
     frame_hz: float = 0.0
     landmarks: int = 0
+    skip_frames: int = 0
 
     @property
     def window_s(self) -> float:
@@ -122,6 +124,8 @@ class View:
 
         start = tf.cast(tf.round(start_s * SAMPLE_RATE), tf.int32)
         length = tf.shape(parsed["waveform"][start : start + self.samples])[0]
+        if self.frame_hz:  # segments of the padded clip
+            length = tf.constant(self.samples)
         centres = (2 * tf.range(self.frames) + 1) * length // (2 * self.frames)
         times_s = parsed["times_s"]
         nearest, found = self._faces_at(parsed, start_s, end_s, jitter)
@@ -159,6 +163,8 @@ class View:
         import tensorflow as tf
 
         usable = tf.strings.length(parsed["jpegs"]) > 0
+        if self.skip_frames:
+            start_s = tf.maximum(start_s, self.skip_frames * frame_seconds(parsed["times_s"]))
         return self._nearest(parsed["times_s"], usable, start_s, end_s, self.frames, jitter)
 
     def _pick_landmarks(self, parsed: dict, start_s, end_s) -> dict:

@@ -88,17 +88,19 @@ class SegmentWindows(keras.layers.Layer):
     Args:
         segments: N.
         window: length of a window in samples.
+        padded: the segments are those of all ``samples``, whatever a clip's length; one whose centre
+            lies beyond the clip's end has no sound.
 
     Returns:
         (batch, segments, window) float32, and (batch, segments) float32: 1 where there is sound.
     """
 
-    def __init__(self, segments: int, window: int, **kwargs):
+    def __init__(self, segments: int, window: int, padded: bool = False, **kwargs):
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
         if segments < 1 or window < 1:
             raise UsageError(f"SegmentWindows: {segments} segments of {window} samples.")
-        self.segments, self.window = segments, window
+        self.segments, self.window, self.padded = segments, window, padded
 
     def call(self, waveform, lengths, moves=None):
         samples = waveform.shape[1]
@@ -109,14 +111,15 @@ class SegmentWindows(keras.layers.Layer):
         before = self.window // 2
         x = ops.pad(x, [[0, 0], [before, self.window]])
         odd = np.arange(1, 2 * self.segments, 2, dtype=np.int32)
-        begins = odd * lengths // (2 * self.segments)  # the padding in front moves them to 0
+        divided = ops.full_like(lengths, samples) if self.padded else lengths
+        begins = odd * divided // (2 * self.segments)  # the padding in front moves them to 0
+        heard = ops.cast(begins < lengths, "float32")
         if moves is not None:
             begins = ops.clip(begins + ops.cast(moves, "int32"), 0, lengths)
         index = ops.expand_dims(begins, -1) + np.arange(self.window, dtype=np.int32)
         index = ops.reshape(index, (-1, self.segments * self.window))
         windows = ops.take_along_axis(x, index, axis=1)
         windows = ops.reshape(windows, (-1, self.segments, self.window))
-        heard = ops.cast(lengths > 0, "float32") * ops.ones((1, self.segments), "float32")
         return windows, heard
 
     def compute_output_shape(self, waveform_shape, lengths_shape, moves_shape=None):
@@ -124,7 +127,8 @@ class SegmentWindows(keras.layers.Layer):
         return (*shape, self.window), shape
 
     def get_config(self):
-        return {**super().get_config(), "segments": self.segments, "window": self.window}
+        own = {"segments": self.segments, "window": self.window, "padded": self.padded}
+        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")

@@ -33,6 +33,7 @@ import numpy as np
 from keras import layers
 
 from emotionnet.errors import UsageError
+from emotionnet.inputs.augmentation import NOTHING
 from emotionnet.inputs.kinds import STREAMS as KINDS
 from emotionnet.layers import (
     MFCC,
@@ -62,13 +63,14 @@ ENCODERS = {"faces": ("face_encoder", "backbone")}
 
 #: How the paper trains (section 4.2.1): batches of 64 clips, here in eight steps. Its weight decay of
 #: 1e-3 is PyTorch's, which momentum makes ten times as strong (see `loop.Settings.weight_decay`).
-#: It does not say how patient it is (ours), nor of any other loss, clipping or warming up.
+#: It does not say how patient it is, nor by how much a plateau lowers the rate (both ours), nor of any
+#: other loss, clipping or warming up.
 SETTINGS = {
     "joint": {
         "epochs": 100, "batch_size": 8, "accumulate": 8,
         "optimizer": "sgd", "momentum": 0.9, "weight_decay": 1e-2,
         "learning_rate": 0.04, "decay": "plateau", "plateau_factor": 0.5, "plateau_patience": 5,
-        "patience": 15,
+        "patience": 15, "clip_norm": 0.0,
     },
 }  # fmt: skip
 #: The demo in minutes on two cores (ours): Adam, fast for the backbone, since it starts from nothing.
@@ -86,11 +88,9 @@ CORPUS_CONFIG = {
     "demo": {"image_size": 96, "backbone": "GhostNet", "backbone_weights": "none"},
 }
 
-#: The paper names no augmentation: that of the project, and now and then one modality alone (ours).
-AUGMENTATION = {
-    "light": {"modality_dropout": 0.2},
-    "paper": {"modality_dropout": 0.2, "copies": ()},
-}
+#: The paper names no augmentation. Ours is that of the project, and now and then one modality alone.
+_OURS = {"modality_dropout": 0.2, "copies": ()}
+AUGMENTATION = {"light": _OURS, "ours": _OURS, "paper": NOTHING}
 
 #: Without pretraining faces are learnt more slowly than sound: half of the clips lack one (ours).
 RECIPES = {
@@ -121,6 +121,9 @@ class Config:
         variant: baseline, id or sa.
         backbone: a network of `emotionnet.systems.backbones.BACKBONES`.
         backbone_weights: that it starts from: imagenet, a file or folder, or none.
+        pad_clip: clips shorter than 3.6 s are padded before their faces are picked, as in the paper (some
+            40 % of RAVDESS: what lies beyond their end is missing); what is missing is masked (ours).
+            False picks as many faces of a shorter clip as of a longer one (ours).
         dropout: rate in the transformer blocks and before the classifier (ours).
         batch_norm_momentum: of every BatchNorm; 0.9 is Keras's for this backbone.
         streams: which of "faces" and "speech" are seen; the other counts as absent in every clip.
@@ -130,6 +133,7 @@ class Config:
     image_size: int = 224
     sample_rate: int = 16000
     samples: int = 57600
+    pad_clip: bool = False
     variant: str = "sa"
     backbone: str = "EfficientNetV2B0"
     backbone_weights: str | None = "imagenet"
@@ -153,6 +157,11 @@ class Config:
             shares=("dropout", "batch_norm_momentum"),
         )
         check_backbone(NAME, self)
+
+    @property
+    def frame_hz(self) -> float:
+        """Faces a second, whatever the clip's length; 0: those of equal segments of the clip."""
+        return self.frames * self.sample_rate / self.samples if self.pad_clip else 0.0
 
     @property
     def piece(self) -> int:
@@ -188,9 +197,9 @@ def build(config: Config, num_classes: int) -> keras.Model:
         x = UnfoldFrames(config.frames, name=_FEATURES["faces"])(x)
         steps["faces"] = x, inputs["frame_mask"]
     if "speech" in config.streams:
-        pieces, heard = SegmentWindows(config.frames, config.piece, name="windows")(
-            *(inputs[name] for name in KINDS["speech"].inputs)
-        )
+        pieces, heard = SegmentWindows(
+            config.frames, config.piece, config.pad_clip, name="windows"
+        )(*(inputs[name] for name in KINDS["speech"].inputs))
         x = sound_encoder(config)(pieces)
         # By layers of this model, so that it can be cut behind them.
         steps["speech"] = tuple(

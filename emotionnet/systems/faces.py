@@ -36,7 +36,7 @@ ENCODERS = {"faces": ("face_encoder", "backbone")}
 SETTINGS = {
     "faces": {
         "epochs": 60, "batch_size": 64, "learning_rate": 1e-4,
-        "decay": "plateau", "plateau_patience": 3, "patience": 10,
+        "decay": "plateau", "plateau_factor": 0.5, "plateau_patience": 3, "patience": 10, "clip_norm": 0.0,
     },
 }  # fmt: skip
 

@@ -82,6 +82,13 @@ VARIANTS = {"F1": (), "F2": ("TAM",), "F3": ("FAN",), "F4": ("TAM", "FAN")}
 #: Channels of the eight Conv1D blocks (Table II).
 SPEECH = {"S1": (128,) * 4 + (64,) * 4, "S2": (128,) * 6 + (64,) * 2, "S3": (128,) * 8}
 
+#: What the paper names (sections III-A.1, III-B.1, IV-A), and nothing else; that a clip gets noise with a
+#: chance of one half is ours. "ours" is the project's own.
+AUGMENTATION = {
+    "ours": {},
+    "paper": {"scale": 0.0, "shift": 0.0, "noise_std": 0.0, "noise_variance": 0.01},
+}
+
 #: What a value of a field of `Config` changes about the training.
 RECIPES = {
     ("speech", speech_net.NAME): {
@@ -108,6 +115,8 @@ class Config:
         tam_residual: triplet attention adds its input, as the paper does.
         n_mfcc: coefficients; of S1 to S3.
         n_fft, hop_length: frame and hop of the MFCCs in samples (ours); of S1 to S3.
+        mel: scale of the MFCCs, "htk" (the paper's equation 5) or "slaney" (ours, librosa's); of S1 to S3.
+        skip_frames: first frames of a recording of which no face is taken; 0 is the paper's.
         dropout: rate after each speech block; the paper searched 0.1 to 0.5.
         augment_spectrogram: how much "logmel" changes its spectrograms in training: 1 as it was
             chosen, 2 twice as much, 0 not at all.
@@ -128,6 +137,8 @@ class Config:
     n_mfcc: int = 40
     n_fft: int = 2048
     hop_length: int = 512
+    mel: str = "slaney"
+    skip_frames: int = 0
     dropout: float = 0.2
     augment_spectrogram: float = 1.0
     face_dropout: float = 0.0
@@ -146,12 +157,14 @@ class Config:
                 "speech": (*SPEECH, speech_net.NAME),
                 "fusion": ("GM", "AM"),
                 "depthwise": ("faithful", "stride2"),
+                "mel": ("slaney", "htk"),
             },
             least={
                 "frames": 1,
                 "image_size": 32,
                 "samples": 1,
                 "n_mfcc": 1,
+                "skip_frames": 0,
                 "augment_spectrogram": 0,
             },
             shares=("dropout", "face_dropout", "batch_norm_momentum"),
@@ -276,6 +289,7 @@ def speech_stream(config: Config, num_classes: int) -> keras.Model:
         config.n_mfcc,
         config.n_fft,
         config.hop_length,
+        htk=config.mel == "htk",
         return_mask=True,
         name="mfcc",
     )(inputs["waveform"], inputs["waveform_samples"])

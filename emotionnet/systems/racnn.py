@@ -37,6 +37,7 @@ import keras
 from keras import layers
 
 from emotionnet.errors import UsageError
+from emotionnet.inputs.augmentation import NOTHING
 from emotionnet.inputs.kinds import FUSED_OUTPUT, ordered
 from emotionnet.inputs.kinds import STREAMS as KINDS
 from emotionnet.layers import (
@@ -67,7 +68,9 @@ STREAMS = ("faces", "speech", "geometry")
 ENCODERS = {"faces": ("face_encoder",), "speech": ("racnn",), "geometry": ("regions",)}
 
 #: How the paper trains (section III-B). It stops early, when is not said (ours); last layers are ours.
-_PAPER = {"epochs": 100, "batch_size": 10, "learning_rate": 1e-3, "patience": 15}
+_PAPER = {
+    "epochs": 100, "batch_size": 10, "learning_rate": 1e-3, "patience": 15, "clip_norm": 0.0,
+}  # fmt: skip
 _LAST = {"epochs": 60, "batch_size": 32, "learning_rate": 1e-2, "patience": 10}
 SETTINGS = {"speech": _PAPER, "fused": _PAPER, "head": _LAST, "speech_head": _LAST}
 
@@ -84,11 +87,9 @@ CORPUS_CONFIG = {
     },
 }  # fmt: skip
 
-#: The paper names no augmentation: that of the project, and now and then one stream alone (ours).
-AUGMENTATION = {
-    "light": {"modality_dropout": 0.3},
-    "paper": {"modality_dropout": 0.3, "copies": ()},
-}
+#: The paper names no augmentation. Ours is that of the project, and now and then one stream alone.
+_OURS = {"modality_dropout": 0.3, "copies": ()}
+AUGMENTATION = {"light": _OURS, "ours": _OURS, "paper": NOTHING}
 
 #: What is subtracted from decibels, and what becomes 1 of them and of their two derivatives: mean and
 #: deviation over 120 speech recordings of RAVDESS, every twelfth (ours).

@@ -54,6 +54,7 @@ ENCODERS = {"faces": ("visual_net",), "speech": ("audio_net",)}
 SETTINGS = {
     "joint": {
         "epochs": 100, "batch_size": 16, "learning_rate": 1e-4, "patience": 0, "decay": "step",
+        "clip_norm": 0.0,
     },
 }  # fmt: skip
 DEMO_SETTINGS = {

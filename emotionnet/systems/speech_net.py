@@ -37,7 +37,7 @@ SETTINGS = {
     "patience": 0,
 }
 _STILL = {"noise_share": 0.0, "sound_shift_s": 0.0, "copies": ()}
-AUGMENTATION = {"light": _STILL, "paper": _STILL}
+AUGMENTATION = dict.fromkeys(("light", "ours", "paper"), _STILL)
 
 #: Of the spectrogram: frames of 64 ms every 16 ms, bands from 50 Hz. So many that the harmonics of
 #: a voice stand apart: their distance is its pitch.

@@ -226,7 +226,9 @@ def _take_over(
 
 
 def _namesake(there: keras.Model, layer: keras.Layer) -> keras.Layer | None:
-    """The layer of ``there`` with the name of ``layer``: beside it, else at any depth."""
+    """The layer of ``there`` with the name of ``layer``: itself, beside it, else at any depth."""
+    if there.name == layer.name:  # an encoder of one network, which here has something around it
+        return there
     beside = [each for each in there.layers if each.name == layer.name]
     if beside:
         return beside[0]

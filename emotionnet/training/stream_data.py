@@ -35,8 +35,9 @@ def augmentation(config: dict) -> Augmentation | None:
     if config["augment"] == "none":
         return None
     own = recipe(config["system"], "AUGMENTATION", config.get("system_config", {}))
-    own = own.get(config["augment"], {})
-    general = {"copies": KINDS if config["augment"] == "paper" else ()}
+    # "ours" is what the paper does, where a system has nothing of its own.
+    own = own.get(config["augment"], own.get("paper", {}) if config["augment"] == "ours" else {})
+    general = {"copies": KINDS if config["augment"] in ("ours", "paper") else ()}
     general |= STRONG if config["augment"] == "strong" else {}
     return Augmentation(**{**general, **own, **config.get("augmentation", {})})
 
@@ -52,7 +53,7 @@ def check_copies(config: dict) -> None:
         if "speech" not in config["streams"] or not (strength and strength.copies):
             raise UsageError(
                 f"protocol {config['protocol']} is about augmented copies of the sound: it needs "
-                "--augment paper and the speech stream. Without copies it would be `random`."
+                "--augment ours and the speech stream. Without copies it would be `random`."
             )
 
 

@@ -1,17 +1,21 @@
 """The roofline's arithmetic and its picture."""
 
+import csv
 import itertools
+from pathlib import Path
 
 import pytest
 
 from emotionnet.deploy.cost import Cost, LayerCost
 from emotionnet.deploy.roofline import (
     BOARDS,
+    PRINTED_FITS,
     Machine,
     _spread,
     measure_machine,
     plot_roofline,
     predicted_ms,
+    verdict,
 )
 
 LAYERS = (
@@ -43,6 +47,23 @@ def test_predicted_times_follow_the_slower_of_both():
     slow = predicted_ms(COST, Machine("slow memory", 1e-3, 100.0))
     assert slow["cached"] == pytest.approx(6.056)
     assert slow["layers"] == pytest.approx(300)
+
+
+def test_the_verdict_follows_its_rule():
+    assert verdict(COST, MACHINE) == "borderline"  # 6.83 FLOP a byte, and the machine has 10
+    assert verdict(COST, Machine("more memory", 100.0, 100.0)) == "yes"
+    assert verdict(COST, Machine("slow memory", 1e-6, 1e-3)) == "no"  # 4.1 MFLOP at 1 MFLOP/s
+
+
+def test_the_paper_s_own_verdicts_are_those_of_the_published_figures():
+    published = Path(__file__).resolve().parents[2] / "docs/results/published.csv"
+    with published.open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["measure"] == "fits"]
+    assert len(rows) == 3 * len(PRINTED_FITS)
+    for row in rows:
+        name, _, board = row["item"].partition(" on ")
+        (printed,) = (fits for key, fits in PRINTED_FITS.items() if key.startswith(name))
+        assert printed[[b.name for b in BOARDS].index(board)] == row["value"]
 
 
 def test_this_machine_is_measured_with_plausible_numbers():

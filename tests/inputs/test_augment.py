@@ -73,3 +73,11 @@ def test_scale_and_shift_move_the_crop_and_not_the_middle():
     moved = tf.constant([0, 0, 0, 0, 0, 1.0, -1.0])
     # A crop moved right and up shows everything further left and down, by 3 of 33 pixels.
     assert brightest(augment_faces(dot_at(16, 16), moved, replace(STILL, shift=1 / 11))) == (19, 13)
+
+
+def test_noise_of_a_printed_variance_is_as_loud_in_every_clip():
+    strength = Augmentation(noise_share=1.0, noise_std=0.0, noise_variance=0.01)
+    for level in (0.0, 0.5):
+        clip = {"waveform": tf.fill([16000], level), "waveform_samples": tf.constant(16000)}
+        noisy = augment(clip, tf.constant([1, 2]), strength)["waveform"].numpy()
+        assert abs(noisy.std() - 0.1) < 0.005

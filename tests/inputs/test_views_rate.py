@@ -35,6 +35,13 @@ def test_zero_is_equal_segments_as_before(parsed):
     assert one["frame_mask"].numpy().all()
 
 
+def test_first_frames_are_skipped_on_demand(parsed):
+    whole = View(8, 32, 12800)(parsed)["faces"].numpy()
+    skipped = View(3, 32, 12800, skip_frames=5)(parsed)
+    assert skipped["frame_mask"].numpy().all()
+    np.testing.assert_array_equal(skipped["faces"], whole[5:])
+
+
 def test_landmarks_come_from_the_field_and_are_masked_without_it(parsed):
     view = View(2, 32, 16000, landmarks=4)
     assert view.inputs[-2:] == ("landmarks", "landmark_mask")

@@ -76,6 +76,17 @@ def test_what_follows_the_end_does_not_matter():
     np.testing.assert_array_equal(layer(waveform, length)[0], layer(other, length)[0])
 
 
+def test_segments_of_a_padded_clip_beyond_its_end_have_no_sound():
+    waveform = RNG.normal(size=(1, 300)).astype(np.float32)
+    layer = SegmentWindows(3, 60, padded=True)
+    windows, heard = layer(waveform, np.array([170], np.int32))
+    np.testing.assert_array_equal(heard, [[1, 1, 0]])
+    np.testing.assert_array_equal(windows[0, 0], waveform[0, 20:80])
+    np.testing.assert_array_equal(np.asarray(windows)[0, 1, 50:], 0)
+    np.testing.assert_array_equal(layer(waveform, np.array([0], np.int32))[1], 0)
+    assert SegmentWindows.from_config(layer.get_config()).padded
+
+
 def test_keep_and_take():
     x = RNG.normal(size=(2, 3, 5)).astype(np.float32)
     kept = np.asarray(KeepFeatures(1, 3)(x))

@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 
 keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
+
+import cv2  # noqa: E402
 
 from emotionnet.errors import EmotionNetError, UsageError  # noqa: E402
+from emotionnet.inputs.views import View  # noqa: E402
 from emotionnet.systems import build_model, load_model, make_config  # noqa: E402
 from emotionnet.systems.cross_modal import Config, sound_scale, stages  # noqa: E402
 from emotionnet.training.front import Cut  # noqa: E402
@@ -135,6 +139,30 @@ def test_sound_values_are_of_about_one_size(model):
     np.testing.assert_allclose(pitch, 150, rtol=0.01)
     np.testing.assert_array_equal(features[0, 0, :64], 0)
     np.testing.assert_array_equal(features[0, 2, 32:64], features[0, 1, 64:96])
+
+
+def test_a_short_clip_may_be_padded_before_its_moments_are_picked():
+    """As in the paper: of 3.6 s, a clip of 1.8 s has the first half; faces and sound lack the same."""
+    padded = Config(pad_clip=True, frames=6)
+    assert View(6, 32, padded.samples, frame_hz=padded.frame_hz).frame_hz == pytest.approx(6 / 3.6)
+    keras.utils.set_random_seed(0)
+    small = SMALL | {"frames": 6}
+    model = build_model("cross_modal", 3, **small, pad_clip=True)
+    heard = keras.Model(model.input, model.get_layer("sound_heard").output)
+    inputs = random_inputs(1, frames=6)
+    inputs["waveform_samples"][:] = 28800
+    assert heard.predict_on_batch(inputs).tolist() == [[1, 1, 1, 0, 0, 0]]
+    parsed = {
+        "jpegs": [cv2.imencode(".jpg", np.full((224, 224, 3), 9, np.uint8))[1].tobytes()] * 54,
+        "times_s": np.arange(54, dtype=np.float32) / 30,
+        "waveform": np.ones(28800, np.float32),
+    }
+    view = View(6, 32, padded.samples, frame_hz=padded.frame_hz)
+    parsed = {name: tf.constant(value) for name, value in parsed.items()}
+    assert view(parsed)["frame_mask"].numpy().tolist() == [1, 1, 1, 0, 0, 0]
+    moved = view(parsed, jitter=tf.constant([0.2] * 6))["moves"].numpy()
+    np.testing.assert_allclose(moved[:3], 0.2 * 9600, atol=300)  # to the nearest frame
+    np.testing.assert_array_equal(moved[3:], 1920)
 
 
 @pytest.mark.parametrize("variant", ["baseline", "id", "sa"])

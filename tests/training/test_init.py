@@ -107,6 +107,30 @@ def test_a_run_that_is_gone_unfinished_or_trained_anew_is_refused(trained, tmp_p
         init_source(other.folder)
 
 
+def test_a_face_network_starts_the_backbone_of_cross_modal(tmp_path):
+    """The second reading of system 3's paper: FER2013 first, then clips."""
+    fields = {"backbone": "MobileNetV2", "backbone_weights": "none", "batch_norm_momentum": 0.9}
+    keras.utils.set_random_seed(3)
+    one = {**fields, "image_size": 32, "frames": 1, "head": "pool"}
+    model = build_model("faces", 3, **one)
+    trained = make_run(
+        tmp_path / "fer", system="faces", model=model, system_config=one, streams=["faces"]
+    )
+    fields |= {"image_size": 32, "frames": 2, "streams": ["faces"]}
+    config = {
+        "system": "cross_modal",
+        "system_config": fields,
+        "streams": ["faces"],
+        "labels": list(trained.labels),
+        "init_faces": init_source(trained.folder),
+    }
+    model = build_model("cross_modal", len(trained.labels), **fields)
+    assert not same(model, trained, "backbone")
+    (line,) = warm_start(model, config)
+    assert "face_encoder" in line
+    assert same(model, trained, "backbone")
+
+
 def begin(model, labels, **sources):
     config = {
         "system": "ghost_fan",

@@ -43,7 +43,7 @@ def trained_on(records, protocol, folder, monkeypatch):
         "protocol": protocol,
         "streams": ["speech"],
         "joint": False,
-        "augment": "paper",
+        "augment": "ours",
         "seed": 0,
     }
     run = Run.create(folder, config, split)
@@ -68,7 +68,7 @@ def test_only_the_leaking_protocol_trains_on_copies_of_test_clips(records, tmp_p
 
 
 def test_without_copies_it_is_refused(records, tmp_path):
-    with pytest.raises(UsageError, match="needs --augment paper"):
+    with pytest.raises(UsageError, match="needs --augment ours"):
         fit(
             records=records.folder,
             protocol="random_copies",

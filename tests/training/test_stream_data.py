@@ -105,6 +105,30 @@ def test_what_augmentation_means_is_the_systems_to_say():
     assert light.frame_jitter == 1
 
 
+def test_paper_is_what_the_papers_name_and_ours_is_ours():
+    fan, ours = (augmentation(config("ghost_fan", augment=each)) for each in ("paper", "ours"))
+    assert (fan.scale, fan.shift, fan.noise_std, fan.noise_variance) == (0, 0, 0, 0.01)
+    assert (fan.rotation_degrees, fan.flip) == (5, 0.5)
+    assert (ours.shift, ours.noise_variance, ours.copies) == (0.06, 0, ("pitch", "stretch"))
+    for system in ("cross_modal", "racnn"):
+        named = augmentation(config(system))
+        assert not named.changes(("faces", "frame_mask", "waveform", "waveform_samples"))
+        assert augmentation(config(system, augment="ours")).modality_dropout > 0
+    same = [augmentation(config("segments", augment=each)) for each in ("paper", "ours")]
+    assert same[0] == same[1]
+    speech = [augmentation(config("ghost_fan", augment="ours", speech="logmel"))]
+    assert not speech[0].changes_sound
+
+
+@pytest.mark.parametrize(
+    ("system", "stream"),
+    [("segments", "joint"), ("cross_modal", "joint"), ("racnn", "fused"), ("faces", "faces")],
+)
+def test_gradients_are_clipped_only_where_that_is_ours(system, stream):
+    assert plan.stream_settings(system, "ravdess")[stream]["clip_norm"] == 0
+    assert plan.stream_settings(system, "demo")[stream]["clip_norm"] == (5, 0)[system == "faces"]
+
+
 def test_a_system_brings_its_papers_settings():
     joint = plan.stream_settings("segments", "ravdess")["joint"]
     settings = Settings(**joint)
