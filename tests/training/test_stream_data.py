@@ -126,7 +126,7 @@ def test_paper_is_what_the_papers_name_and_ours_is_ours():
 )
 def test_gradients_are_clipped_only_where_that_is_ours(system, stream):
     assert plan.stream_settings(system, "ravdess")[stream]["clip_norm"] == 0
-    assert plan.stream_settings(system, "demo")[stream]["clip_norm"] == (5, 0)[system == "faces"]
+    assert plan.stream_settings(system, "demo")[stream]["clip_norm"] == 5
 
 
 def test_a_system_brings_its_papers_settings():
