@@ -2,7 +2,7 @@
 
     python benchmarks/sound_decoding.py SOUND_FILE… [--repeats 5] [--json FILE]
 
-Each file is also encoded anew as WAV (16, 24 and 32 bit), FLAC, MP3 and OGG (Vorbis), and each of these is read by
+Each file is encoded anew as WAV (16, 24 and 32 bit), FLAC and MP3, and each of these is read by
 PyAV, as `emotionnet.prepare` does, and inside tf.data by tensorflow-io's decoder and resampler. Printed are the
 largest difference of samples once tensorflow-io's delay is taken away, that delay, and processor time. Every
 format runs in a process of its own: whether that process ends as it should is a figure too.
@@ -29,7 +29,6 @@ FORMATS = {
     "WAV, 32 bit float": (".wav", "pcm_f32le", "wav"),
     "FLAC": (".flac", "flac", "flac"),
     "MP3": (".mp3", "libmp3lame", "mp3"),
-    "OGG, Vorbis": (".ogg", "libvorbis", "ogg"),
 }
 RATE = 16000
 #: Samples at either end that are not compared: there resamplers differ by what they know of the past.
@@ -78,7 +77,7 @@ def tf_pipeline(paths: list[Path], rate: int):
         elif suffix == ".flac":
             samples = tf.cast(audio.decode_flac(content, dtype=tf.int16), tf.float32) / 2.0**15
         else:
-            samples = (audio.decode_mp3 if suffix == ".mp3" else audio.decode_vorbis)(content)
+            samples = audio.decode_mp3(content)
         mono = tf.reduce_mean(samples, axis=1)
         return mono if rate == RATE else audio.resample(mono, rate, RATE)
 
