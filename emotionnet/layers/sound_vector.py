@@ -70,11 +70,13 @@ class SoundVector(MFCC):
         padded = self._padded(x, frames)
         energies = ops.reshape(self._dft(padded), (_CHROMA + self.n_mels, -1, frames))
         valid = self._valid(energies, frames, lengths)
-        weights = ops.expand_dims(ops.cast(valid, "float32"), -1)
+        weights = ops.cast(valid, "float32")
+        share = weights / ops.sum(weights, axis=-1, keepdims=True)
+        weights = ops.expand_dims(weights, -1)
 
         def mean(values):
             """Over time: of (width, batch, frames), (batch, width)."""
-            return weighted_mean(ops.transpose(values, (1, 2, 0)), weights)
+            return ops.transpose(ops.sum(values * share, axis=-1))
 
         chroma, mel = energies[:_CHROMA], energies[_CHROMA:]
         strongest = ops.max(chroma, axis=0, keepdims=True)
