@@ -181,10 +181,12 @@ def read_model(path: str | os.PathLike | None = None) -> bytes:
                 "no models in them."
             ) from None
     if sha256(content) != MODEL_SHA256:
+        # What was downloaded counts as there while it has its length.
+        first = "Remove it, then get it" if path == model_place() else "Get it"
         raise EmotionNetError(
             f"{path}: is not the model that landmarks68 was made for: SHA-256 {sha256(content)[:16]}… "
             f"({len(content):,} bytes) instead of {MODEL_SHA256[:16]}… ({MODEL_BYTES:,} bytes). "
-            "Get it: python -m emotionnet.download landmarks"
+            f"{first}: python -m emotionnet.download landmarks"
         )
     return content
 

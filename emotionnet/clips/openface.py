@@ -59,6 +59,8 @@ def read_table(path: str | os.PathLike) -> Table:
         with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
             lines = csv.reader(file, skipinitialspace=True)
             names = [name.strip() for name in next(lines, [])]
+            if not names:
+                raise BadClip(f"{path.name}: is empty")
             missing = [name for name in ("timestamp", *_POINTS) if name not in names]
             if missing:
                 raise BadClip(

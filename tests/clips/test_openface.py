@@ -158,7 +158,7 @@ def test_without_a_picture_the_points_make_their_own_crop_and_bring_their_times(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("", r"has no column timestamp \(137 of 137"),
+        ("", "a.csv: is empty"),
         ("frame,timestamp,x_0\n1,0,5\n", r"has no column x_1 \(135 of 137"),
         ("\x00\x01\x02", "has no column timestamp"),
     ],
