@@ -102,6 +102,8 @@ def test_quickstart(tmp_path, recordings):
     assert "demo-03-happy-1.mp4" in shown
     assert (tmp_path / "quickstart_bundle" / "contract.json").is_file()
     assert "emotion_int8.tflite" in shown
+    assert (tmp_path / "quickstart_bundle.html").is_file()
+    assert 'allow="camera; microphone; autoplay"' in shown  # the page's frame
     assert "all of it is there already" in shown
     assert metrics(tmp_path / "saved_models" / "quickstart-voices")["label_kind"] == "acted"
 
