@@ -143,10 +143,10 @@ def fit(
     from emotionnet.training.uncertainty import Learning
     from emotionnet.training.unit import learnt_names
 
-    _check(precision=(precision, PRECISIONS))
+    check_choices(precision=(precision, PRECISIONS))
     check_resume(resume)
     if augment:
-        _check(augment=(augment, AUGMENT))
+        check_choices(augment=(augment, AUGMENT))
     labels_when = Learning(learning, start_fraction, per_epoch, pool_every)
     system_config = dict(system_config or {})
     if backbone_weights is not None:
@@ -171,7 +171,7 @@ def fit(
     rows, corpus = classes.rows(records.rows), records.rows[0].corpus
     demo = corpus == "demo"
     own = get_corpus(corpus) if corpus in CORPORA else None
-    protocol = protocol or _usual_protocol(own, rows)
+    protocol = protocol or usual_protocol(rows)
     augment = augment or getattr(own, "AUGMENT", "light" if demo else "ours")
     if folds == "all":
         folds = range(1, number_of_folds(rows, protocol) + 1)
@@ -246,13 +246,14 @@ def fit(
     return top
 
 
-def _usual_protocol(corpus, rows: Sequence) -> str:
+def usual_protocol(rows: Sequence) -> str:
     """The corpus' own protocol, else the division that it brings if nobody is named, else folds over people."""
+    from emotionnet.corpora import CORPORA, get_corpus
     from emotionnet.inputs.given import given_parts, is_division
 
-    parts = given_parts(rows)
-    protocol = "holdout" if rows[0].corpus == "demo" else "actor_folds"
-    protocol = getattr(corpus, "PROTOCOL", protocol)
+    parts, corpus = given_parts(rows), rows[0].corpus
+    protocol = "holdout" if corpus == "demo" else "actor_folds"
+    protocol = getattr(get_corpus(corpus) if corpus in CORPORA else None, "PROTOCOL", protocol)
     if is_division(parts) and protocol != "given":
         sizes = ", ".join(f"{part or 'no part'} {count}" for part, count in sorted(parts.items()))
         if not any(row.actor for row in rows):
@@ -292,7 +293,8 @@ def _cached(records, folder: str | os.PathLike, config: dict):
     return write_cache(records, view, folder, streams, copies)
 
 
-def _check(**choices: tuple[str, Sequence[str]]) -> None:
+def check_choices(**choices: tuple[str, Sequence[str]]) -> None:
+    """Refuses a value of an option (name → value, those there are) that is not among them."""
     for option, (value, known) in choices.items():
         if value not in known:
             raise UsageError(f"--{option} {value}: not known. Choose one of {', '.join(known)}.")

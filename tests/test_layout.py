@@ -43,6 +43,7 @@ VERBS = {
     "one_run": {"evaluate"},
     "refit": {"evaluate", "one_run"},
     "robustness": {"evaluate"},
+    "sweep": {"fit", "prepare"},
 }
 
 

@@ -20,6 +20,9 @@ from emotionnet.evaluation.report import (
 )
 from emotionnet.files import write_text
 
+#: Candidates whose pictures are shown; more of them could not be told apart.
+DETAILED = 8
+
 _MORE_TERMS = (
     (
         "95 % over actors",
@@ -46,6 +49,7 @@ def write_page(
     candidates: Sequence[Candidate],
     differences: Sequence[str],
     pairs: Sequence[Mapping[str, Any]],
+    first: Sequence[str] = (),
 ) -> None:
     """Writes the comparison as one HTML file that needs nothing else, whole or not at all.
 
@@ -54,11 +58,15 @@ def write_page(
         candidates: see `emotionnet.evaluation.comparison`.
         differences: sentences of `differences`.
         pairs: of `paired_tests`.
+        first: pieces that stand before the result.
     """
-    parts = _warnings(candidates, differences)
+    parts = [*_warnings(candidates, differences), *first]
     parts += _headline(candidates) + _setup(candidates) + _pairs(candidates, pairs)
+    if len(candidates) > DETAILED:
+        told = f"What follows is about the first {DETAILED} of {len(candidates)}."
+        parts.append(html.paragraph(told))
     for section in sections.ALL:
-        parts += section(candidates)
+        parts += section(candidates[:DETAILED])
     parts += [html.heading("The words"), html.definitions((*_MORE_TERMS, *TERMS))]
     write_text(path, html.page("EmotionNet: runs compared", parts))
 

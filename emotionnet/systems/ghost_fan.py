@@ -15,6 +15,7 @@ The paper reports 97.56 % on RAVDESS (479 of 491 clips) and 82.33 % on CREMA-D, 
 Each stream is trained by itself with cross-entropy; the fusion has no weights.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import keras
@@ -88,6 +89,17 @@ AUGMENTATION = {
     "ours": {},
     "paper": {"scale": 0.0, "shift": 0.0, "noise_std": 0.0, "noise_variance": 0.01},
 }
+
+#: Fields of `Config` that concern one stream alone, and those of the fusion, which has no weights: streams are
+#: trained apart, and what is the same for one of them need not be trained twice.
+CONCERNS = {
+    "faces": ("frames", "image_size", "variant", "depthwise", "tam_residual", "face_dropout"),
+    "speech": (
+        "sample_rate", "samples", "speech", "n_mfcc", "n_fft", "hop_length", "dropout",
+        "augment_spectrogram",
+    ),
+    "fusion": ("fusion",),
+}  # fmt: skip
 
 #: What a value of a field of `Config` changes about the training.
 RECIPES = {
@@ -190,6 +202,26 @@ def build(config: Config, num_classes: int) -> keras.Model:
     presence = (inputs[KINDS[name].presence.name] for name in STREAMS)
     answers = LateFusion(config.fusion, config.streams, name="fusion")(*logits, *presence)
     return keras.Model(inputs, dict(zip(outputs_of(STREAMS), answers)), name=NAME)
+
+
+def fuse_answers(config: Config, answers: Mapping[str, np.ndarray]) -> np.ndarray:
+    """What the fusion makes of answers of streams that were trained apart, see `LateFusion`.
+
+    Args:
+        config: of the system.
+        answers: stream → probabilities (n, C), rows of NaN where a clip lacks it.
+
+    Returns:
+        (n, C); NaN where a clip has neither.
+    """
+    several = np.stack([answers[stream] for stream in config.streams])
+    if config.fusion == "GM":
+        several = np.log(np.maximum(several, 1e-30))  # NaN stays NaN
+    there = ~np.isnan(several).any(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        mean = np.where(there, several, 0).sum(axis=0) / there.sum(axis=0)
+    mean = np.exp(mean) if config.fusion == "GM" else mean
+    return mean / mean.sum(axis=-1, keepdims=True)
 
 
 def take_apart(model: keras.Model) -> Apart:

@@ -1,0 +1,224 @@
+"""``python -m emotionnet.sweep FIELD=VALUE,VALUE …``: a product of settings, trained and compared.
+
+Every cell of ``variant=F1,F4 speech=S1,S2 fusion=GM,AM`` is answered; what is equal is trained once, since
+streams that are fused without weights are trained apart and fused by their answers. Cells are ranked on
+validation clips. Takes the options of ``fit``, and continues where it was stopped.
+"""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emotionnet.command import make_callable, resumes, run_command
+from emotionnet.errors import UsageError
+
+PAGE, TABLE = "sweep.html", "sweep.csv"
+#: Trainings that are begun without being asked.
+MANY = 12
+
+
+def sweep(
+    axes: Mapping[str, Sequence[Any]],
+    *,
+    name: str = "sweep",
+    out: str | os.PathLike = "saved_models",
+    choose: bool = False,
+    yes: bool = False,
+    corpus: str | None = None,
+    root: str | os.PathLike | None = None,
+    records: str | os.PathLike | None = None,
+    workers: int | None = None,
+    corpus_options: dict | None = None,
+    **options: Any,
+) -> list[dict[str, Any]]:
+    """Trains what the cells of a product of settings need, and compares the cells.
+
+    Args:
+        axes: setting → values; a field of the system, of the training, of the augmentation, or an option
+            of `emotionnet.fit`.
+        name: of the folder that holds the runs, ``sweep.html`` and ``sweep.csv``.
+        out: where that folder goes.
+        choose: the best is chosen, so that test figures are given of it alone.
+        yes: begin however many trainings there are.
+        corpus, root, records, workers, corpus_options: as of `emotionnet.fit`.
+        **options: of `emotionnet.fit`, for all cells.
+
+    Returns:
+        A row for each cell, the best on validation clips first, see
+        `emotionnet.evaluation.cells.rows_of`.
+
+    Raises:
+        UsageError: a setting or value that there is not, or more than `MANY` trainings without ``yes``.
+        EmotionNetError: a training fails.
+    """
+    import keras
+
+    from emotionnet.evaluation import cells as results
+    from emotionnet.evaluation.comparison import Candidate, paired_tests
+    from emotionnet.evaluation.comparison_page import write_page
+    from emotionnet.files import write_csv
+    from emotionnet.fit import fit
+    from emotionnet.inputs.opening import open_clips
+    from emotionnet.prepare import records_of
+    from emotionnet.progress import progress
+    from emotionnet.training import plan
+    from emotionnet.training.grid import axes_of, cells_of
+
+    options.pop("resume", None)
+    system = options.get("system", "ghost_fan")
+    _check_fields(axes, system, options)
+    records = records_of(records, corpus, root, workers, corpus_options)
+    opened = open_clips(records)
+    streams = plan.streams_of(options.pop("streams", "both"), system, opened)
+    checked = axes_of(axes, system, streams, options)
+    cells = cells_of(checked, system, streams, options.get("joint", False))
+    trainings = list(dict.fromkeys(each for cell in cells for each in cell.trainings))
+    _check_values(trainings, cells, system, opened.rows[0].corpus, options)
+    top = Path(out) / name
+    _check_number(trainings, top, opened, options, yes)
+    bar = progress(trainings, what="sweep", unit="trainings")
+    with resumes(f"the same command continues in {top}"):
+        for training in bar:
+            print(f"\n== {training.name}")
+            keras.backend.clear_session()
+            fit(
+                records=records,
+                name=training.name,
+                out=top,
+                resume="auto",
+                **training.options(options),
+            )
+    fusing = [axis.field for axis in checked if not axis.streams]
+    found = results.ranked(
+        [
+            results.read_cell(
+                cell.name, cell.values, [top / each.name for each in cell.trainings],
+                {field: cell.values[field] for field in fusing},
+            )
+            for cell in cells
+        ]
+    )  # fmt: skip
+    tested = 1 if choose else len(found)
+    candidates = [each.candidate for each in found[:tested]]
+    pairs = paired_tests(candidates)
+    rows = results.rows_of(found, pairs, tested)
+    parts = results.section(rows, list(axes), len(trainings), choose)
+    if not choose and len(trainings) < len(cells):
+        parts += results.trainings_table(
+            [
+                Candidate(
+                    each.name, results.read_cell("", {}, [top / each.name], {}).candidate.runs
+                )
+                for each in trainings
+            ]
+        )
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    plain = ({k: "" if v is None else v for k, v in row.items()} for row in rows)
+    write_csv(top / TABLE, plain, columns)
+    write_page(top / PAGE, candidates, [], pairs, parts)
+    return rows
+
+
+def _check_fields(
+    axes: Mapping[str, Sequence[Any]], system: str, options: Mapping[str, Any]
+) -> None:
+    """Refuses unknown settings before any clip is prepared."""
+    from emotionnet.systems import get_system
+    from emotionnet.training.grid import axes_of
+
+    axes_of(axes, system, get_system(system).STREAMS, options)
+
+
+def _check_values(trainings, cells, system: str, corpus: str, options: Mapping[str, Any]) -> None:
+    """Refuses a value that a setting cannot have, before anything is trained."""
+    from emotionnet.fit import AUGMENT, PRECISIONS, check_choices
+    from emotionnet.inputs.augmentation import plain_fields
+    from emotionnet.systems import make_config
+    from emotionnet.training import plan
+    from emotionnet.training.grid import Training
+
+    wholes = [
+        Training("", tuple(each for training in cell.trainings for each in training.values))
+        for cell in cells
+    ]
+    for training in (*trainings, *wholes):
+        own = training.options(options)
+        config = own.get("system_config") or {}
+        make_config(system, **config)
+        plan.stream_settings(system, corpus, own.get("train"), config)
+        plain_fields(own.get("augmentation") or {})
+        for option, known in (("augment", AUGMENT), ("precision", PRECISIONS)):
+            if own.get(option):
+                check_choices(**{option: (own[option], known)})
+
+
+def _check_number(trainings, top: Path, opened, options: Mapping[str, Any], yes: bool) -> None:
+    """Refuses more than `MANY` trainings that are not finished yet, unless that is wanted."""
+    from emotionnet.fit import usual_protocol
+    from emotionnet.inputs.protocols import number_of_folds
+
+    folds = options.get("folds", (1,))
+    if folds == "all":
+        protocol = options.get("protocol") or usual_protocol(opened.rows)
+        folds = range(number_of_folds(opened.rows, protocol))
+    each = len(folds) * len(options.get("seeds", (0,)))
+    done = sum(
+        len(list((top / one.name).glob(f"{'*/' * (each > 1)}model.keras"))) for one in trainings
+    )
+    left = len(trainings) * each - done
+    if left > MANY and not yes:
+        names = ", ".join(one.name for one in trainings[:3])
+        raise UsageError(
+            f"{left} trainings ({names} …, {each} of each). Fewer values make fewer; --yes begins them."
+        )
+
+
+def summary(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> str:
+    """The cells as text, the best on validation clips first."""
+    from emotionnet.evaluation.cells import table
+
+    header, cells = table(rows, fields)
+    widths = [max(map(len, column)) for column in zip(header, *cells)]
+    lines = [
+        "  ".join(c.ljust(w) for c, w in zip(line, widths)).rstrip() for line in (header, *cells)
+    ]
+    return "\n".join(lines)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m emotionnet.sweep``."""
+    from emotionnet import fit
+
+    p = fit.parser()
+    p.prog = "python -m emotionnet.sweep"
+    p.description = "Train every cell of a product of settings, what is equal once, and compare them. Options of fit."
+    p.set_defaults(name="sweep")
+    p.add_argument("axes", metavar="FIELD=VALUES", nargs="+", help="a setting and its values: "
+                   "variant=F1,F4 learning_rate=0.001,0.01")  # fmt: skip
+    g = p.add_argument_group("the sweep")
+    g.add_argument("--choose", action="store_true",
+                   help="choose the best on validation clips: test figures of it alone")  # fmt: skip
+    g.add_argument("--yes", action="store_true",
+                   help=f"begin more than {MANY} trainings without asking")  # fmt: skip
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parses the command line, trains what is not trained yet, and prints the cells."""
+    from emotionnet.fit import arguments
+    from emotionnet.training.grid import read_axes
+
+    options = arguments(parser(), argv)
+    axes = read_axes(options.pop("axes"))
+    rows = sweep(axes, **options)
+    top = Path(options["out"]) / options["name"]
+    print(f"\n{summary(rows, list(axes))}\npage: {top / PAGE}\ntable: {top / TABLE}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(main)
+else:
+    make_callable(__name__)
