@@ -1,6 +1,8 @@
 """``python -m emotionnet.explain RUN CLIP…``: what an answer is made of, as a page.
 
-Integrated gradients over faces, sound features and landmarks, see `emotionnet.attribution`.
+Integrated gradients over faces, sound features and landmarks, see `emotionnet.attribution`. With ``--part
+test`` instead of clips: sums over a part of the run's own clips, emotion by emotion, and whether the
+attributions can be trusted.
 """
 
 import argparse
@@ -19,14 +21,16 @@ MEAN_OF = 16
 
 def explain(
     run: str | os.PathLike,
-    clips: str | os.PathLike | Sequence[str | os.PathLike],
+    clips: str | os.PathLike | Sequence[str | os.PathLike] = (),
     *,
     streams: Sequence[str] | str = (),
     emotion: str | None = None,
+    part: str | None = None,
+    each: int | None = None,
     records: str | os.PathLike | None = None,
     out: str | os.PathLike | None = None,
 ) -> list[dict[str, Any]]:
-    """Explains the answers to clips and writes ``explain.html``.
+    """Explains the answers to clips and writes ``explain.html``; or a part, and ``explain_<part>.html``.
 
     Of a clip longer than the model's window its middle is explained, as in evaluation.
 
@@ -35,11 +39,16 @@ def explain(
         clips: a file, a folder (all recordings in it), or several of them.
         streams: those that are explained, by default all of the run; words, or one text with commas.
         emotion: the class that is explained, by default the one that is answered.
-        records: the records the run was trained on, where they have moved: for the training mean.
+        part: ``test``, ``validation`` or ``train``, instead of clips: of each clip of it its own emotion
+            is explained, and sums are written as table (CSV) and pictures (SVG) beside the page.
+        each: of a part, explain at most so many clips of each emotion, evenly spread.
+        records: the records the run was trained on, where they have moved: for the training mean, and
+            for a part.
         out: folder for the page; by default that of the run.
 
     Returns:
-        Of each clip ``clip`` and ``why``, an `emotionnet.attribution.explainer.Why`; or ``error``.
+        Of each clip ``clip`` and ``why``, an `emotionnet.attribution.explainer.Why`; or ``error``. Of a
+        part ``part`` and ``summary``, an `emotionnet.attribution.part.Summary`.
 
     Raises:
         UsageError: no run, clip, stream or emotion of that name.
@@ -54,6 +63,7 @@ def explain(
     clips = [clips] if isinstance(clips, str | os.PathLike) else clips
     for clip in clips:
         not_empty(clip, "a clip")
+    _check_asked(clips, emotion, part, each)
     asked = streams.split(",") if isinstance(streams, str) else streams
     predictor = Predictor(run)
     known, model = predictor.streams, predictor.model
@@ -61,6 +71,11 @@ def explain(
         raise UsageError(f"--emotion {emotion}: the run knows {', '.join(predictor.labels)}.")
     training = _training_batches(predictor.run, records, model)
     explainer = Explainer(model, predictor.view, predictor.labels, known, asked, training)
+    folder = Path(out) if out is not None else predictor.run.folder
+    warning = "" if predictor.knows_people else NEVER_SEEN
+    if part is not None:
+        summary = _part(predictor, explainer, records, part, each, folder, warning)
+        return [{"part": part, "summary": summary}]
     found = []
     for place in clips:
         try:
@@ -68,10 +83,55 @@ def explain(
                 found.append(_explained(predictor, explainer, file, emotion))
         except EmotionNetError as error:
             found.append({"clip": os.fspath(place), "error": str(error)})
-    folder = Path(out) if out is not None else predictor.run.folder
-    warning = "" if predictor.knows_people else NEVER_SEEN
     write_page(folder / PAGE, predictor.run.name, predictor.labels, found, warning)
     return found
+
+
+def _check_asked(clips: Sequence, emotion: str | None, part: str | None, each: int | None) -> None:
+    """Refuses what contradicts itself."""
+    from emotionnet.evaluate import check_part
+
+    if bool(len(clips)) == (part is not None):
+        raise UsageError(
+            "name recordings, or a part of the run's own clips (--part test): one of both."
+        )
+    if part is None and each is not None:
+        raise UsageError("--each: is about a part; recordings that are named are explained all.")
+    if part is not None:
+        check_part(part)
+        if emotion is not None:
+            raise UsageError("--emotion: of a part each clip's own emotion is explained.")
+        if each is not None and each < 1:
+            raise UsageError(f"--each {each}: at least one clip of each emotion.")
+
+
+def _part(predictor, explainer, records, part: str, each: int | None, folder: Path, warning: str):
+    """Sums over a part of the run's clips, written as table, pictures and page."""
+    from emotionnet.attribution.part import chosen, summarize
+    from emotionnet.attribution.part_page import write_summary
+    from emotionnet.clips.records import parse
+    from emotionnet.evaluate import open_part
+    from emotionnet.progress import progress
+
+    opened, rows = open_part(predictor.run, records, part)
+    if not hasattr(opened, "dataset"):
+        raise UsageError(
+            f"{opened.folder}: is a cache. Give the records themselves with --records."
+        )
+    several, rows = len(rows), chosen(rows, each)
+    wanted = {*explainer.view.fields, "landmarks68"}
+    fields = [name for name in opened.fields if name in wanted]
+    text = f"{len(rows)} of the {several} clips of the {part} part of {predictor.run.name}."
+
+    def clips():
+        bar = progress(rows, what="explain", unit="clips")
+        for row, serialized in zip(bar, opened.dataset(rows, fields)):
+            yield row.clip, row.emotion, parse(serialized, fields)
+
+    with opened.guard():
+        summary = summarize(explainer, clips())
+    write_summary(folder, f"explain_{part}", predictor.run.name, summary, text, warning)
+    return summary
 
 
 def _training_batches(run, records: str | os.PathLike | None, model) -> Iterator[dict[str, Any]]:
@@ -118,6 +178,22 @@ def describe(explained: dict[str, Any]) -> str:
     return "\n".join([*lines, *(f"  note: {note}" for note in why.notes)])
 
 
+def describe_part(part: str, summary) -> str:
+    """A summary as text: sums of regions, and the checks."""
+    lines = [f"{part}: {summary.complete[0]} of {summary.complete[1]} sums add up"]
+    lines += [f"  left out: {each}" for each in summary.left_out]
+    for stream, sanity in summary.sanity.items():
+        rows = [row for row in summary.rows if row["stream"] == stream]
+        base = rows[-1]["baseline"]
+        for emotion in summary.labels:
+            own = [r for r in rows if r["emotion"] == emotion and r["baseline"] == base]
+            own = sorted(own, key=lambda row: -abs(row["sum"]))[:4]
+            told = ", ".join(f"{row['part']} {row['sum']:+.4f}" for row in own)
+            lines += [f"  {stream}, {emotion}: {told}"] if own else []
+        lines += [f"  {stream}: {line}" for line in sanity.in_words()]
+    return "\n".join(lines)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.explain``."""
     p = argparse.ArgumentParser(
@@ -125,7 +201,11 @@ def parser() -> argparse.ArgumentParser:
         description="What an answer is made of: heat over faces, features of sound over time.",
     )
     p.add_argument("run", metavar="RUN", help="a run folder, as python -m emotionnet.fit makes it")
-    p.add_argument("clips", metavar="CLIP", nargs="+", help="recordings, or folders of them")
+    p.add_argument("clips", metavar="CLIP", nargs="*", help="recordings, or folders of them")
+    p.add_argument("--part", metavar="NAME", help="test, validation or train, instead of recordings: "
+                   "sums over these clips of the run, emotion by emotion")  # fmt: skip
+    p.add_argument("--each", type=int, metavar="N",
+                   help="of a part at most N clips of each emotion (default: all)")  # fmt: skip
     p.add_argument("--streams", default=(), metavar="NAMES", help="faces,speech …: those that are "
                    "explained (default: all of the run)")  # fmt: skip
     p.add_argument("--emotion", metavar="NAME", help="explain this class, whatever is answered")
@@ -139,8 +219,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     explained = explain(**vars(args))
     for each in explained:
-        print(describe(each))
-    print(f"page: {Path(args.out or args.run) / PAGE}")
+        print(describe_part(**each) if "summary" in each else describe(each))
+    page = PAGE if args.part is None else f"explain_{args.part}.html"
+    print(f"page: {Path(args.out or args.run) / page}")
     return int(any("error" in each for each in explained))
 
 

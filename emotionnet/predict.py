@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ def predict(
     only: Sequence[str] | str | None = None,
     embeddings: bool = False,
     people: bool = False,
+    moments: bool = False,
     csv: str | os.PathLike | None = None,
     vtt: str | os.PathLike | None = None,
     features: str | os.PathLike | None = None,
@@ -43,6 +44,8 @@ def predict(
         embeddings: whether answers hold what the networks have made of the clip, before it became
             classes.
         people: whether each person in the picture is answered, by the face alone.
+        moments: whether answers hold ``moments``, the share of each second, see
+            `emotionnet.attribution.moments`: takes many times as long.
         csv, vtt, features: files to write, see `emotionnet.prediction.outputs.Outputs`.
 
     Returns:
@@ -58,12 +61,40 @@ def predict(
     outputs = _outputs(clips, csv=csv, vtt=vtt, features=features)
     embeddings = embeddings or features is not None
     predictor = Predictor(run, Classes.of(merge, only), embeddings, people)
+    add_moments = _moments(predictor) if moments else None
     answers = []
     for answer in iterate(predictor, clips):
+        if add_moments:
+            add_moments(answer)
         outputs.add(answer)
         answers.append(answer)
     outputs.write(predictor.labels)
     return answers
+
+
+def _moments(predictor: Predictor) -> Callable[[dict[str, Any]], None]:
+    """What adds to an answer which moments make it.
+
+    Raises:
+        UsageError: emotions are merged or left out, which the streams do not know of.
+    """
+    from emotionnet.attribution.explainer import Explainer
+    from emotionnet.attribution.moments import moments
+
+    if predictor.classes:
+        raise UsageError("--moments explains the run's own emotions: leave out --merge and --only.")
+    explainer = Explainer(predictor.model, predictor.view, predictor.labels, predictor.streams)
+
+    def add(answer: dict[str, Any]) -> None:
+        if "error" in answer:
+            return
+        _, parsed = predictor.record(answer["clip"])
+        starts_s = [each["start_s"] for each in answer["timeline"] if each["emotion"]]
+        found = moments(explainer, parsed, starts_s, answer["duration_s"], answer["emotion"])
+        answer["moments"] = found[0]
+        answer["notes"] += found[1]
+
+    return add
 
 
 def _outputs(clips: Sequence[str | os.PathLike], **places: str | os.PathLike | None) -> Outputs:
@@ -91,6 +122,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--json", action="store_true", help="one JSON object a line and clip on stdout")
     p.add_argument("--people", action="store_true",
                    help="answer each person in the picture too, by the face alone")  # fmt: skip
+    p.add_argument("--moments", action="store_true",
+                   help="say which second makes how much of the answer; takes many times as long")  # fmt: skip
     g = p.add_argument_group("files")
     g.add_argument("--csv", metavar="FILE.csv", help="a table, a row a window")
     g.add_argument("--vtt", metavar="DIR", help="subtitles (WebVTT), a file a clip")
@@ -117,7 +150,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(NEVER_SEEN, file=sys.stderr)
         if not args.json:
             print(f"trained on: {predictor.run.config['corpus']}", file=out)
+        add_moments = _moments(predictor) if args.moments else None
         for answer in iterate(predictor, args.clips, ignored):
+            if add_moments:
+                add_moments(answer)
             print(_line(answer, args.json, out), file=out, flush=True)
             outputs.add(answer)
             bad = bad or "error" in answer

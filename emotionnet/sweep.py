@@ -55,10 +55,7 @@ def sweep(
     """
     import keras
 
-    from emotionnet.evaluation import cells as results
-    from emotionnet.evaluation.comparison import Candidate, paired_tests
-    from emotionnet.evaluation.comparison_page import write_page
-    from emotionnet.files import write_csv
+    from emotionnet.evaluation.cells import read_cell, write_cells
     from emotionnet.fit import fit
     from emotionnet.inputs.opening import open_clips
     from emotionnet.prepare import records_of
@@ -91,34 +88,15 @@ def sweep(
                 **training.options(options),
             )
     fusing = [axis.field for axis in checked if not axis.streams]
-    found = results.ranked(
-        [
-            results.read_cell(
-                cell.name, cell.values, [top / each.name for each in cell.trainings],
-                {field: cell.values[field] for field in fusing},
-            )
-            for cell in cells
-        ]
-    )  # fmt: skip
-    tested = 1 if choose else len(found)
-    candidates = [each.candidate for each in found[:tested]]
-    pairs = paired_tests(candidates)
-    rows = results.rows_of(found, pairs, tested)
-    parts = results.section(rows, list(axes), len(trainings), choose)
-    if not choose and len(trainings) < len(cells):
-        parts += results.trainings_table(
-            [
-                Candidate(
-                    each.name, results.read_cell("", {}, [top / each.name], {}).candidate.runs
-                )
-                for each in trainings
-            ]
+    found = [
+        read_cell(
+            cell.name, cell.values, [top / each.name for each in cell.trainings],
+            {field: cell.values[field] for field in fusing},
         )
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    plain = ({k: "" if v is None else v for k, v in row.items()} for row in rows)
-    write_csv(top / TABLE, plain, columns)
-    write_page(top / PAGE, candidates, [], pairs, parts)
-    return rows
+        for cell in cells
+    ]  # fmt: skip
+    once = {each.name: top / each.name for each in trainings}
+    return write_cells(top / TABLE, top / PAGE, found, once, list(axes), choose)
 
 
 def _check_fields(

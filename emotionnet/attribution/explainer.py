@@ -5,7 +5,7 @@ landmarks with the mean face. Sound is explained where a system's sound becomes 
 bands, pitch …), which a person can read, unlike samples; where a network hears samples, at these.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,12 +15,34 @@ from emotionnet.attribution import regions
 from emotionnet.attribution.integrated import STEPS, Attribution, integrate
 from emotionnet.clips import SAMPLE_RATE
 from emotionnet.errors import BadClip, UsageError
-from emotionnet.evaluation.gradient import feature_gradient, input_gradient, layer_outputs
+from emotionnet.evaluation.gradient import (
+    FeatureGradient,
+    Gradient,
+    InputGradient,
+    layer_outputs,
+)
 from emotionnet.inputs.kinds import FUSED, OUTPUTS, STREAMS, present, stream_named
 
 #: Steps of the way that go through a model at once: bounds the memory.
 AT_ONCE = 5
 BLACK, SILENCE, MEAN = "black", "silence", "training mean"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a stream of one clip.
+
+    Attributes:
+        gradient: of its answer, by the values.
+        values: that are explained.
+        baselines: name → what they are compared with, of the same shapes.
+        parts: what the arrays are, as of `StreamWhy`.
+    """
+
+    gradient: Gradient
+    values: list[np.ndarray]
+    baselines: dict[str, list[np.ndarray]]
+    parts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -112,6 +134,7 @@ class Explainer:
         self.streams = tuple(stream_named(each, "--streams", known) for each in asked) or known
         self._layers = sound_layers(model) if "speech" in self.streams else []
         self._means = self._mean_of(training)
+        self._gradients: dict[str, Callable] = {}
 
     def explain(
         self, parsed: Mapping[str, Any], start_s: float | None = None, emotion: str | None = None,
@@ -129,9 +152,7 @@ class Explainer:
             BadClip: the clip has nothing of what is explained.
             UsageError: no such class.
         """
-        viewed = self.view(parsed, start_s)
-        inputs = {name: np.asarray(value)[None] for name, value in viewed.items()}
-        inputs = {name: inputs[name] for name in self.model.input}
+        inputs = self.inputs(parsed, start_s)
         here = [each for each in self.streams if present(inputs, each)[0]]
         if not here:
             lacks = " and ".join(STREAMS[each].none_found for each in self.streams)
@@ -157,23 +178,26 @@ class Explainer:
             sums, source, samples / SAMPLE_RATE, self.view.window_s, notes,
         )  # fmt: skip
 
-    def _stream(self, stream: str, inputs, answer, number: int, steps) -> StreamWhy:
-        content, output = STREAMS[stream].content.name, OUTPUTS[stream]
+    def inputs(
+        self, parsed: Mapping[str, Any], start_s: float | None = None
+    ) -> dict[str, np.ndarray]:
+        """What the model is shown of a window of a clip, (1, …) each."""
+        viewed = self.view(parsed, start_s)
+        return {name: np.asarray(viewed[name])[None] for name in self.model.input}
+
+    def question(self, stream: str, inputs: Mapping[str, np.ndarray]) -> Question:
+        """What is asked of a stream of a clip, whose inputs are (1, …)."""
+        content = STREAMS[stream].content.name
+        gradient = self._gradient(stream)(inputs)
         if stream == "speech" and self._layers:
-            gradient = feature_gradient(self.model, output, inputs, self._layers)
             silent = {**inputs, content: np.zeros_like(inputs[content])}
-            values = [each[0] for each in layer_outputs(self.model, inputs, self._layers)]
-            baselines = {
-                SILENCE: [each[0] for each in layer_outputs(self.model, silent, self._layers)]
-            }
+            values, silence = (
+                [each[0] for each in layer_outputs(self.model, those, self._layers)]
+                for those in (inputs, silent)
+            )
+            baselines = {SILENCE: silence}
             parts = tuple(layer.name for layer in self._layers)
         else:
-            one = input_gradient(self.model, output, inputs, content)
-
-            def gradient(values, of):
-                answers, slopes = one(values[0], of)
-                return answers, [slopes]
-
             values, parts = [np.nan_to_num(inputs[content].astype(np.float32))], (content,)
             baselines = {
                 {"faces": BLACK, "speech": SILENCE}.get(stream): [np.zeros_like(values[0])]
@@ -184,11 +208,26 @@ class Explainer:
         if stream == "geometry":  # points that all lie in one place are no face
             middle = np.broadcast_to(values[0].mean(axis=1, keepdims=True), values[0].shape)
             baselines = {MEAN: baselines[MEAN]} if MEAN in baselines else {"clip mean": [middle]}
+        return Question(gradient, values, baselines, parts)
+
+    def _gradient(self, stream: str) -> Callable:
+        if stream not in self._gradients:
+            output, content = OUTPUTS[stream], STREAMS[stream].content.name
+            features = stream == "speech" and self._layers
+            self._gradients[stream] = (
+                FeatureGradient(self.model, output, self._layers)
+                if features
+                else InputGradient(self.model, output, content)
+            )
+        return self._gradients[stream]
+
+    def _stream(self, stream: str, inputs, answer, number: int, steps) -> StreamWhy:
+        asked = self.question(stream, inputs)
         by = {
-            name: integrate(gradient, values, base, number, AT_ONCE, steps)
-            for name, base in baselines.items()
+            name: integrate(asked.gradient, asked.values, base, number, AT_ONCE, steps)
+            for name, base in asked.baselines.items()
         }
-        return StreamWhy(stream, answer, by, parts, values)
+        return StreamWhy(stream, answer, by, asked.parts, asked.values)
 
     def _mean_of(self, training) -> dict[str, list[np.ndarray]]:
         """Stream → means over training clips, shaped to be compared with any clip's values."""

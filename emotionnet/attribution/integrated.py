@@ -80,7 +80,8 @@ def integrate(
         number: of the class.
         at_once: steps that go through the model together, 2 or more: what bounds the memory. It should
             divide ``steps``, since a graph is made for each size of a batch.
-        steps: numbers of steps that are tried, ascending.
+        steps: numbers of steps that are tried, ascending. Three times as many hold those before, which are
+            not taken again.
 
     Source:
         Sundararajan et al. (2017), Axiomatic attribution for deep networks, equations 1 and 3.
@@ -97,13 +98,18 @@ def integrate(
 
     ends = at(np.linspace(0, 1, at_once))[0]
     baseline, answer = float(ends[0]), float(ends[-1])
+    sums, done = [np.zeros(way.shape) for way in ways], np.zeros(0)
     for count in steps:
         shares = (np.arange(count) + 0.5) / count
-        sums = [np.zeros(way.shape) for way in ways]
-        for first in range(0, count, at_once):
+        if len(done) and count % len(done) == 0 and (count // len(done)) % 2:
+            shares = shares[~np.isclose(shares[:, None], done, atol=1e-9, rtol=0).any(axis=1)]
+        else:  # those before lie elsewhere
+            sums = [np.zeros(way.shape) for way in ways]
+        for first in range(0, len(shares), at_once):
             part = shares[first : first + at_once]
             for total, slope, way in zip(sums, at(part)[1], ways, strict=True):
                 total += slope.reshape(len(part), *way.shape).sum(axis=0, dtype=np.float64)
+        done = (np.arange(count) + 0.5) / count
         found = [total * way / count for total, way in zip(sums, ways, strict=True)]
         result = Attribution(found, answer, baseline, count)
         if result.complete:

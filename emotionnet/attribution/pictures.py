@@ -3,6 +3,7 @@
 import numpy as np
 
 from emotionnet.attribution.explainer import StreamWhy, Why
+from emotionnet.attribution.moments import length_of
 from emotionnet.evaluation.plots import COLOURS, make_figure, styled
 
 #: Red speaks for the answer, blue against it: told apart by colour-blind readers too.
@@ -65,7 +66,7 @@ def plot_over_time(why: StreamWhy, part: int, seconds: float, window_s: float):
         seconds: of sound.
         window_s: length of the model's window, which is what a layer that hears it whole gives.
     """
-    length_s = window_s if len(why.values[part]) == 1 else seconds
+    length_s = length_of(why.values[part], seconds, window_s)
     rows = len(why.by)
     figure, axes = make_figure(7.4, 1.9 * rows, rows, 1, squeeze=False, sharex=True)
     for ax, (name, one) in zip(axes.flat, why.by.items()):

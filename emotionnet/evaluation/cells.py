@@ -10,9 +10,11 @@ import numpy as np
 from emotionnet.errors import EmotionNetError
 from emotionnet.evaluation import html
 from emotionnet.evaluation.answers import FUSED, Answers, measure
-from emotionnet.evaluation.comparison import Candidate, RunResult
+from emotionnet.evaluation.comparison import Candidate, RunResult, paired_tests
+from emotionnet.evaluation.comparison_page import write_page
 from emotionnet.evaluation.report import interval, percent
 from emotionnet.evaluation.temperature import calibrated_scores, fit_temperatures
+from emotionnet.files import write_csv
 
 VALIDATION = "predictions_validation.csv"
 
@@ -46,9 +48,7 @@ def read_cell(
     Raises:
         EmotionNetError: the trainings were not asked the same.
     """
-    from emotionnet.training.run import group_members
-
-    members = [group_members(folder) or [folder] for folder in folders]
+    members = [_members(folder) for folder in folders]
     tested = [[RunResult.read(each) for each in those] for those in members]
     if len(folders) == 1:
         runs = tested[0]
@@ -68,9 +68,40 @@ def read_cell(
     return CellResult(dict(values), candidate, float(np.mean(uars)) if uars else None)
 
 
-def ranked(cells: Sequence[CellResult]) -> list[CellResult]:
-    """The best on validation clips first; as they stand where there are none."""
-    return sorted(cells, key=lambda each: -(each.validation_uar or 0))
+def write_cells(
+    table_path: Path, page: Path, cells: Sequence[CellResult], trainings: Mapping[str, Path],
+    fields: Sequence[str], choose: bool,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Ranks cells on validation clips, tests each against the best, and writes table and page.
+
+    Args:
+        table_path, page: the files, each written whole or not at all.
+        cells: in any order; where there are no validation clips this order stays.
+        trainings: name → folder, of what was trained once for all of them.
+        fields: the settings.
+        choose: a choice is made: figures of test clips are given of the best alone.
+
+    Returns:
+        See `rows_of`.
+    """
+    cells = sorted(cells, key=lambda each: -(each.validation_uar or 0))
+    tested = 1 if choose else len(cells)
+    candidates = [each.candidate for each in cells[:tested]]
+    pairs = paired_tests(candidates)
+    rows = rows_of(cells, pairs, tested)
+    parts = section(rows, fields, len(trainings), choose)
+    if not choose and len(trainings) < len(cells):
+        parts += trainings_table(
+            [
+                Candidate(name, [RunResult.read(each) for each in _members(folder)])
+                for name, folder in trainings.items()
+            ]
+        )
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    plain = ({k: "" if v is None else v for k, v in row.items()} for row in rows)
+    write_csv(table_path, plain, columns)
+    write_page(page, candidates, [], pairs, parts)
+    return rows
 
 
 def rows_of(
@@ -105,7 +136,7 @@ def rows_of(
                 row["uar_difference"] = drawn["difference"]
                 low, high = drawn["interval_95"] or (None, None)
                 row |= {"uar_difference_low": low, "uar_difference_high": high}
-                row["p_mcnemar"] = pair["mcnemar"] and pair["mcnemar"]["p_holm"]
+                row["p_mcnemar"] = (pair["mcnemar"] or {}).get("p_holm")
     return rows
 
 
@@ -164,6 +195,13 @@ def trainings_table(candidates: Sequence[Candidate]) -> list[str]:
         rows.append([one.name, f"{percent(scores['accuracy'])} ({ends})", percent(scores["uar"])])
     header = ["trained", "accuracy, test (Wilson 95 %)", "UAR, test"]
     return [html.heading("What was trained"), html.table(header, rows)]
+
+
+def _members(folder: Path) -> list[Path]:
+    """The runs of a group, or the run that a folder is."""
+    from emotionnet.training.run import group_members
+
+    return group_members(folder) or [folder]
 
 
 def _validation(folder: Path, run: RunResult) -> Answers | None:

@@ -32,13 +32,7 @@ def input_gradient(
     Raises:
         UsageError: no such input or output, or a backend that is neither TensorFlow nor JAX.
     """
-    _check(model, output, of)
-    rest = {name: np.asarray(value) for name, value in inputs.items() if name != of}
-
-    def answer(call: Callable, values: Sequence):
-        return call({of: values[0], **_repeated(rest, values[0].shape[0])})
-
-    gradient = _maker()(model, output, answer)
+    gradient = InputGradient(model, output, of)(inputs)
 
     def of_one(values: np.ndarray, number: int):
         answers, (slopes,) = gradient([values], number)
@@ -65,24 +59,68 @@ def feature_gradient(
     Returns:
         See `Gradient`: values of each layer, (batch * n, …), where it gives (n, …) of the clip.
     """
-    _check(model, output)
-    given = layer_outputs(model, inputs, layers)
+    return FeatureGradient(model, output, layers)(inputs)
 
-    def answer(call: Callable, values: Sequence):
-        clips = values[0].shape[0] // len(given[0][0])
-        replacing = [
-            (value, *(np.tile(mask, (clips,) + (1,) * (mask.ndim - 1)) for mask in masks))
-            for value, (_, *masks) in zip(values, given, strict=True)
-        ]
-        with _calls(
-            {
+
+class InputGradient:
+    """`input_gradient` for any number of clips: called with the inputs of one, it gives a `Gradient`.
+
+    Its graph is made once.
+    """
+
+    def __init__(self, model: keras.Model, output: str, of: str):
+        _check(model, output, of)
+        self._of = of
+
+        def answer(call: Callable, values: Sequence, rest: Mapping):
+            return call({of: values[0], **_repeated(rest, values[0].shape[0])})
+
+        self._gradient = _maker()(model, output, answer)
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> Gradient:
+        """The gradient at a clip whose inputs are (1, …)."""
+        rest = _as_tensors({name: each for name, each in inputs.items() if name != self._of})
+        return lambda values, number: self._gradient(values, rest, number)
+
+
+class FeatureGradient:
+    """`feature_gradient` for any number of clips: called with the inputs of one, it gives a `Gradient`.
+
+    Its graph is made once.
+    """
+
+    def __init__(self, model: keras.Model, output: str, layers: Sequence[keras.Layer]):
+        _check(model, output)
+        self._model, self._layers = model, layers
+
+        def answer(call: Callable, values: Sequence, rest: tuple):
+            inputs, given = rest
+            clips = values[0].shape[0] // given[0][0].shape[0]
+            outs = [
+                (
+                    value,
+                    *(
+                        keras.ops.tile(mask, (clips,) + (1,) * (len(mask.shape) - 1))
+                        for mask in masks
+                    ),
+                )
+                for value, (_, *masks) in zip(values, given, strict=True)
+            ]
+            instead = {
                 layer: lambda *_, out=out, **__: out if len(out) > 1 else out[0]
-                for layer, out in zip(layers, replacing, strict=True)
+                for layer, out in zip(layers, outs, strict=True)
             }
-        ):
-            return call(_repeated(inputs, clips))
+            with _calls(instead):
+                return call(_repeated(inputs, clips))
 
-    return _maker()(model, output, answer)
+        self._gradient = _maker()(model, output, answer)
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> Gradient:
+        """The gradient at a clip whose inputs are (1, …)."""
+        given = layer_outputs(self._model, inputs, self._layers)
+        tensors = tuple(tuple(map(keras.ops.convert_to_tensor, each)) for each in given)
+        rest = (_as_tensors(inputs), tensors)
+        return lambda values, number: self._gradient(values, rest, number)
 
 
 def layer_outputs(
@@ -125,8 +163,8 @@ def _as_tensors(inputs: Mapping[str, np.ndarray]) -> dict:
     return {name: keras.ops.convert_to_tensor(value) for name, value in inputs.items()}
 
 
-def _repeated(inputs: Mapping[str, np.ndarray], clips: int) -> dict:
-    return _as_tensors({name: np.repeat(each, clips, axis=0) for name, each in inputs.items()})
+def _repeated(inputs: Mapping, clips: int) -> dict:
+    return {name: keras.ops.repeat(each, clips, axis=0) for name, each in inputs.items()}
 
 
 def _maker() -> Callable:
@@ -136,44 +174,46 @@ def _maker() -> Callable:
     return makers[keras.backend.backend()]
 
 
-def _by_tensorflow(model, output: str, answer: Callable) -> Gradient:
+def _by_tensorflow(model, output: str, answer: Callable) -> Callable:
     import tensorflow as tf
 
     def call(inputs: Mapping):
         return model(inputs, training=False)
 
     @tf.function(autograph=False)
-    def both(values, number):
+    def both(values, rest, number):
         with tf.GradientTape() as tape:
             tape.watch(values)
-            answers = answer(call, values)[output][:, number]
+            answers = answer(call, values, rest)[output][:, number]
         return answers, tape.gradient(answers, values, unconnected_gradients="zero")
 
-    def gradient(values: Sequence[np.ndarray], number: int):
+    def gradient(values: Sequence[np.ndarray], rest, number: int):
         tensors = [tf.constant(value, tf.float32) for value in values]
-        answers, slopes = both(tensors, tf.constant(number))
+        answers, slopes = both(tensors, rest, tf.constant(number))
         return np.asarray(answers), [np.asarray(slope) for slope in slopes]
 
     return gradient
 
 
-def _by_jax(model, output: str, answer: Callable) -> Gradient:
+def _by_jax(model, output: str, answer: Callable) -> Callable:
     import jax
     import jax.numpy as jnp
 
-    trainable = [variable.value for variable in model.trainable_variables]
-    fixed = [variable.value for variable in model.non_trainable_variables]
+    def answers(values, rest, number, weights):
+        def call(inputs: Mapping):
+            return model.stateless_call(*weights, inputs, training=False)[0]
 
-    def call(inputs: Mapping):
-        return model.stateless_call(trainable, fixed, inputs, training=False)[0]
-
-    def answers(values, number):
-        chosen = answer(call, values)[output][:, number]
+        chosen = answer(call, values, rest)[output][:, number]
         return chosen.sum(), chosen
 
-    def gradient(values: Sequence[np.ndarray], number: int):
+    def gradient(values: Sequence[np.ndarray], rest, number: int):
         values = [jnp.asarray(value, jnp.float32) for value in values]
-        (_, chosen), slopes = jax.value_and_grad(answers, has_aux=True)(values, number)
+        weights = tuple(
+            [variable.value for variable in variables]
+            for variables in (model.trainable_variables, model.non_trainable_variables)
+        )
+        by_values = jax.value_and_grad(answers, has_aux=True)
+        (_, chosen), slopes = by_values(values, rest, number, weights)
         return np.asarray(chosen), [np.asarray(slope) for slope in slopes]
 
     return gradient

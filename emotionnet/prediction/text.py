@@ -44,6 +44,13 @@ def describe(answer: dict[str, Any], blocks: bool = True, width: int = 80) -> st
             lines.append(
                 f"    {windows[0]['start_s']:6.1f} – {windows[-1]['end_s']:6.1f} s  {text}"
             )
+    if answer.get("moments"):
+        lines.append(f"  which moment (share of each second, + speaks for {answer['emotion']})")
+        for row in answer["moments"]:
+            told = "  ".join(
+                f"{s} {100 * v:+4.0f} %" for s, v in row.items() if not s.endswith("_s")
+            )
+            lines.append(f"    {row['start_s']:6.1f} – {row['end_s']:6.1f} s  {told}")
     for number, person in enumerate(answer.get("people", ()), start=1):
         best = person["probabilities"][person["emotion"]]
         x, y = person["centre"]

@@ -36,6 +36,21 @@ def test_a_jump_between_the_steps_is_said():
     assert "NOT COMPLETE" in found.in_words()
 
 
+def test_more_steps_take_only_what_was_not_taken_before():
+    taken = []
+
+    def gradient(values, number):
+        x = values[0][:, 0]
+        if len(x) == 5 and x[0] != 0:  # not the ends
+            taken.extend(x)
+        return 1 / (1 + np.exp(-400 * (x - 0.503))), [np.full_like(values[0], 0.0)]
+
+    found = integrate(gradient, [np.ones((1, 1))], [np.zeros((1, 1))], 0, at_once=5)
+    assert found.steps == 450
+    assert len(taken) == 450
+    np.testing.assert_allclose(np.sort(taken), (np.arange(450) + 0.5) / 450, atol=1e-6)
+
+
 @pytest.mark.parametrize("system", ["ghost_fan", "segments"])
 def test_sound_features_make_the_whole_answer_of_speech(system):
     if (
