@@ -21,6 +21,11 @@ FLAGS = (
     *("augment", "backbone_weights", "init", "init_faces", "init_speech", "joint", "learning"),
     *("per_epoch", "pool_every", "precision", "start_fraction", "teachers_share", "train_actors"),
 )
+#: Of these an option has a value whether or not it is given.
+_ALWAYS_GIVEN = (
+    *("joint", "learning", "per_epoch", "pool_every", "precision", "start_fraction"),
+    "teachers_share",
+)
 #: How a cell's own fusion is called in ``CONCERNS``, beside the streams.
 FUSION = "fusion"
 
@@ -145,8 +150,8 @@ def axes_of(
             near = difflib.get_close_matches(last, known, n=3)
             meant = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known)}."
             raise UsageError(f"{field}: neither {system} nor fit has such a setting. {meant}")
-        given = options.get(home) if home else options
-        if (given or {}).get(field) is not None and (home or options[field] is not False):
+        fixed = {**options, **((options.get(home) if home else None) or {})}
+        if fixed.get(field) is not None and field not in _ALWAYS_GIVEN:
             raise UsageError(f"{field}: is varied, and given for all cells too. Leave one of both.")
         alone = stream or field.removeprefix("init_") * field.startswith("init_")
         own = [
