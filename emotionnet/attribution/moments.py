@@ -12,6 +12,9 @@ from emotionnet.errors import BadClip
 from emotionnet.inputs.kinds import STREAMS
 from emotionnet.inputs.views import clip_seconds
 
+#: What is left of a clip after its whole seconds, if no longer, belongs to the last of them.
+SHORT_S = 0.1
+
 
 def moments(
     explainer: Explainer,
@@ -33,7 +36,7 @@ def moments(
         A row a second: ``start_s``, ``end_s``, and of each stream what that second makes of its answer, as
         a share of all (+ for the emotion, - against it; without their signs they add up to 1); and notes.
     """
-    count = max(1, math.ceil(duration_s))
+    count = max(1, math.ceil(duration_s - SHORT_S))
     sums: dict[str, np.ndarray] = {}
     notes: dict[str, None] = {}
     for start_s in starts_s:
@@ -54,7 +57,7 @@ def moments(
                 np.add.at(total, np.clip(times_s.astype(int), 0, count - 1), values)
     shares = {stream: each / np.abs(each).sum() for stream, each in sums.items() if each.any()}
     rows = [
-        {"start_s": float(i), "end_s": min(i + 1.0, round(duration_s, 3))}
+        {"start_s": float(i), "end_s": i + 1.0 if i < count - 1 else round(duration_s, 3)}
         | {stream: round(float(share[i]), 4) for stream, share in shares.items()}
         for i in range(count)
     ]

@@ -19,7 +19,7 @@ def face_of_68():
     """68 points of a face in units of the crop: each region's about its own place."""
     points = np.zeros((68, 2))
     centres = {
-        "left eyebrow": (0.35, 0.3), "right eyebrow": (0.65, 0.3), "left eye": (0.35, 0.42),
+        "left eyebrow": (0.35, 0.25), "right eyebrow": (0.65, 0.25), "left eye": (0.35, 0.42),
         "right eye": (0.65, 0.42), "nose": (0.5, 0.56), "mouth": (0.5, 0.76),
     }  # fmt: skip
     for name, numbers in regions.POINTS_68.items():
