@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 VERBS = (
     *("download", "prepare", "fit", "evaluate", "predict", "export", "verify", "cost"),
     *("refit", "robustness", "backbones", "compare", "label", "stream", "page", "explain"),
-    *("leave_out", "sweep"),
+    *("leave_out", "sweep", "combine"),
 )
 _PACKAGES = (
     *("corpora", "clips", "inputs", "layers", "systems", "training", "evaluation"),

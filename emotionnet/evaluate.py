@@ -9,50 +9,25 @@ import argparse
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotionnet.classes import AS_THEY_ARE, Classes, add_options
+from emotionnet.classes import Classes, add_options
 from emotionnet.command import make_callable, run_command
 from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.evaluation.asked import (
+    Asked,
+    check_part,
+    open_part,
+    other_corpus,
+    result_path,
+    shared_classes,
+)
 from emotionnet.inputs.kinds import OUTPUTS, TITLES, stream_named
 
 if TYPE_CHECKING:
-    from emotionnet.clips.records import RecordRow, Records
     from emotionnet.training.run import Run
-
-PARTS = ("test", "validation", "train", "unseen")
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is asked of a run: which clips, and in which state they are shown to it.
-
-    Attributes:
-        part: one of `PARTS`.
-        mask: the stream that is taken away from every clip, or None.
-        mirror: every face is shown mirrored too, and the answers are averaged.
-        classes: that emotions are merged to, or that alone count.
-        affect: the table of arousal and valence, see `emotionnet.evaluation.affect`; None for ours.
-    """
-
-    part: str = "test"
-    mask: str | None = None
-    mirror: bool = False
-    classes: Classes = AS_THEY_ARE
-    affect: str | os.PathLike | None = None
-
-    @property
-    def plainly(self) -> bool:
-        """Whether the clips are shown, and named, as they are."""
-        return not (self.mask or self.mirror or self.classes)
-
-    def path(self, folder: Path, name: str) -> Path:
-        """Where a result goes: what is asked otherwise never replaces the answers to the test part."""
-        words = [*(("masked", self.mask) if self.mask else ()), *(["mirrored"] * self.mirror)]
-        words += [self.classes.slug()] * bool(self.classes)
-        return result_path(folder, name, self.part, *words)
 
 
 def evaluate(
@@ -75,7 +50,9 @@ def evaluate(
             them, see `emotionnet.inputs.cache`.
         part: ``test``, ``validation`` or ``train``; or ``unseen``, all clips of ``records`` that the
             run has neither learnt nor chosen its epoch from, which is also meant by ``test`` where
-            ``records`` hold none of its test clips. Other parts than ``test`` are written to files
+            ``records`` hold none of its test clips. With records of another corpus this is cross-corpus
+            evaluation: what counts are the classes that both have, what was left out is said, and the files
+            are named after that corpus (``metrics_unseen_emodb.json`` …). Other parts than ``test`` are written to files
             of their own (``metrics_validation.json`` …).
         batch_size: clips at a time.
         mask: a stream that is taken away from every clip (``speech``, also called ``audio``; ``faces``
@@ -109,6 +86,7 @@ def evaluate(
     asked = Asked(part, mask, mirror, Classes.of(merge, only), affect)
     children = group_members(run)
     runs = [Run.open(child) for child in children or [run]]
+    asked = replace(asked, on=other_corpus(runs[0], records))
     read_groups(asked.classes.labels(runs[0].labels), affect)  # refuses a bad table early
     if records and part == "test" and all(each.has_other_test_clips(records) for each in runs):
         asked = replace(asked, part="unseen")
@@ -120,67 +98,18 @@ def evaluate(
 def _asked(metrics: Mapping[str, Any], merge, only) -> Asked:
     """What ``metrics.json`` is the answer to."""
     classes = Classes.of(merge, only)
-    return Asked(metrics["part"], metrics.get("mask"), metrics.get("mirror", False), classes)
-
-
-def check_part(part: str) -> None:
-    """Refuses a part that a run does not have."""
-    if part not in PARTS:
-        raise UsageError(f"--part {part}: not known. Choose one of {', '.join(PARTS)}.")
-
-
-def open_records(run: "Run", records: str | os.PathLike | None) -> "Records":
-    """The records of a run, or a cache of its view of them, opened.
-
-    Raises:
-        UsageError: they are not there.
-    """
-    from emotionnet.clips.remote import is_url
-    from emotionnet.inputs.opening import open_clips
-
-    place = records or run.config["records"]
-    if not is_url(place) and not Path(place).is_dir():
-        raise UsageError(
-            f"{place}: the records of this run are not there. Give their folder with --records, "
-            "or make them again with `python -m emotionnet.prepare`."
-        )
-    return open_clips(place)
-
-
-def open_part(
-    run: "Run", records: str | os.PathLike | None, part: str, classes: Classes = AS_THEY_ARE
-) -> tuple["Records", "list[RecordRow]"]:
-    """The records of a run (or a cache of its view of them), and the rows of one part of its split.
-
-    Args:
-        run: an opened run.
-        records: the records or the cache it was trained on, where they have moved.
-        part: one of `PARTS`.
-        classes: that emotions are merged to, or that alone count; clips of others are left out.
-
-    Raises:
-        UsageError: the records are not there.
-        EmotionNetError: they are not those of the run, or the part has no clips.
-    """
-    place = records or run.config["records"]
-    opened = open_records(run, records)
-    rows = run.unseen_rows(opened) if part == "unseen" else run.split_rows(opened)[part]
-    known = classes.labels(run.labels)
-    rows = [row for row in rows if classes.called(row.emotion)]
-    if not rows:
-        which = f" of {', '.join(known)}" if classes else ""
-        raise EmotionNetError(f"{run.folder}: the {part} part of this run has no clips{which}.")
-    strange = sorted({row.emotion for row in rows if classes.called(row.emotion) not in known})
-    if strange:
-        raise EmotionNetError(
-            f"{place}: clips of {', '.join(strange)}, which this run does not know "
-            f"(it knows {', '.join(run.labels)}). These are not the records it was trained on."
-        )
-    return opened, rows
+    return Asked(
+        metrics["part"],
+        metrics.get("mask"),
+        metrics.get("mirror", False),
+        classes,
+        on=metrics.get("on", ""),
+    )
 
 
 def _evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]:
     from emotionnet.cards.card import run_card
+    from emotionnet.cards.combined import measured
     from emotionnet.evaluation.affect import affect_of
     from emotionnet.evaluation.answers import answer_rows, measure
     from emotionnet.evaluation.learning import kept_epochs, learning_curves
@@ -193,32 +122,38 @@ def _evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]
     if asked.mirror and (mask == "faces" or "faces" not in config["streams"]):
         raise UsageError(f"--mirror: {run.folder} is asked about no faces.")
     model = run.model()
-    opened, rows = open_part(run, records, asked.part, asked.classes)
+    opened, rows = open_part(run, records, asked.part, asked.classes, bool(asked.on))
+    where, notes = asked, []
+    if asked.on:
+        classes, rows, notes = shared_classes(run, rows, asked)
+        asked = replace(asked, classes=classes)
     answers = answer_rows(
         model, run.view(), opened, rows, run.labels, config["streams"], batch_size,
         mask, asked.mirror,
     )  # fmt: skip
     answers = answers.under(asked.classes)
-    answers.write(asked.path(run.folder, "predictions.csv"))
+    answers.write(where.path(run.folder, "predictions.csv"))
     metrics = {"run": run.name, **_about(provenance(run), asked)}
     metrics |= measure(answers, mask, get_system(config["system"]).STREAMS)
     metrics["affect"] = affect_of(metrics, answers.labels, asked.affect)
+    metrics["notes"] += notes
     if asked.part == "test" and asked.plainly:
         metrics["calibrated"] = _calibrated(run, model, opened, answers, batch_size)
     if asked.part == "unseen":
         metrics["protocol_text"] = (
-            f"{len(rows)} clips of {opened.folder} that the run neither learnt nor chose its epoch from"
+            f"{len(rows)} clips of {asked.on or opened.folder} that the run neither learnt nor chose its epoch from"
         )
     elif config.get("split_warning"):
         metrics["notes"].append(config["split_warning"])
-    if asked.part != "unseen" and opened.manifest_hash != config.get(
-        "manifest_hash", opened.manifest_hash
-    ):
+    known = config.get("manifest_hash", opened.manifest_hash)
+    if asked.part != "unseen" and opened.manifest_hash not in (known or ""):
         metrics["notes"].append("The records have changed since the run was trained.")
     curves = learning_curves(run.folder / "history.csv")
     metrics["learning"] = kept_epochs(curves)
-    _write(run.folder, asked, metrics, curves)
-    if asked.part == "test" and asked.plainly:
+    _write(run.folder, where, metrics, curves)
+    if config.get("combined"):
+        write_text(run.folder / "README.md", run_card(run.name, config, None, measured(run.folder)))
+    elif asked.part == "test" and asked.plainly:
         write_text(run.folder / "README.md", run_card(run.name, config, metrics))
     return metrics
 
@@ -228,6 +163,7 @@ def _about(provenance: dict[str, Any], asked: Asked) -> dict[str, Any]:
     question = {"part": asked.part}
     question |= {"mask": asked.mask} if asked.mask else {}
     question |= {"mirror": True} if asked.mirror else {}
+    question |= {"on": asked.on} if asked.on else {}
     classes = "; ".join(filter(None, (provenance["classes"], str(asked.classes))))
     labels = list(asked.classes.labels(provenance["labels"]))
     return {**question, **provenance, "classes": classes, "labels": labels}
@@ -281,15 +217,15 @@ def _evaluate_group(
         place = asked.path(run.folder, "metrics.json")
         if asked.part == "unseen" or not _is_newer(place, run.folder / "model.keras"):
             _evaluate_run(run, records, asked, batch_size)
-        labels = asked.classes.labels(run.labels)
-        answers.append(Answers.read(asked.path(run.folder, "predictions.csv"), labels))
         scores = json.loads(place.read_text(encoding="utf-8"))
+        answers.append(Answers.read(asked.path(run.folder, "predictions.csv"), scores["labels"]))
         calibrated.append(scores.get("calibrated", {}))
         learning.append(scores.get("learning", {}))
         kinds = [k for k in OUTPUTS if k in scores]
         short = {k: {m: scores[k][m] for m in ("accuracy", "uar", "n")} for k in kinds}
         each.append({"run": run.name, "fold": scores["fold"], "seed": scores["seed"], **short})
     metrics = {"run": folder.name, **_about(group_provenance(runs), asked)}
+    metrics |= {"labels": scores["labels"], "classes": scores["classes"]}
     offered = get_system(runs[0].config["system"]).STREAMS
     metrics |= measure(Answers.pool(answers), asked.mask, offered)
     metrics["affect"] = affect_of(metrics, metrics["labels"], asked.affect)
@@ -365,12 +301,6 @@ def group_provenance(runs: "Sequence[Run]") -> dict[str, Any]:
     return about
 
 
-def result_path(folder: Path, name: str, part: str, *words: str) -> Path:
-    """Where a result of a run goes: other parts than the test part never replace its files."""
-    path = folder / name
-    return path.with_stem("_".join([path.stem, *([part] if part != "test" else ()), *words]))
-
-
 def _is_newer(path: Path, than: Path) -> bool:
     return path.is_file() and path.stat().st_mtime >= than.stat().st_mtime
 
@@ -387,7 +317,8 @@ def summary(metrics: dict[str, Any]) -> str:
     """The headline as a few lines of text."""
     from emotionnet.evaluation.report import interval, percent, spread
 
-    lines = [f"{metrics['corpus']}, {metrics['protocol']}, {metrics['part']} clips"]
+    of = f" of {metrics['on']}" if metrics.get("on") else ""
+    lines = [f"{metrics['corpus']}, {metrics['protocol']}, {metrics['part']} clips{of}"]
     if metrics.get("mask"):
         lines[0] += f", {metrics['mask']} taken away"
     if metrics.get("mirror"):
@@ -418,7 +349,8 @@ def parser() -> argparse.ArgumentParser:
         description="Accuracy, UAR, calibration and a report of a run, or of a group of runs.",
     )
     p.add_argument("run", metavar="RUN", help="a run folder, or a folder of runs (folds, seeds)")
-    p.add_argument("--records", metavar="DIR", help="its records, where they have moved")
+    p.add_argument("--records", metavar="DIR", help="its records, where they have moved; those of another "
+                   "corpus: what it is worth there, on the classes that both have")  # fmt: skip
     p.add_argument("--part", default="test", help="test (default), validation or train; "
                    "or unseen: all clips of --records that the run has not learnt from")  # fmt: skip
     p.add_argument("--mask", metavar="STREAM", help="speech, faces …: take it away from every clip")
@@ -433,10 +365,13 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line, evaluates and prints the headline."""
+    from emotionnet.training.run import shipped
+
     args = parser().parse_args(argv)
     metrics = evaluate(**vars(args))
     print(summary(metrics))
-    print(f"report: {_asked(metrics, args.merge, args.only).path(Path(args.run), 'report.html')}")
+    folder = shipped(Path(args.run))
+    print(f"report: {_asked(metrics, args.merge, args.only).path(folder, 'report.html')}")
     return 0
 
 

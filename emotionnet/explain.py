@@ -136,7 +136,7 @@ def _part(predictor, explainer, records, part: str, each: int | None, folder: Pa
 
 def _training_batches(run, records: str | os.PathLike | None, model) -> Iterator[dict[str, Any]]:
     """Some training clips of ``run``, evenly spread; none where its records are not there."""
-    from emotionnet.evaluate import open_part
+    from emotionnet.evaluation.asked import open_part
     from emotionnet.inputs.opening import open_source
 
     try:

@@ -45,7 +45,8 @@ def refit(
         UsageError: there is no run, or it cannot learn on; the message says why.
         EmotionNetError: a run is not trained to the end, or its records cannot be used.
     """
-    from emotionnet.evaluate import evaluate, open_records
+    from emotionnet.evaluate import evaluate
+    from emotionnet.evaluation.asked import open_records
     from emotionnet.one_run import about, train_and_evaluate
     from emotionnet.training.begin import check_kind, check_resume
     from emotionnet.training.devices import choose

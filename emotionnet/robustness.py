@@ -40,13 +40,8 @@ def robustness(
         UsageError: no run there, or no such part.
         EmotionNetError: the run is not trained, or its records cannot be used.
     """
-    from emotionnet.evaluate import (
-        check_part,
-        group_provenance,
-        open_group,
-        provenance,
-        result_path,
-    )
+    from emotionnet.evaluate import group_provenance, open_group, provenance
+    from emotionnet.evaluation.asked import check_part, result_path
     from emotionnet.evaluation.robustness import Disturbed
     from emotionnet.evaluation.robustness_report import write_robustness
     from emotionnet.training.run import Run, group_members
@@ -72,7 +67,7 @@ def robustness(
 
 
 def _answer(run, records, part: str, batch_size: int):
-    from emotionnet.evaluate import open_part
+    from emotionnet.evaluation.asked import open_part
     from emotionnet.evaluation.robustness import answer_disturbed
 
     model = run.model()
@@ -123,7 +118,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line, measures and prints the worst of each disturbance."""
-    from emotionnet.evaluate import result_path
+    from emotionnet.evaluation.asked import result_path
 
     args = parser().parse_args(argv)
     result = robustness(args.run, args.records, args.part, args.batch_size)

@@ -36,7 +36,6 @@ ARROWS = {
 VERBS = {
     "backbones": {"fit", "prepare"},
     "compare": {"evaluate"},
-    "explain": {"evaluate"},
     "fit": {"evaluate", "one_run", "prepare"},
     "leave_out": {"fit", "prepare"},
     "notebook": {"evaluate"},

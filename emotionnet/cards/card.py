@@ -7,13 +7,14 @@ What a card is *about* is plain data: ``name``, ``system``, ``streams``, ``label
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from emotionnet.cards.combined import origins, scores
 from emotionnet.cards.corpora import facts_of
 from emotionnet.cards.front_matter import front_matter
 from emotionnet.inputs.kinds import OUTPUTS
 
 _ORIGIN = (
     *("corpus", "label_kind", "protocol", "protocol_description", "leaky", "fold", "seed"),
-    "manifest_hash",
+    *("manifest_hash", "combined"),
 )
 
 _LIMITS = """\
@@ -54,6 +55,7 @@ def bundle_card(
     contract: Mapping[str, Any],
     metrics: Mapping[str, Any] | None,
     accuracy: Mapping[str, Any] | None,
+    results: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """The card of a bundle, as Markdown.
 
@@ -61,6 +63,7 @@ def bundle_card(
         contract: of the bundle.
         metrics: what the run's ``metrics.json`` says; None where it was not evaluated.
         accuracy: what the bundle's ``accuracy.json`` says; None where there is none.
+        results: of a run combined out of two, see `emotionnet.cards.combined.measured`.
     """
     about = {
         **{key: contract["provenance"].get(key) for key in _ORIGIN},
@@ -68,23 +71,38 @@ def bundle_card(
         "streams": contract["fusion"]["streams"],
     }
     more = [*_precisions(accuracy), *_crops(contract["crop"].get("sensitivity"))]
-    return _card(about, metrics, more)
+    return _card(about, metrics, more, results)
 
 
-def run_card(name: str, config: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
+def run_card(
+    name: str,
+    config: Mapping[str, Any],
+    metrics: Mapping[str, Any] | None,
+    results: Sequence[Mapping[str, Any]] = (),
+) -> str:
     """The card of a run, as Markdown.
 
     Args:
         name: of the run.
         config: of the run.
         metrics: what its ``metrics.json`` says; None where it was not evaluated.
+        results: of a run combined out of two, see `emotionnet.cards.combined.measured`.
     """
     about = {key: config.get(key) for key in (*_ORIGIN, "system", "labels", "streams")}
-    return _card({"name": name, **about}, metrics, _USE.splitlines())
+    return _card({"name": name, **about}, metrics, _USE.splitlines(), results)
 
 
-def _card(about: Mapping[str, Any], metrics: Mapping[str, Any] | None, more: Sequence[str]) -> str:
-    facts = facts_of(about["corpus"])
+def _card(
+    about: Mapping[str, Any],
+    metrics: Mapping[str, Any] | None,
+    more: Sequence[str],
+    results: Sequence[Mapping[str, Any]],
+) -> str:
+    combined = about.get("combined")
+    sources = list(combined.values()) if combined else [about]
+    told = {
+        source["corpus"]: (facts_of(source["corpus"]), source["label_kind"]) for source in sources
+    }
     lines = [
         f"# Model card: {about['name']}",
         "",
@@ -95,10 +113,13 @@ def _card(about: Mapping[str, Any], metrics: Mapping[str, Any] | None, more: Seq
         "",
         "| corpus | people | licence | labels |",
         "|---|---|---|---|",
-        f"| {about['corpus']} | {facts.people} | {facts.licence} | {about['label_kind']} |",
+        *(
+            f"| {corpus} | {f.people} | {f.licence} | {kind} |"
+            for corpus, (f, kind) in told.items()
+        ),
         "",
-        facts.follows,
-        "",
+        *(f"{line}\n" for facts, _ in told.values() for line in [facts.follows]),
+        *(origins(combined) if combined else ()),
         "## Protocol",
         "",
         f"{about['protocol_description']}. Seed {about['seed']}.",
@@ -108,7 +129,7 @@ def _card(about: Mapping[str, Any], metrics: Mapping[str, Any] | None, more: Seq
             if about["leaky"]
             else []
         ),
-        *_scores(metrics),
+        *(scores(results) if combined else _scores(metrics)),
         *more,
         _LIMITS,
     ]

@@ -24,13 +24,17 @@ def front_matter(about: Mapping[str, Any], metrics: Mapping[str, Any] | None) ->
     """
     import yaml
 
-    facts = facts_of(about["corpus"])
+    combined = (about.get("combined") or {}).values()
+    facts = [facts_of(name) for name in dict.fromkeys(o["corpus"] for o in combined or [about])]
     fields: dict[str, Any] = {}
-    if facts.language:
-        fields["language"] = facts.language
-    fields["license"] = facts.identifier
-    if facts.identifier == "other":
-        fields |= {"license_name": about["corpus"], "license_link": facts.link}
+    if languages := [each.language for each in facts if each.language]:
+        fields["language"] = languages[0] if len(languages) == 1 else languages
+    identifiers = {each.identifier for each in facts}
+    # Of two corpora with different licences the Hub has no name for what holds.
+    fields["license"] = identifiers.pop() if len(identifiers) == 1 else "other"
+    if fields["license"] == "other":
+        link = facts[0].link if len(facts) == 1 else "LICENSE"
+        fields |= {"license_name": about["corpus"], "license_link": link}
     fields |= {
         "library_name": "keras",
         "pipeline_tag": _task(about["streams"]),

@@ -9,7 +9,7 @@ import keras
 from emotionnet.inputs.kinds import INPUTS
 from emotionnet.keras_private import layers_inside
 from emotionnet.layers.audio import LogMelSpectrogram
-from emotionnet.systems import SYSTEMS, get_system
+from emotionnet.systems import PAIR, SYSTEMS, get_system
 from emotionnet.systems.apart import Apart
 
 #: Inputs that are no float32 in a file; all others are.
@@ -54,7 +54,10 @@ def signatures(model: keras.Model, system: str = "") -> list[Signature]:
 
 def taken_apart(model: keras.Model, system: str = "") -> Apart | None:
     """The parts of ``model`` for live use; None where its system does not say them."""
-    if not system and model.name not in SYSTEMS:  # a model of nobody's: it answers whole clips
+    if not system and model.name not in (
+        *SYSTEMS,
+        PAIR,
+    ):  # a model of nobody's: it answers whole clips
         return None
     module = get_system(system or model.name)
     return module.take_apart(model) if hasattr(module, "take_apart") else None

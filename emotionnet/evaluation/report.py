@@ -81,7 +81,7 @@ def warnings(metrics: Mapping[str, Any]) -> list[str]:
                 "Do not compare these numbers with those of actor-disjoint work.",
             )
         )
-    if metrics["part"] != "test":
+    if metrics["part"] not in ("test", "unseen"):
         boxes.append(
             html.box(
                 f"These are {metrics['part']} clips.",
@@ -123,6 +123,7 @@ def facts(metrics: Mapping[str, Any]) -> str:
             ("Besides its clips", metrics.get("besides_clips") or None),
             ("Fold", _many(metrics["fold"]) + (f" of {folds}" if folds else "")),
             ("Seed", _many(metrics["seed"])),
+            ("Clips of another corpus", metrics.get("on")),
             ("Scored on", _scored_on(metrics)),
             ("Actors", len(metrics["fused"].get("per_actor") or ()) or None),
             ("Commit", metrics.get("commit")),

@@ -22,6 +22,7 @@ _MODULES = {
     "fusion": ("LateFusion", "MeanLogProbability", "Otherwise", "WeightedSum"),
     "ghost": ("GhostBottleneck", "GhostModule"),
     "interest_points": ("CellHistogram", "InterestPoints"),
+    "joined": ("JoinedFusion",),
     "landmarks": ("CentredLandmarks", "KeyFrames", "RegionAttention", "TakePoints"),
     "pitch": ("Pitch",),
     "pixels": ("ReverseChannels",),

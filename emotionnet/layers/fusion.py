@@ -7,6 +7,8 @@ from emotionnet.errors import UsageError
 from emotionnet.layers.frames import weighted_mean
 
 STREAMS = ("faces", "speech")
+#: Geometric or arithmetic mean of two answers.
+MODES = ("GM", "AM")
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
@@ -34,7 +36,7 @@ class LateFusion(keras.layers.Layer):
     def __init__(self, mode: str = "GM", streams: tuple[str, ...] = STREAMS, **kwargs):
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
-        if mode not in ("GM", "AM"):
+        if mode not in MODES:
             raise UsageError(f'LateFusion: mode is "GM" or "AM". Received: {mode!r}')
         if not streams or not set(streams) <= set(STREAMS):
             raise UsageError(f"LateFusion: streams are some of {STREAMS}. Received: {streams!r}")

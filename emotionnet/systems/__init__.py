@@ -12,6 +12,8 @@ from emotionnet.errors import EmotionNetError, UsageError
 
 #: Names of the project's own systems; any other importable module may be named too, see `get_system`.
 SYSTEMS = ("ghost_fan", "segments", "cross_modal", "dv_emotionnet", "racnn", "faces")
+#: Made out of two trained runs by `emotionnet.combine`; nothing to train.
+PAIR = "pair"
 
 
 def get_system(name: str):
@@ -24,7 +26,7 @@ def get_system(name: str):
     Raises:
         UsageError: no such system.
     """
-    if name in SYSTEMS:
+    if name in (*SYSTEMS, PAIR):
         return importlib.import_module(f"{__name__}.{name}")
     if "." not in name:
         raise UsageError(

@@ -35,6 +35,10 @@ def refit_config(
         EmotionNetError: it is not trained to its end.
     """
     config = run.config
+    if config.get("combined"):
+        raise UsageError(
+            f"{run.folder}: is combined out of two runs. Let these learn on, then combine."
+        )
     if config.get("refit"):
         raise UsageError(f"{run.folder}: has learnt from its validation part already.")
     if config.get("learning", {}).get("scheme", "all") != "all":

@@ -35,6 +35,9 @@ _BEGINNINGS = {
 }
 #: What stands beside every number of a run that `emotionnet.refit` made.
 LEARNT_ON = "its epoch chosen, the run learnt on from the validation part too"
+_SHIPPED = Path(__file__).resolve().parents[2] / "saved_models"
+#: Variables that choose instructions, see `versions`.
+_ROUNDING = ("ONEDNN_MAX_CPU_ISA", "TF_ENABLE_ONEDNN_OPTS")
 _PACKAGES = (
     "tensorflow",
     "tensorflow-cpu",
@@ -87,13 +90,13 @@ class Run:
 
     @classmethod
     def open(cls, folder: str | os.PathLike) -> "Run":
-        """Opens a run folder.
+        """Opens a run folder, or a run that comes with EmotionNet, by its name (`shipped`).
 
         Raises:
             UsageError: there is none.
             EmotionNetError: it is damaged, or of another version.
         """
-        folder = Path(folder)
+        folder = shipped(Path(folder))
         path = folder / "config.json"
         if not path.is_file():
             raise UsageError(f"{folder}: no run here (no config.json). {_what_instead(folder)}")
@@ -209,7 +212,8 @@ class Run:
                 missing.append(line["clip"])
             else:
                 parts[line["part"]].append(row)
-        if missing:
+        # Of a run that was combined out of two, records hold the clips of one of them.
+        if missing and not (self.config.get("combined") and any(parts.values())):
             raise EmotionNetError(
                 f"{records.folder}: {len(missing)} clips of this run are not in these records, "
                 f"{missing[0]} for one. Give the records it was trained on with --records; or "
@@ -235,6 +239,13 @@ class Run:
         rows = open_clips(folder).rows
         # Records that were lost in part are another matter: those have some of them.
         return bool(tested) and tested.isdisjoint(row.clip for row in rows)
+
+
+def shipped(folder: Path) -> Path:
+    """The run called so in ``saved_models/`` of this source tree, where ``folder`` itself is none."""
+    own = _SHIPPED / folder
+    alone = len(folder.parts) == 1 and not folder.is_absolute() and not folder.exists()
+    return own if alone and (own / "config.json").is_file() else folder
 
 
 def view_of(config: dict[str, Any]):
@@ -310,7 +321,7 @@ def classes_in_words(classes: Classes) -> str:
 
 
 def versions() -> dict[str, Any]:
-    """Python, packages, machine, git commit, command and time, as plain data."""
+    """Python, packages, machine and its processor, git commit, command and time, as plain data."""
     packages = {}
     for name in _PACKAGES:
         try:
@@ -323,10 +334,23 @@ def versions() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": packages,
         "platform": platform.platform(),
+        "processor": processor(),
         "cpus": os.cpu_count(),
+        # What oneDNN computes with decides how sums are rounded, and so what is learnt.
+        **{name: os.environ[name] for name in _ROUNDING if name in os.environ},
         "command": ["python -m emotionnet." + Path(sys.argv[0]).stem, *sys.argv[1:]],
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def processor() -> str:
+    """What the system calls its processor; trainings on different ones round differently."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
 
 
 def git_commit() -> str:

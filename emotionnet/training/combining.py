@@ -1,0 +1,248 @@
+"""One run out of two: a face stream of one and a speech stream of another, see `emotionnet.systems.pair`."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from emotionnet.classes import Classes
+from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.files import file_sha256, read_csv
+from emotionnet.inputs.kinds import STREAMS
+from emotionnet.systems import PAIR, make_config, pair
+from emotionnet.training.run import PARTS, Run
+
+#: What joins classes unless the user says otherwise: where one side alone knows calm, it is neutral.
+CALM = {"neutral": ("neutral", "calm")}
+#: Faces of a clip, for a face stream that has seen single pictures.
+FRAMES = 15
+
+
+def combine_runs(
+    runs: Mapping[str, Run],
+    folder: Path,
+    classes: Classes,
+    fusion: str = "GM",
+    frames: int | None = None,
+) -> Run:
+    """Writes the run that answers with both.
+
+    Args:
+        runs: ``faces`` and ``speech`` → the run that it is taken from, trained to its end.
+        folder: of the new run.
+        classes: how labels of both are called, and which count. Where nothing is merged, `CALM` is, if one
+            side alone knows calm.
+        fusion: ``GM`` or ``AM``.
+        frames: faces of a clip; by default those of the run, and `FRAMES` where it saw single pictures.
+
+    Raises:
+        UsageError: a run lacks the stream, its system cannot be taken apart, no class is shared, or
+            the two look at windows of other lengths.
+        EmotionNetError: a run is not trained to its end.
+    """
+    for stream, run in runs.items():
+        _check(run, stream)
+    labels = {stream: run.labels for stream, run in runs.items()}
+    classes = with_calm(labels, classes)
+    called = joined(labels, classes)
+    config = make_config(PAIR, **_system_config(runs, called, fusion, frames))
+    model = pair.build(config, len(config.labels))
+    for stream, run in runs.items():
+        _take_over(model, run, stream)
+    combined = Run.create(folder, _run_config(runs, config, classes), _split(runs, classes))
+    combined.save_model(model)
+    return combined
+
+
+def with_calm(labels: Mapping[str, tuple[str, ...]], classes: Classes) -> Classes:
+    """``classes``, with `CALM` where nothing is merged and one side alone knows calm."""
+    alone = sum("calm" in names for names in labels.values()) == 1
+    return Classes.of(CALM, classes.only) if alone and not classes.merge else classes
+
+
+def joined(labels: Mapping[str, tuple[str, ...]], classes: Classes) -> dict[str, dict[str, str]]:
+    """Stream → its label → the class that it is joined in, "" where it is left out.
+
+    Raises:
+        UsageError: there is no class that both know, or ``classes`` do not fit.
+    """
+    classes.labels(name for names in labels.values() for name in names)
+    called = {
+        stream: {name: classes.called(name) or "" for name in names}
+        for stream, names in labels.items()
+    }
+    known = [set(table.values()) - {""} for table in called.values()]
+    if not known[0] & known[1]:
+        told = "; ".join(f"{stream}: {', '.join(names)}" for stream, names in labels.items())
+        raise UsageError(
+            f"the two runs share no class ({told}). --merge NAME=A+B says what is the same."
+        )
+    return called
+
+
+def table_of(config: pair.Config) -> list[str]:
+    """How the classes were joined, a line each, for people."""
+    lines = []
+    for name in config.labels:
+        sides = {
+            stream: [
+                label for label, its in getattr(config, stream)["called"].items() if its == name
+            ]
+            for stream in STREAMS
+            if stream in config.streams
+        }
+        told = ", ".join(f"{s} {' + '.join(found)}" for s, found in sides.items() if found)
+        lacks = [stream for stream, found in sides.items() if not found]
+        lines.append(f"{name}: {told}" + "".join(f"; {s} leaves it to the other" for s in lacks))
+    for stream in config.streams:
+        out = [label for label, its in getattr(config, stream)["called"].items() if not its]
+        if out:
+            lines.append(f"left out: {stream} {', '.join(out)}")
+    return lines
+
+
+def _check(run: Run, stream: str) -> None:
+    if run.config.get("combined"):
+        raise UsageError(f"{run.folder}: is combined out of two runs already. Give one of these.")
+    if stream not in run.config["streams"]:
+        known = " and ".join(run.config["streams"])
+        raise UsageError(f"{run.folder}: was trained on {known}, and knows nothing of {stream}.")
+    if not run.finished:
+        raise EmotionNetError(
+            f"{run.folder}: not trained to the end yet, so it cannot be combined."
+        )
+
+
+def _system_config(runs, called, fusion: str, frames: int | None) -> dict[str, Any]:
+    faces, speech = (dict(runs[stream].config["system_config"]) for stream in ("faces", "speech"))
+    own = {
+        stream: make_config(runs[stream].config["system"], **each)
+        for stream, each in (("faces", faces), ("speech", speech))
+    }
+    clips = own["faces"].frames > 1
+    rates = {stream: getattr(each, "sample_rate", 16000) for stream, each in own.items()}
+    heard = [stream for stream in own if "speech" in runs[stream].config["streams"]]
+    if len({rates[stream] for stream in heard}) > 1 or (
+        clips and own["faces"].samples != own["speech"].samples
+    ):
+        told = " and ".join(
+            f"{each.samples / rates[stream]:g} s at {rates[stream]} Hz ({runs[stream].folder})"
+            for stream, each in own.items()
+        )
+        raise UsageError(
+            f"the two runs have other sound settings: windows of {told}. Train one of them anew with "
+            "the other's (--set samples=…)."
+        )
+    return {
+        "frames": frames or (own["faces"].frames if clips else FRAMES),
+        "image_size": own["faces"].image_size,
+        "samples": own["speech"].samples,
+        "fusion": fusion,
+        **{
+            stream: {
+                "system": runs[stream].config["system"],
+                "config": config,
+                "called": called[stream],
+            }
+            for stream, config in (("faces", faces), ("speech", speech))
+        },
+    }
+
+
+def _take_over(model, run: Run, stream: str) -> None:
+    """Gives the nested network of a stream the weights that it has in its run."""
+    layer = next(stage.layer for stage in pair.stages(None) if stage.name == stream)
+    stage = next(each for each in _stages(run) if each.name == stream)
+    ours, theirs = model.get_layer(layer), run.model().get_layer(stage.layer)
+    shapes = [[weight.shape for weight in network.weights] for network in (ours, theirs)]
+    if shapes[0] != shapes[1]:
+        raise EmotionNetError(
+            f"{run.folder}: its model is not what its config says, or has weights for each frame."
+        )
+    ours.set_weights(theirs.get_weights())
+
+
+def _stages(run: Run):
+    from emotionnet.systems import stages_of
+
+    return stages_of(run.config["system"], run.config["system_config"])
+
+
+def _split(runs: Mapping[str, Run], classes: Classes) -> SimpleNamespace:
+    """The parts of both; a clip that either has learnt from is no test clip."""
+    found: dict[str, tuple[int, SimpleNamespace]] = {}
+    for run in runs.values():
+        for line in read_csv(run.folder / "split.csv"):
+            name = classes.called(line["emotion"])
+            if name is None:
+                continue
+            row = SimpleNamespace(clip=line["clip"], actor=line["actor"], emotion=name)
+            number = PARTS.index(line["part"])
+            found[row.clip] = min(
+                found.get(row.clip, (number, row)), (number, row), key=lambda x: x[0]
+            )
+    return SimpleNamespace(
+        **{part: [row for k, row in found.values() if k == n] for n, part in enumerate(PARTS)}
+    )
+
+
+def _run_config(runs: Mapping[str, Run], config: pair.Config, classes: Classes) -> dict[str, Any]:
+    origins = {stream: _origin(run, stream) for stream, run in runs.items()}
+    each = origins.values()
+
+    def all_of(key: str) -> str:
+        return "+".join(dict.fromkeys(origin[key] or "" for origin in each))
+
+    said = [f"{stream}: {origin['protocol_description']}" for stream, origin in origins.items()]
+    speech = runs["speech"].config
+    return {
+        "system": PAIR,
+        "system_config": dataclasses.asdict(config),
+        "labels": list(config.labels),
+        "corpus": all_of("corpus"),
+        "label_kind": all_of("label_kind"),
+        "records": "",
+        "manifest_hash": all_of("manifest_hash"),
+        "protocol": all_of("protocol"),
+        "protocol_description": "Two streams that were trained apart. " + ". ".join(said),
+        "leaky": any(run.config["leaky"] for run in runs.values()),
+        "fold": speech["fold"],
+        "folds": speech.get("folds"),
+        "seed": speech["seed"],
+        "streams": list(config.streams),
+        "joint": False,
+        "settings": {s: runs[s].config.get("settings", {}).get(s, {}) for s in config.streams},
+        **({"classes": classes.plain()} if classes else {}),
+        "combined": origins,
+    }
+
+
+def _origin(run: Run, stream: str) -> dict[str, Any]:
+    """What a combined run says of one of the two."""
+    kept = (
+        "corpus",
+        "label_kind",
+        "protocol",
+        "protocol_description",
+        "fold",
+        "seed",
+        "manifest_hash",
+    )
+    metrics = run.folder / "metrics.json"
+    scores = json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else {}
+    versions = run.folder / "versions.json"
+    told = json.loads(versions.read_text(encoding="utf-8")) if versions.is_file() else {}
+    return {
+        "run": run.name,
+        "sha256": file_sha256(run.folder / "model.keras"),
+        "commit": told.get("commit", ""),
+        "labels": list(run.labels),
+        **{key: run.config.get(key) for key in kept},
+        "scores": {
+            key: scores[stream][key]
+            for key in ("accuracy", "interval_95", "uar", "n")
+            if stream in scores
+        },
+    }

@@ -1,0 +1,218 @@
+"""One run out of two: what it answers, what is said of it, and what cannot be combined."""
+
+import contextlib
+import io
+import json
+import shutil
+
+import numpy as np
+import pytest
+from tiny_model import tiny_inputs, tiny_model
+from tiny_run import make_clip, make_run, write_records
+
+import emotionnet
+from emotionnet.classes import Classes
+from emotionnet.combine import combine, main
+from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.files import read_csv
+from emotionnet.training.combining import joined, with_calm
+
+FACES = ("neutral", "happy", "contempt")
+SPEECH = ("neutral", "calm", "happy")
+PICTURES = {
+    "frames": 1,
+    "image_size": 32,
+    "samples": 16000,
+    "variant": "F1",
+    "depthwise": "stride2",
+}
+SOUND = {"frames": 2, "image_size": 32, "samples": 16000, "speech": "S1"}
+
+
+def source(folder, stream, labels, config, corpus, records=None, **changes):
+    """A run of one stream; of ``records`` one clip of each label is in its training and test part."""
+    rows = records.rows if records else []
+    config = config | {"streams": [stream]}
+    return make_run(
+        folder, records, rows[3:], tiny_model(len(folder.name), **config), (stream,), rows[:3],
+        system_config=config, labels=list(labels), corpus=corpus, label_kind="acted",
+        protocol_description=f"folds of {corpus}", **changes,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Two runs, their records, and the run that is combined out of them."""
+    place = tmp_path_factory.mktemp("combine")
+    made = {}
+    for stream, labels, corpus in (("faces", FACES, "fer2013"), ("speech", SPEECH, "ravdess")):
+        clips = [
+            make_clip(f"{corpus}{i}", labels[i % 3], f"{i // 3}", seed=i, faces=stream == "faces",
+                      sound=stream == "speech")
+            for i in range(6)
+        ]  # fmt: skip
+        for clip in clips:
+            object.__setattr__(clip.row, "corpus", corpus)
+        made[stream] = write_records(place / f"{stream}_records", clips)
+    source(place / "f", "faces", FACES, PICTURES, "fer2013", made["faces"])
+    source(place / "s", "speech", SPEECH, SOUND, "ravdess", made["speech"])
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        main([*map(str, (place / "f", place / "s")), "--out", str(place / "both"), "--frames", "3"])
+    (place / "told.txt").write_text(told.getvalue())
+    return place
+
+
+def test_it_answers_as_the_two_do(place):
+    from emotionnet.training.run import Run
+
+    run = Run.open(place / "both")
+    assert run.labels == ("neutral", "happy", "contempt")
+    model = run.model()
+    inputs = tiny_inputs(model, 2)
+    # The answer to several faces is that of their mean logits; here all are the same face.
+    inputs["faces"][:] = inputs["faces"][:, :1]
+    found = model(inputs)
+    one = {**inputs, "faces": inputs["faces"][:, :1], "frame_mask": inputs["frame_mask"][:, :1]}
+    faces = Run.open(place / "f").model()(one)["face_probabilities"]
+    np.testing.assert_allclose(found["face_probabilities"], faces, atol=1e-5)
+    speech = Run.open(place / "s").model()
+    given = tiny_inputs(speech, 2) | {k: inputs[k] for k in ("waveform", "waveform_samples")}
+    heard = np.array(speech(given)["speech_probabilities"])
+    wanted = np.stack([heard[:, 0] + heard[:, 1], heard[:, 2], 0 * heard[:, 0]], axis=1)
+    np.testing.assert_allclose(found["speech_probabilities"], wanted, atol=1e-5)
+
+
+def test_it_is_measured_on_the_clips_of_each_and_its_card_says_both(place):
+    run = place / "both"
+    with pytest.raises(UsageError, match="no records of its own"):
+        emotionnet.evaluate(run)
+    faces = emotionnet.evaluate(run, place / "faces_records")
+    assert (faces["part"], faces["on"], faces["fused"]["n"]) == ("test", "fer2013", 3)
+    sound = emotionnet.evaluate(run, place / "speech_records")
+    # Calm counts as neutral; of contempt there is no clip.
+    assert sound["labels"] == ["neutral", "happy"]
+    assert "contempt" in sound["notes"][-1]
+    assert sound["fused"]["n"] == 3
+    assert {line["emotion"] for line in read_csv(run / "predictions_ravdess.csv")} == {
+        "neutral",
+        "happy",
+    }
+    card = (run / "README.md").read_text()
+    for text in ("fer2013", "ravdess", "CC BY-NC-SA 4.0", "folds of fer2013", "folds of ravdess",
+                 "| fer2013 | test |", "| ravdess | test |", "license: other"):  # fmt: skip
+        assert text in card
+    assert "combined" in json.loads((run / "config.json").read_text())
+
+
+def test_it_streams_as_it_answers_whole_clips(place):
+    from emotionnet.systems import pair
+    from emotionnet.training.run import Run
+
+    model = Run.open(place / "both").model()
+    apart = pair.take_apart(model)
+    inputs = tiny_inputs(model, 1)
+    face = np.stack([
+        np.array(apart.moments[0].model({"face": f[None].astype("float32")})["embedding"])[0]
+        for f in inputs["faces"][0]
+    ])  # fmt: skip
+    speech = apart.windows[0].model({k: inputs[k] for k in ("waveform", "waveform_samples")})
+    fused = apart.fuse.model({
+        "embeddings": face[None], "frame_mask": inputs["frame_mask"],
+        "speech_logits": np.array(speech["speech_logits"]), "waveform_samples": inputs["waveform_samples"],
+    })  # fmt: skip
+    whole = model(inputs)
+    for name in whole:
+        np.testing.assert_allclose(fused[name], whole[name], atol=1e-5)
+
+
+def test_the_table_is_printed_and_can_be_changed(place):
+    told = (place / "told.txt").read_text()
+    assert "neutral: faces neutral, speech neutral + calm" in told
+    assert "contempt: faces contempt; speech leaves it to the other" in told
+    assert f"evaluate {place / 'both'} --records DIR" in told
+    labels = {"faces": FACES, "speech": SPEECH}
+    for merge, only, speech in (
+        (None, None, ["neutral", "neutral", "happy"]),
+        (None, "neutral,happy", ["neutral", "neutral", "happy"]),
+        (["neutral=neutral"], None, ["neutral", "calm", "happy"]),
+        (["quiet=neutral+calm"], "quiet,happy", ["quiet", "quiet", "happy"]),
+    ):
+        called = joined(labels, with_calm(labels, Classes.of(merge, only)))
+        assert list(called["speech"].values()) == speech
+        assert called["faces"]["contempt"] == ("" if only else "contempt")
+
+
+def changed(folder, out, **changes):
+    """A copy of a run whose config says something else."""
+    shutil.copytree(folder, out)
+    config = json.loads((out / "config.json").read_text()) | changes
+    (out / "config.json").write_text(json.dumps(config))
+    return out
+
+
+def test_what_cannot_be_combined_is_refused(place, tmp_path):
+    f, s, out = place / "f", place / "s", tmp_path / "out"
+    other = changed(s, tmp_path / "other", labels=["bored", "tired", "sad"])
+    clips = PICTURES | {"frames": 2, "samples": 32000, "streams": ["faces"]}
+    clips = changed(f, tmp_path / "clips", system_config=clips)
+    wider = PICTURES | {"variant": "F2", "streams": ["faces"]}
+    wider = changed(f, tmp_path / "wider", system_config=wider)
+    unfinished = changed(f, tmp_path / "unfinished")
+    (unfinished / "model.keras").unlink()
+    for error, faces, speech, message in (
+        (UsageError, s, s, "knows nothing of faces"),
+        (UsageError, f, f, "knows nothing of speech"),
+        (UsageError, f, other, "share no class"),
+        (UsageError, clips, s, "other sound settings"),
+        (UsageError, place / "both", s, "already"),
+        (UsageError, f, tmp_path / "none", "no run here"),
+        (EmotionNetError, unfinished, s, "not trained to the end"),
+        (EmotionNetError, wider, s, "not what its config says"),
+    ):
+        with pytest.raises(error, match=message):
+            combine(faces, speech, out)
+    for options, message in (
+        ({"frames": 0}, "at least one face"),
+        ({"fusion": "max"}, "fusion is 'max'"),
+        ({"only": "happy"}, "two classes"),
+        ({"merge": ["x=rage"]}, "not known"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            combine(f, s, out, **options)
+    assert not out.exists()
+    with pytest.raises(UsageError, match="made out of two"):
+        emotionnet.systems.build_model("pair", 3)
+
+
+def test_a_run_that_comes_with_the_project_is_known_by_its_name(place, monkeypatch, tmp_path):
+    from emotionnet.training import run
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="no run here"):
+        run.Run.open("both")
+    monkeypatch.setattr(run, "_SHIPPED", place)
+    assert run.Run.open("both").folder == place / "both"
+    (tmp_path / "both").mkdir()  # what lies here comes first
+    with pytest.raises(UsageError, match="no run here"):
+        run.Run.open("both")
+
+
+def test_another_corpus_is_asked_about_the_classes_that_both_have(place, tmp_path):
+    clips = [
+        make_clip(f"x{i}", label, seed=i, faces=False)
+        for i, label in enumerate(("happy", "calm", "bored", "happy"))
+    ]
+    other = write_records(tmp_path / "other", clips)
+    metrics = emotionnet.evaluate(place / "s", other.folder)
+    assert (metrics["part"], metrics["on"]) == ("unseen", "demo")
+    assert metrics["labels"] == ["calm", "happy"]
+    assert metrics["fused"]["n"] == 3
+    assert metrics["notes"][-2:] == [
+        "Left out: 1 clips of bored, which the run does not know.",
+        "Not answered: neutral, of which there is no clip. Probabilities of the others are over 1 again.",
+    ]
+    assert (place / "s" / "metrics_unseen_demo.json").is_file()
+    strangers = write_records(tmp_path / "strangers", clips[2:])
+    with pytest.raises(UsageError, match="At least two classes"):
+        emotionnet.evaluate(place / "s", strangers.folder)
