@@ -34,7 +34,7 @@ def export(
     out: str | os.PathLike,
     *,
     precisions: Sequence[str] = KNOWN,
-    records: str | os.PathLike | None = None,
+    records: str | os.PathLike | Sequence[str | os.PathLike] | None = None,
     clips: int = 64,
     calibration_clips: int = 64,
     timeout_s: float = 900,
@@ -46,7 +46,8 @@ def export(
         run: a run folder.
         out: folder to make; a bundle that is there already is replaced.
         precisions: of ``float32``, ``float16``, ``dynamic``, ``int8`` and ``onnx``.
-        records: the records the run was trained on, where they have moved.
+        records: the records the run was trained on, where they have moved; of a run that was combined out
+            of two those of both.
         clips: test clips on which the precisions are compared.
         calibration_clips: training clips that int8 takes its ranges from.
         timeout_s: after which the conversion is given up.
@@ -108,11 +109,11 @@ class _Export:
         self.model = run.model()
         self.model.jit_compile = False
         check_finite(self.model)
-        self.records = self._open_records(records)
-        self.parts = run.split_rows(self.records) if self.records else {}
+        self.sources = self._open_sources(records)
 
     def write(self, clips: int, calibration_clips: int) -> None:
         from emotionnet.cards.card import bundle_card
+        from emotionnet.cards.combined import measured
         from emotionnet.deploy import golden
         from emotionnet.deploy.handoff_files import write_android_files
         from emotionnet.deploy.litert import open_model
@@ -136,7 +137,10 @@ class _Export:
             write_json(self.bundle / "accuracy.json", compared)
         _say("timing")
         write_json(self.bundle / "benchmark.json", benchmark(self.bundle, files, names))
-        write_text(self.bundle / "MODEL_CARD.md", bundle_card(contract, self._metrics(), compared))
+        write_text(
+            self.bundle / "MODEL_CARD.md",
+            bundle_card(contract, self._metrics(), compared, measured(self.run.folder)),
+        )
         write_android_files(self.bundle, contract)
 
     def check_page(self) -> None:
@@ -151,36 +155,60 @@ class _Export:
             raise UsageError("--page: a browser runs a .tflite file. Add int8 to --precisions.")
         packages()
 
-    def _open_records(self, records):
+    def _open_sources(self, records) -> list[tuple[Any, dict[str, list]]]:
+        """Records, each with the run's parts of them; none where they are not needed and not there."""
         from emotionnet.clips.remote import is_url
         from emotionnet.inputs.opening import open_clips
 
-        place = records or self.run.config["records"]
-        if is_url(place) or Path(place).is_dir():
-            return open_clips(place)
+        places = [records] if isinstance(records, str | os.PathLike) else list(records or ())
+        places = places or [self.run.config["records"]]
+        if all(place and (is_url(place) or Path(place).is_dir()) for place in places):
+            opened = [open_clips(place) for place in places]
+            return [(each, self.run.split_rows(each)) for each in opened]
         if records or "int8" in self.precisions:
             raise UsageError(
-                f"{place}: the records of this run are not there, and int8 takes its ranges from "
-                "their training clips. Give their folder with --records, or leave int8 out with "
-                "--precisions float32,float16,dynamic,onnx."
+                f"{', '.join(map(str, places))}: the records of this run are not there, and int8 takes its "
+                "ranges from their training clips. Give their folder with --records (of a run combined out "
+                "of two both), or leave int8 out with --precisions float32,float16,dynamic,onnx."
             )
-        return None
+        return []
+
+    def _clips(
+        self, part: str, count: int, seed: int, faces: bool = False
+    ) -> list[tuple[list, dict]]:
+        """Of each source up to ``count`` rows of a part, with their inputs.
+
+        Args:
+            part: of the run.
+            count: of clips.
+            seed: decides which.
+            faces: only clips with a face.
+        """
+        from emotionnet.deploy.clips import load, spread
+
+        found = []
+        for records, parts in self.sources:
+            rows = spread(self._useful(records, parts[part]), count, seed)
+            rows = [row for row in rows if row.faces_found > 0] if faces else rows
+            if rows:
+                found.append((rows, load(self.run, records, rows)))
+        return found
 
     def _convert(self, calibration_clips: int) -> dict[str, list[str]]:
         import numpy as np
 
-        from emotionnet.deploy.clips import load, spread
+        from emotionnet.deploy.clips import whole
         from emotionnet.deploy.convert import convert
 
         if "int8" in self.precisions:
-            rows = spread(self._useful(self.parts["train"]), calibration_clips, seed=1)
-            if not rows:
+            clips = [inputs for _, inputs in self._clips("train", calibration_clips, seed=1)]
+            if not clips:
                 raise EmotionNetError(
                     f"{self.run.folder}: no training clip to calibrate int8 with. Raise "
                     "--calibration-clips, or leave int8 out (--precisions float32,onnx)."
                 )
-            _say(f"reading {len(rows)} training clips for calibration")
-            np.savez(self.work / "calibration.npz", **load(self.run, self.records, rows))
+            calibration = whole(clips, self.run.config["streams"])
+            np.savez(self.work / "calibration.npz", **calibration)
         _say(f"converting to {', '.join(self.precisions)}")
         job = {
             "model": str((self.run.folder / "model.keras").resolve()),
@@ -190,10 +218,10 @@ class _Export:
         }
         return convert(self.work, job, self.timeout_s)["quantised_layers"]
 
-    def _useful(self, rows: Sequence) -> list:
+    def _useful(self, records, rows: Sequence) -> list:
         """Rows that have all the streams the run was trained on, where there are such rows."""
         streams = self.run.config["streams"]
-        whole = [row for row in rows if all(has(self.records, row, each) for each in streams)]
+        whole = [row for row in rows if all(has(records, row, each) for each in streams)]
         return whole or list(rows)
 
     def _files(self, layers: dict[str, list[str]]) -> dict[str, dict[str, Any]]:
@@ -223,12 +251,11 @@ class _Export:
 
     def _golden_clips(self) -> dict:
         """Of the demo corpus, whose clips are free to ship."""
-        from emotionnet.deploy.clips import demo_clips, load, spread
+        from emotionnet.deploy.clips import demo_clips
 
-        rows = self._useful(self.parts.get("test", []))
-        if self.run.config["label_kind"] == "drawn" and rows:
-            return load(self.run, self.records, spread(rows, 2, seed=2))
-        return demo_clips(self.run)
+        drawn = self.run.config["label_kind"] == "drawn"
+        found = self._clips("test", 2, seed=2) if drawn else []
+        return found[0][1] if found else demo_clips(self.run)
 
     def _keras(self, inputs: dict) -> dict:
         return self.model.predict(inputs, batch_size=8, verbose=0)
@@ -253,17 +280,16 @@ class _Export:
 
     def _crop_sensitivity(self, clips: int) -> dict[str, Any] | None:
         """Of the answer from faces, on few of the clips on which the precisions are compared."""
-        from emotionnet.deploy.clips import load, spread
         from emotionnet.deploy.jitter import crop_sensitivity
         from emotionnet.deploy.measure import MARGIN
 
         output = OUTPUTS["faces" if "faces" in self.run.config["streams"] else FUSED]
-        rows = spread(self._useful(self.parts.get("test", [])), min(clips, MOVED_CLIPS), seed=3)
-        rows = [row for row in rows if row.faces_found > 0]
-        if not rows or set(self.run.config["streams"]) == {"speech"}:
+        if set(self.run.config["streams"]) == {"speech"}:
             return None
-        inputs = load(self.run, self.records, rows)
-        return crop_sensitivity(lambda clips: self._keras(clips)[output], inputs, MARGIN)
+        found = self._clips("test", min(clips, MOVED_CLIPS), seed=3, faces=True)
+        if not found:
+            return None
+        return crop_sensitivity(lambda clips: self._keras(clips)[output], found[0][1], MARGIN)
 
     def _contract(self, files, models, tolerances, crop_sensitivity) -> dict[str, Any]:
         from emotionnet import __version__
@@ -288,6 +314,7 @@ class _Export:
             tolerances=tolerances,
             provenance={
                 **{key: config.get(key) for key in kept},
+                **({"combined": config["combined"]} if "combined" in config else {}),
                 "manifest_hash": config.get("manifest_hash"),
                 "commit": told["commit"],
             },
@@ -299,12 +326,11 @@ class _Export:
     def _accuracy(self, models, clips: int, accuracy) -> dict[str, Any] | None:
         import numpy as np
 
-        from emotionnet.deploy.clips import load, spread
-
-        rows = spread(self._useful(self.parts.get("test", [])), clips, seed=3)
-        if not rows:
+        found = self._clips("test", clips, seed=3)
+        if not found:
             return None
-        inputs = load(self.run, self.records, rows)
+        rows = [row for rows, _ in found for row in rows]
+        inputs = {name: np.concatenate([each[name] for _, each in found]) for name in found[0][1]}
         targets = np.array([self.run.labels.index(row.emotion) for row in rows])
         return accuracy(models, inputs, targets, self._keras(inputs), self.run.config["streams"])
 
@@ -340,7 +366,8 @@ def parser() -> argparse.ArgumentParser:
         default=list(KNOWN),
         help=f"some of {','.join(KNOWN)} (default: all)",
     )
-    p.add_argument("--records", metavar="DIR", help="the run's records, where they have moved")
+    p.add_argument("--records", metavar="DIR", nargs="+", help="the run's records, where they have moved; "
+                   "both of a run that was combined out of two")  # fmt: skip
     p.add_argument("--clips", type=int, default=64, help="test clips to compare on (%(default)s)")
     p.add_argument(
         "--calibration-clips", type=int, default=64, help="clips for int8's ranges (%(default)s)"

@@ -13,6 +13,7 @@ from tiny_run import make_clip, make_run, write_records
 import emotionnet
 from emotionnet.classes import Classes
 from emotionnet.combine import combine, main
+from emotionnet.deploy.clips import whole
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv
 from emotionnet.training.combining import joined, with_calm
@@ -185,6 +186,20 @@ def test_what_cannot_be_combined_is_refused(place, tmp_path):
         emotionnet.systems.build_model("pair", 3)
 
 
+def test_int8_is_calibrated_on_the_faces_of_one_and_the_sound_of_the_other():
+    pictures = {"faces": np.ones((3, 1)), "frame_mask": np.ones((3, 2)),
+                "waveform": np.zeros((3, 4)), "waveform_samples": np.zeros(3)}  # fmt: skip
+    sounds = {"faces": np.zeros((2, 1)), "frame_mask": np.zeros((2, 2)),
+              "waveform": np.full((2, 4), 7.0), "waveform_samples": np.full(2, 4)}  # fmt: skip
+    found = whole([pictures, sounds], ("faces", "speech"))
+    assert {name: len(values) for name, values in found.items()} == dict.fromkeys(pictures, 2)
+    assert found["faces"].all()
+    assert (found["waveform"] == 7).all()
+    alone = whole([pictures], ("faces",))
+    assert alone["faces"] is not None
+    assert len(alone["waveform"]) == 3
+
+
 def test_a_run_that_comes_with_the_project_is_known_by_its_name(place, monkeypatch, tmp_path):
     from emotionnet.training import run
 
@@ -216,3 +231,24 @@ def test_another_corpus_is_asked_about_the_classes_that_both_have(place, tmp_pat
     strangers = write_records(tmp_path / "strangers", clips[2:])
     with pytest.raises(UsageError, match="At least two classes"):
         emotionnet.evaluate(place / "s", strangers.folder)
+
+
+@pytest.mark.slow
+def test_a_bundle_of_it_answers_as_it_does(place):
+    records = [place / "faces_records", place / "speech_records"]
+    bundle = emotionnet.export(
+        place / "both",
+        place / "bundle",
+        precisions=["int8"],
+        records=records,
+        clips=3,
+        calibration_clips=3,
+    )
+    emotionnet.verify(bundle)
+    contract = json.loads((bundle / "contract.json").read_text())
+    assert contract["labels"] == ["neutral", "happy", "contempt"]
+    assert {"encode_face", "encode_speech", "fuse"} <= set(contract["signatures"])
+    assert contract["provenance"]["combined"]["faces"]["corpus"] == "fer2013"
+    card = (bundle / "MODEL_CARD.md").read_text()
+    assert "folds of fer2013" in card
+    assert "folds of ravdess" in card

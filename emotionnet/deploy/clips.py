@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from emotionnet.errors import EmotionNetError
+from emotionnet.inputs.kinds import STREAMS, present
 
 
 def spread(rows: Sequence, count: int, seed: int = 0) -> list:
@@ -36,6 +37,26 @@ def load(run, records, rows: Sequence) -> dict[str, np.ndarray]:
             for batch in source.inference_batches(rows, 8)
         ]
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def whole(clips: Sequence[dict], streams: Sequence[str]) -> dict[str, np.ndarray]:
+    """Clips with all streams: as they are where one set of them has these, else put together of several.
+
+    Args:
+        clips: sets of inputs, of one records each.
+        streams: that are needed.
+
+    Returns:
+        Of each stream the inputs of the first set that has it; as many clips as the smallest has.
+    """
+    having = {
+        s: next((each for each in clips if present(each, s).any()), clips[0]) for s in streams
+    }
+    count = min(len(next(iter(each.values()))) for each in having.values())
+    chosen = dict(clips[0])
+    for stream, each in having.items():
+        chosen |= {name: each[name] for name in STREAMS[stream].inputs}
+    return {name: values[:count] for name, values in chosen.items()}
 
 
 def demo_clips(run, count: int = 2) -> dict[str, np.ndarray]:
