@@ -89,7 +89,7 @@ def explain(
 
 def _check_asked(clips: Sequence, emotion: str | None, part: str | None, each: int | None) -> None:
     """Refuses what contradicts itself."""
-    from emotionnet.evaluate import check_part
+    from emotionnet.evaluation.asked import check_part
 
     if bool(len(clips)) == (part is not None):
         raise UsageError(
@@ -110,7 +110,7 @@ def _part(predictor, explainer, records, part: str, each: int | None, folder: Pa
     from emotionnet.attribution.part import chosen, summarize
     from emotionnet.attribution.part_page import write_summary
     from emotionnet.clips.records import parse
-    from emotionnet.evaluate import open_part
+    from emotionnet.evaluation.asked import open_part
     from emotionnet.progress import progress
 
     opened, rows = open_part(predictor.run, records, part)
