@@ -56,7 +56,7 @@ def explain(
         not_empty(clip, "a clip")
     asked = streams.split(",") if isinstance(streams, str) else streams
     predictor = Predictor(run)
-    known, model = predictor.streams, predictor.model
+    known, model = predictor.streams, predictor.network()
     if emotion is not None and emotion not in predictor.labels:
         raise UsageError(f"--emotion {emotion}: the run knows {', '.join(predictor.labels)}.")
     training = _training_batches(predictor.run, records, model)

@@ -29,7 +29,7 @@ ARROWS = {
     "deploy": {"systems", "layers", "inputs", "clips", "corpora"},
     "cards": {"inputs"},
     "web": {"deploy", "cards"},
-    "prediction": {"evaluation", "training", "systems", "inputs", "clips", "corpora"},
+    "prediction": {"deploy", "evaluation", "training", "systems", "inputs", "clips", "corpora"},
     "labelling": {"prediction", "training", "clips", "corpora"},
 }
 #: A module beside the folders may import any folder; of its like it may import these.

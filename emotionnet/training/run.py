@@ -190,6 +190,14 @@ class Run:
             raise EmotionNetError(f"{path}: not an EmotionNet model.")
         return model
 
+    def answerer(self):
+        """What answers clips by ``predict_on_batch``: the trained model, see `model`."""
+        from emotionnet.systems.base import without_xla
+
+        model = self.model()
+        without_xla(model)
+        return model
+
     def view(self):
         """The `emotionnet.inputs.views.View` of the run's system."""
         return view_of(self.config)
