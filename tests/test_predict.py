@@ -469,3 +469,11 @@ def test_a_bundle_needs_neither_tensorflow_nor_keras(tmp_path):
     for words in (["--features", tmp_path / "a.npz"], ["--merge", "low=sad+bored"]):
         with pytest.raises(UsageError, match=r"Give the run|bored: not known"):
             predicting.main([str(word) for word in (bundle, clip, *words)])
+    code = code.replace("emotionnet.predict", "emotionnet.stream")
+    words = [sys.executable, "-c", code, bundle, clip, "--speed", "max"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "happy" in done.stdout.splitlines()[-4]
+    words = [*words, "--hop", "0.5"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert "this bundle answers from 15" in done.stderr

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from same_parts import check_same_parts
 from tiny_model import exportable_run
 from tiny_run import make_clip, write_records
 
@@ -119,6 +120,10 @@ def test_predict_answers_as_the_run_did(bundle, copy, tmp_path):
     path.write_bytes(path.read_bytes()[:9000])
     with pytest.raises(EmotionNetError, match=r"emotion_int8.tflite: is not as SHA256SUMS says"):
         predict(copy, clip)
+
+
+def test_it_streams_as_the_run_did(bundle):
+    check_same_parts(bundle, bundle.parent / "run")
 
 
 def test_rows_tell_what_was_checked(bundle):

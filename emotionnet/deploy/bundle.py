@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from emotionnet.classes import Classes
-from emotionnet.deploy.contract import FORMAT
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import sha256, write_text
 
+#: Of the contract; rises when the meaning of a field changes.
+FORMAT = 1
 CONTRACT, SUMS = "contract.json", "SHA256SUMS"
 #: What is read of a contract by all that use a bundle.
 _READ = (
@@ -124,8 +125,15 @@ class Bundle:
             )
         return content
 
-    def answerer(self) -> "Answerer":
-        """What answers clips: the file whose answers are closest to the run's.
+    def fingerprint(self) -> str:
+        """Hash of all that it answers with."""
+        return sha256(json.dumps(self.sums, sort_keys=True))
+
+    def model(self, live: bool = False):
+        """The file whose answers are closest to the run's, opened; see `emotionnet.deploy.litert.open_model`.
+
+        Args:
+            live: of those that have the entry points of live use.
 
         Raises:
             EmotionNetError: the file is damaged, or what runs it is not installed.
@@ -133,12 +141,17 @@ class Bundle:
         from emotionnet.deploy.litert import open_model
 
         files = self.contract["files"]
-        precision = next((each for each in _CLOSEST if each in files), None)
-        if precision is None:
-            raise EmotionNetError(f"{self.folder / CONTRACT}: names no model file.")
-        self.read(files[precision]["file"])
+        known = [each for each in _CLOSEST if each in files and not (live and each == "onnx")]
+        if not known:
+            raise EmotionNetError(f"{self.folder / CONTRACT}: names no model file for this.")
+        file = files[known[0]]["file"]
+        self.read(file)
+        return open_model(self.folder / file)
+
+    def answerer(self) -> "Answerer":
+        """What answers clips, see `model`."""
         takes = [tensor["name"] for tensor in self.contract["signatures"]["classify"]["inputs"]]
-        return Answerer(open_model(self.folder / files[precision]["file"]), takes)
+        return Answerer(self.model(), takes)
 
 
 class Answerer:
@@ -164,6 +177,26 @@ class Answerer:
             for i in clips
         ]
         return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+
+
+def open_run(place: str | os.PathLike):
+    """What is asked about clips: a run, or a bundle.
+
+    Args:
+        place: a folder.
+
+    Returns:
+        A `Bundle`, or an `emotionnet.training.run.Run`.
+
+    Raises:
+        UsageError: there is neither.
+        EmotionNetError: it is damaged, or of another version.
+    """
+    if is_bundle(place):
+        return Bundle.open(place)
+    from emotionnet.training.run import Run
+
+    return Run.open(place)
 
 
 def is_bundle(folder: str | os.PathLike) -> bool:

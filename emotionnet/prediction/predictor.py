@@ -15,7 +15,7 @@ import numpy as np
 
 from emotionnet.classes import Classes
 from emotionnet.command import explain_os_error
-from emotionnet.deploy.bundle import Bundle, is_bundle
+from emotionnet.deploy.bundle import Bundle, open_run
 from emotionnet.errors import BadClip, EmotionNetError, UsageError
 from emotionnet.inputs.kinds import STREAMS, in_words, present, together, without
 from emotionnet.prediction.clips import find_clips
@@ -58,27 +58,6 @@ def iterate(
                 yield {"clip": str(path), "error": explain_os_error(error)}
 
 
-def open_run(place: str | os.PathLike):
-    """What is asked: a run, or a bundle.
-
-    Args:
-        place: a folder, or ``hf://USER/NAME``.
-
-    Returns:
-        An `emotionnet.training.run.Run`, or an `emotionnet.deploy.bundle.Bundle`: ``name``, ``folder``,
-        ``config``, ``labels``, ``classes``, ``view()`` and ``answerer()`` are alike.
-
-    Raises:
-        UsageError: there is neither.
-        EmotionNetError: it is damaged, or of another version.
-    """
-    if is_bundle(folder := local_run(place)):
-        return Bundle.open(folder)
-    from emotionnet.training.run import Run
-
-    return Run.open(folder)
-
-
 class Predictor:
     """A run made ready to answer clips: its model is loaded once, MTCNN only for a picture.
 
@@ -105,7 +84,7 @@ class Predictor:
     ):
         from emotionnet.clips.faces import FaceFinder
 
-        self.run = open_run(run)
+        self.run = open_run(local_run(run))
         self.classes = classes or Classes()
         self.labels = self.classes.labels(self.run.labels)
         self.model = self.run.answerer()

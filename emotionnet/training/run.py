@@ -270,7 +270,7 @@ def _what_instead(folder: Path) -> str:
     if members:
         return f"It is a group of runs: give one of them, such as {members[0]}."
     if (folder / "contract.json").is_file():
-        return "It is a bundle for devices: give the run that it was made of."
+        return "It is a bundle, which only answers clips (predict, stream, label): give the run that it was made of."
     if folder.is_file():
         return f"It is a file: give the folder of the run, perhaps {folder.parent}."
     return "`python -m emotionnet.fit` makes one under saved_models/."
