@@ -1,6 +1,6 @@
 """How much an answer depends on where exactly the face was cut out.
 
-    python benchmarks/box_jitter.py RUN [--clips DIR] [--most 64] [--json FILE]
+    python benchmarks/box_jitter.py RUN|BUNDLE [--clips DIR] [--most 64] [--json FILE]
 
 Every clip is read as `predict` reads it, but each face is cut several times: as found, shifted by 5 and
 10 % of the crop's side to four sides, and 10 % smaller and larger. All frames of a clip are moved alike,
@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -19,10 +20,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 
-from emotionnet.clips import clip as clip_module
-from emotionnet.clips.crop import crop_box, crop_face
+from emotionnet.clips.clip import encode_jpeg
+from emotionnet.clips.company import Company
+from emotionnet.clips.crop import crop_box
+from emotionnet.clips.frame import Frame
 from emotionnet.errors import BadClip, UsageError
 from emotionnet.files import read_csv, write_json
+from emotionnet.inputs.clip_windows import clip_windows
 from emotionnet.prediction.clips import find_clips
 from emotionnet.prediction.predictor import Predictor
 from emotionnet.progress import progress
@@ -57,28 +61,25 @@ class Answers:
 
     def __call__(self, path: Path) -> np.ndarray:
         """(variants, classes)."""
-        import tensorflow as tf
-
-        from emotionnet.clips.records import parse, serialize
-
         kept: list[list[bytes]] = []
+        face_of = Frame.face
 
-        def cut(picture, landmarks, *args, **kwargs):
-            crops = [crop_face(picture, moved(landmarks, variant)) for variant in VARIANTS]
-            kept.append([clip_module.encode_jpeg(crop) for crop in crops])
+        def cut(frame, landmarks):
+            crops = [face_of(frame, moved(landmarks, variant)) for variant in VARIANTS]
+            kept.append([encode_jpeg(crop) for crop in crops])
             return crops[0]
 
-        with mock.patch.object(clip_module, "crop_face", cut):
-            read, _ = self.predictor._read(path)
+        with mock.patch.object(Frame, "face", cut):
+            read = self.predictor._read(path, Company(one_person=False))
+        # The middle window of a long clip.
+        start_s = max(0.0, (read.seconds - self.predictor.view.window_s) / 2)
         probabilities = []
         for number in range(len(VARIANTS)):
             crops = iter(kept)
             faces = [next(crops)[number] if face else b"" for face in read.faces]
             silent = replace(read, faces=faces, waveform=np.zeros(0, np.int16))
-            parsed = parse(tf.constant(serialize(silent)))
-            # The middle window of a long clip.
-            start_s = max(0.0, (read.seconds - self.predictor.view.window_s) / 2)
-            answers, has = self.predictor._answer_windows(parsed, [start_s])
+            windows = partial(clip_windows, silent, self.predictor.view)
+            answers, has, _ = self.predictor._answer_windows(windows, [start_s], None)
             if not has[0, self.predictor.streams.index("faces")]:
                 raise BadClip("no face")
             probabilities.append(answers[0])

@@ -23,13 +23,14 @@ from ai_edge_litert.interpreter import Interpreter
 from emotionnet.clips.crop import DROP, MOUTH_WEIGHT, SIDE, crop_face
 from emotionnet.clips.decode import read_frames
 from emotionnet.clips.faces import FaceFinder
+from emotionnet.deploy.bundle import Bundle
 from emotionnet.deploy.detectors import detector_row
 from emotionnet.deploy.handoff_files import best_precision
 from emotionnet.deploy.litert import LiteModel
 from emotionnet.deploy.measure import MARGIN
 from emotionnet.files import write_json
 from emotionnet.progress import progress
-from emotionnet.web.build import FINDER, read_contract
+from emotionnet.web.build import FINDER
 from emotionnet.web.node import packages
 
 INPUT, GRIDS = 128, ((16, 2), (8, 6))
@@ -263,7 +264,7 @@ def main() -> None:
     p.add_argument("--mesh", type=Path)
     p.add_argument("--json", type=Path)
     args = p.parse_args()
-    contract = read_contract(args.bundle)
+    contract = Bundle.open(args.bundle).contract
     model = LiteModel(args.bundle / contract["files"][best_precision(contract["files"])]["file"])
     detectors = {"BlazeFace": BlazeFace()}
     if args.mesh:

@@ -88,7 +88,7 @@ def compare(name: str, folder: Path, repeats: int) -> dict:
     """A new segment against the whole clip, of one system."""
     import tensorflow as tf
 
-    from emotionnet.streaming.parts import frozen
+    from emotionnet.streaming.model_parts import frozen
 
     run, parts = open_system(name, folder)
     model, view = run.model(), run.view()
@@ -148,7 +148,7 @@ def compare_on_video(name: str, folder: Path, path: Path) -> dict:
     from emotionnet.clips.decode import read_frames, read_sound
     from emotionnet.clips.faces import FaceFinder
     from emotionnet.streaming.live import Stream
-    from emotionnet.streaming.parts import frozen
+    from emotionnet.streaming.model_parts import frozen
 
     run, parts = open_system(name, folder / "video")
     model, view, finder = run.model(), run.view(), FaceFinder()

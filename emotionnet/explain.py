@@ -66,7 +66,7 @@ def explain(
     _check_asked(clips, emotion, part, each)
     asked = streams.split(",") if isinstance(streams, str) else streams
     predictor = Predictor(run)
-    known, model = predictor.streams, predictor.model
+    known, model = predictor.streams, predictor.network()
     if emotion is not None and emotion not in predictor.labels:
         raise UsageError(f"--emotion {emotion}: the run knows {', '.join(predictor.labels)}.")
     training = _training_batches(predictor.run, records, model)

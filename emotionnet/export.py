@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from emotionnet.command import make_callable, run_command
+from emotionnet.deploy.bundle import is_bundle, write_sums
 from emotionnet.deploy.convert import PRECISIONS
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import sha256, write_json, write_text
+from emotionnet.files import write_json, write_text
 from emotionnet.inputs.kinds import FUSED, OUTPUTS, has
 
 ONNX = "onnx"
 KNOWN = (*PRECISIONS, ONNX)
-SUMS, PAGE = "SHA256SUMS", "page.html"
+PAGE = "page.html"
 #: Test clips whose crops are moved, each ten times.
 MOVED_CLIPS = 24
 
@@ -69,7 +70,7 @@ def export(
     if unknown or not precisions:
         raise UsageError(f"--precisions {','.join(unknown)}: choose some of {', '.join(KNOWN)}.")
     out = Path(out)
-    if out.exists() and any(out.iterdir()) and not (out / "contract.json").is_file():
+    if out.exists() and any(out.iterdir()) and not is_bundle(out):
         raise UsageError(f"{out}: there is something else in it. Give a new folder with --out.")
     opened = Run.open(run)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -83,10 +84,11 @@ def export(
         if page:
             job.check_page()
         job.write(clips, calibration_clips)
+        write_sums(bundle)
         if page:
             _say("making the page")
             write_text(bundle / PAGE, build_page(bundle))
-        write_sums(bundle)
+            write_sums(bundle)
         if out.exists():
             shutil.rmtree(out)
         os.replace(bundle, out)
@@ -316,6 +318,7 @@ class _Export:
                 **{key: config.get(key) for key in kept},
                 **({"combined": config["combined"]} if "combined" in config else {}),
                 "manifest_hash": config.get("manifest_hash"),
+                "classes": self.run.classes.plain(),
                 "commit": told["commit"],
             },
             versions={"emotionnet": __version__, "python": told["python"], **told["packages"]},
@@ -339,16 +342,7 @@ class _Export:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def write_sums(folder: str | os.PathLike) -> None:
-    """Writes ``SHA256SUMS`` over every other file, in the format of ``sha256sum``."""
-    folder = Path(folder)
-    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    lines = [f"{sha256((folder / name).read_bytes())}  {name}" for name in names if name != SUMS]
-    write_text(folder / SUMS, "\n".join(lines) + "\n")
-
-
 def _say(step: str) -> None:
-
     print(f"{step} …", file=sys.stderr, flush=True)
 
 

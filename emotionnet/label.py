@@ -48,16 +48,16 @@ def label(
         EmotionNetError: the run cannot be used, or there is nothing left to label.
     """
     from emotionnet.corpora.listing import left_out
+    from emotionnet.deploy.bundle import open_run
     from emotionnet.labelling.queue import most_uncertain, run_id, score_pool
     from emotionnet.labelling.server import LabelServer
     from emotionnet.labelling.session import Session, read_labels
-    from emotionnet.training.run import Run
 
     if most < 1:
         raise UsageError(f"--most {most}: needs at least 1")
     pool = Path(not_empty(pool, "the pool"))
     out = Path(out) if out else pool / TABLE
-    opened = Run.open(run)
+    opened = open_run(run)
     rows = read_labels(out)  # complains before the clips are scored
     this_run = run_id(opened)
     ignored: list[tuple[str, str]] = []
@@ -105,7 +105,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m emotionnet.label",
         description="Label the clips that a run is least sure about, in the browser, one key each.",
     )
-    p.add_argument("run", metavar="RUN", help="a run folder, as python -m emotionnet.fit makes it")
+    p.add_argument("run", metavar="RUN", help="a run folder, or an exported bundle")
     p.add_argument("--pool", required=True, metavar="DIR", help="folder of your recordings")
     p.add_argument("--most", type=int, default=50, help="clips to ask about (default: %(default)s)")
     p.add_argument("--out", metavar="CSV", help=f"answers (default: {TABLE} in the pool)")
@@ -116,6 +116,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line, asks, and says what to do with the answers."""
+    from emotionnet.deploy.bundle import open_run
     from emotionnet.prediction.text import NEVER_SEEN
 
     args = parser().parse_args(argv)
@@ -127,9 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not args.no_browser:
             webbrowser.open(url)
 
-    from emotionnet.training.run import Run
-
-    if Run.open(args.run).config["label_kind"] == "drawn":
+    if open_run(args.run).config["label_kind"] == "drawn":
         print(NEVER_SEEN, file=sys.stderr)
     out = Path(args.out) if args.out else Path(args.pool, TABLE)
     try:

@@ -37,7 +37,8 @@ def predict(
     """Answers for one clip or several; see `Predictor.answer` for what an answer holds.
 
     Args:
-        run: a run folder, or ``hf://USER/NAME``: one on the Hugging Face Hub.
+        run: a run folder, or ``hf://USER/NAME``: one on the Hugging Face Hub; or a bundle, which needs neither
+            TensorFlow nor Keras and gives no embeddings.
         clips: a file, a folder (all recordings in it), or several of them.
         merge: class → the emotions whose probabilities are summed, see `emotionnet.classes.Classes`.
         only: the classes that count; the probabilities of the others are left out.
@@ -83,7 +84,7 @@ def _moments(predictor: Predictor) -> Callable[[dict[str, Any]], None]:
 
     if predictor.classes:
         raise UsageError("--moments explains the run's own emotions: leave out --merge and --only.")
-    explainer = Explainer(predictor.model, predictor.view, predictor.labels, predictor.streams)
+    explainer = Explainer(predictor.network(), predictor.view, predictor.labels, predictor.streams)
 
     def add(answer: dict[str, Any]) -> None:
         if "error" in answer:
@@ -116,7 +117,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "run",
         metavar="RUN",
-        help="a run folder, as python -m emotionnet.fit makes it; or hf://USER/NAME",
+        help="a run folder, as python -m emotionnet.fit makes it; an exported bundle; or hf://USER/NAME",
     )
     p.add_argument("clips", metavar="CLIP", nargs="+", help="recordings, or folders of them")
     p.add_argument("--json", action="store_true", help="one JSON object a line and clip on stdout")

@@ -33,7 +33,7 @@ def stream(
     """Answers a live stream until it ends, or Ctrl-C.
 
     Args:
-        run: a run folder.
+        run: a run folder; or a bundle, which needs neither TensorFlow nor Keras.
         source: a file, or ``camera``, ``camera:1``, ``camera:/dev/video2`` …
         speed: ``real`` plays a file at its own speed, ``max`` as fast as it goes.
         window_s, hop_s: see `emotionnet.streaming.Stream`.
@@ -144,7 +144,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m emotionnet.stream",
         description="Live answers from a camera, or from a file that is played like one.",
     )
-    p.add_argument("run", metavar="RUN", help="a run folder, as python -m emotionnet.fit makes it")
+    p.add_argument("run", metavar="RUN", help="a run folder, or an exported bundle")
     p.add_argument("source", metavar="FILE|camera", help="a recording, camera, camera:1 …")
     p.add_argument("--speed", default="real", help="of a file: real (default) or max")
     p.add_argument("--window", type=float, metavar="S", help="seconds that an answer is about")
@@ -158,12 +158,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line, answers as it goes, and says at the end how fast that was."""
+    from emotionnet.deploy.bundle import open_run
     from emotionnet.prediction.text import NEVER_SEEN
-    from emotionnet.training.run import Run
 
     args = parser().parse_args(argv)
     out = sys.stdout
-    if Run.open(args.run).config["label_kind"] == "drawn":
+    if open_run(args.run).config["label_kind"] == "drawn":
         print(NEVER_SEEN, file=sys.stderr)
 
     def each(answer) -> None:

@@ -6,7 +6,6 @@ and the golden clips in every precision. The first lie ends it, with exit code 1
 """
 
 import argparse
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +15,10 @@ import numpy as np
 
 from emotionnet.command import make_callable, run_command
 from emotionnet.corpora.listing import is_dropping
+from emotionnet.deploy.bundle import SUMS, Bundle, read_sums
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import sha256
 
-SUMS = "SHA256SUMS"
-#: The format of contract that this version reads.
-FORMAT = 1
 _NEEDED = ("contract.json", "labels.txt", "MODEL_CARD.md", "golden/expected.json")
 _SMALL = {"INT8", "UINT8", "INT16"}
 
@@ -51,10 +48,7 @@ def verify(folder: str | os.PathLike) -> list[dict[str, Any]]:
 
 
 def _check_sums(folder: Path) -> None:
-    listed = {}
-    for line in (folder / SUMS).read_text(encoding="utf-8").splitlines():
-        digest, _, name = line.partition("  ")
-        listed[name] = digest
+    listed = read_sums(folder)
     there = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     # Looking at a folder is no change of it: a Mac leaves a file in each.
     found = {path.as_posix() for path in there if not any(map(is_dropping, path.parts))} - {SUMS}
@@ -71,16 +65,11 @@ def _check_sums(folder: Path) -> None:
 
 
 def _read_contract(folder: Path) -> dict[str, Any]:
-    path = folder / "contract.json"
+    path, contract = folder / "contract.json", Bundle.open(folder).contract
     try:
-        contract = json.loads(path.read_text(encoding="utf-8"))
-        if contract["format"] != FORMAT:
-            raise EmotionNetError(
-                f"{path}: of format {contract['format']!r}; this version reads format {FORMAT}."
-            )
         labels, files = contract["labels"], contract["files"]
         outputs = contract["signatures"]["classify"]["outputs"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise EmotionNetError(f"{path}: is no contract of a bundle ({error!r}).") from None
     if (folder / "labels.txt").read_text(encoding="utf-8").splitlines() != labels:
         raise EmotionNetError(f"{folder / 'labels.txt'}: other labels than contract.json.")

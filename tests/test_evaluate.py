@@ -326,7 +326,7 @@ def test_what_is_no_run_but_near_one_is_said(run, tmp_path):
     (tmp_path / "bundle" / "contract.json").touch()
     for place, words in (
         (tmp_path / "group", "give one of them, such as .*fold_1_seed_0"),
-        (tmp_path / "bundle", "a bundle for devices"),
+        (tmp_path / "bundle", "a bundle, which only answers"),
         ("hf://somebody/run", "hf download USER/NAME"),
         (run.folder / "model.keras", f"give the folder of the run, perhaps {run.folder}"),
     ):

@@ -25,12 +25,12 @@ ARROWS = {
     "training": {"systems", "layers", "inputs", "clips"},
     "evaluation": {"training", "systems", "inputs", "clips"},
     "attribution": {"evaluation", "layers", "inputs", "clips"},
-    "streaming": {"training", "systems", "inputs", "clips"},
-    "deploy": {"systems", "layers", "inputs", "clips", "corpora"},
+    "streaming": {"deploy", "systems", "inputs", "clips"},
+    "deploy": {"training", "systems", "layers", "inputs", "clips", "corpora"},
     "cards": {"inputs"},
     "web": {"deploy", "cards"},
-    "prediction": {"evaluation", "training", "systems", "inputs", "clips", "corpora"},
-    "labelling": {"prediction", "training", "clips", "corpora"},
+    "prediction": {"deploy", "evaluation", "training", "systems", "inputs", "clips", "corpora"},
+    "labelling": {"deploy", "prediction", "training", "clips", "corpora"},
 }
 #: A module beside the folders may import any folder; of its like it may import these.
 VERBS = {

@@ -444,3 +444,36 @@ def test_everybody_in_the_picture_is_counted_and_answered_if_asked(run, tmp_path
     (alone,) = predicting.predict(run, write_clip(tmp_path / "one.mp4", pictures(6), 12))
     assert alone["other_faces"] == 0
     assert "people" not in alone
+
+
+def test_a_bundle_needs_neither_tensorflow_nor_keras(tmp_path):
+    bundle = Path(__file__).parents[1] / "saved_models" / "demo_bundle"
+    clip = write_clip(tmp_path / "a.mp4", pictures(12), 12, voice(1.0))
+    code = (
+        "import sys\nfor name in ('tensorflow', 'keras', 'jax'):\n    sys.modules[name] = None\n"
+        "import emotionnet.predict as p\nsys.exit(p.main())"
+    )
+    files = ["--csv", tmp_path / "a.csv", "--vtt", tmp_path / "vtt", "--people", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, bundle, clip, *files],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["emotion"], answer["streams"]) == ("happy", "both")
+    assert answer["people"][0]["emotion"] == "happy"
+    assert read_csv(tmp_path / "a.csv")[0]["emotion"] == "happy"
+    assert "drawn faces and made-up voices" in done.stderr
+    for words in (["--features", tmp_path / "a.npz"], ["--merge", "low=sad+bored"]):
+        with pytest.raises(UsageError, match=r"Give the run|bored: not known"):
+            predicting.main([str(word) for word in (bundle, clip, *words)])
+    code = code.replace("emotionnet.predict", "emotionnet.stream")
+    words = [sys.executable, "-c", code, bundle, clip, "--speed", "max"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "happy" in done.stdout.splitlines()[-4]
+    words = [*words, "--hop", "0.5"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert "this bundle answers from 15" in done.stderr

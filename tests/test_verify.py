@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from same_parts import check_same_parts
 from tiny_model import exportable_run
 from tiny_run import make_clip, write_records
 
+from emotionnet.deploy.bundle import write_sums
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.export import export, write_sums
+from emotionnet.export import export
 from emotionnet.verify import main, verify
 
 PRECISIONS = ("float32", "int8", "onnx")
@@ -92,6 +94,36 @@ def test_a_sound_bundle_passes_without_tensorflow(bundle):
     assert done.returncode == 0, done.stderr
     assert "all true" in done.stdout
     assert all(precision in done.stdout for precision in PRECISIONS)
+
+
+def test_predict_answers_as_the_run_did(bundle, copy, tmp_path):
+    """From the file that is closest to the run; and where it is not there, from the next."""
+    from emotionnet.corpora import demo
+    from emotionnet.corpora.media import write_clip
+    from emotionnet.predict import predict
+
+    take = demo.Take(0, 12, "happy", 1)
+    clip = write_clip(tmp_path / "a.mp4", demo.frames(take), demo.FPS, demo.samples(take))
+    (wanted,) = predict(bundle.parent / "run", clip)
+    contract = json.loads((bundle / "contract.json").read_text())
+    for precision in ("float32", "int8"):
+        (found,) = predict(copy, clip)
+        limit = contract["tolerances"][precision]["reference"]
+        assert found.pop("probabilities") == pytest.approx(wanted["probabilities"], abs=limit)
+        assert len(found.pop("timeline")) == len(wanted["timeline"])
+        told = wanted.keys() - {"probabilities", "timeline", "emotion"}
+        assert {key: found[key] for key in told} == {key: wanted[key] for key in told}
+        _edit(copy, lambda contract: contract["files"].pop("float32", None))
+    with pytest.raises(UsageError, match="Give the run that it was made of"):
+        predict(copy, clip, embeddings=True)
+    path = copy / "emotion_int8.tflite"
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(EmotionNetError, match=r"emotion_int8.tflite: is not as SHA256SUMS says"):
+        predict(copy, clip)
+
+
+def test_it_streams_as_the_run_did(bundle):
+    check_same_parts(bundle, bundle.parent / "run")
 
 
 def test_rows_tell_what_was_checked(bundle):

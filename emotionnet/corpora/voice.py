@@ -8,7 +8,6 @@ spectral tilt follows the review of Scherer (2003), in rough steps.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import sosfilt
 
 #: First four formants of a man's vowels, in Hz, and how far the mouth opens for them.
 VOWELS: dict[str, tuple[tuple[int, int, int, int], float]] = {
@@ -140,6 +139,10 @@ def synthesize(
     pulses = _tilted(pulses, voice.tilt_db + style.tilt_db, sample_rate)
     ratio = 10 ** ((voice.breath_db + style.breath_db) / 20)
     source = pulses / _rms(pulses) + ratio * noise / _rms(noise)
+
+    from scipy.signal import (
+        sosfilt,
+    )  # takes a second, which who only reads the corpus need not wait
 
     sound = np.zeros(count)
     for vowel in sorted(set(statement)):

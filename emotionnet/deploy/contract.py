@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from emotionnet.deploy.bundle import FORMAT
 from emotionnet.deploy.detectors import DETECTORS
 from emotionnet.inputs.kinds import FUSED_OUTPUT, INPUTS, STREAMS
-
-#: Rises when the meaning of a field changes.
-FORMAT = 1
 
 #: What every tensor of every entry point means, and its range.
 MEANING: dict[str, tuple[str, Sequence[float] | None]] = {

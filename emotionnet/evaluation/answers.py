@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
 
 from emotionnet.classes import Classes
 from emotionnet.errors import EmotionNetError
@@ -265,6 +264,8 @@ def measure(
 
 def _by_clip(answers: Answers) -> dict[str, Any]:
     """Scores of whole clips, where changed copies of them are answered as rows of their own."""
+    from scipy.special import softmax
+
     names = np.array([original(clip.clip) for clip in answers.clips])
     first = dict(zip(names[::-1], answers.clips[::-1], strict=True))
     if len(first) == len(names):

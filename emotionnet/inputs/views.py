@@ -1,7 +1,7 @@
 """A view: what one system sees of a record. Faces at the segment centres, and the sound.
 
-Runs in graph mode inside tf.data. Prediction uses the same function on one clip, so training,
-evaluation and prediction cannot pick other frames. What a view is, is known without TensorFlow too.
+Runs in graph mode inside tf.data; `emotionnet.inputs.clip_windows` gives the same of one clip without TensorFlow.
+Which frames are taken is said once for both, in `emotionnet.inputs.picking`.
 """
 
 from __future__ import annotations
@@ -13,16 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotionnet.clips import SAMPLE_RATE
-from emotionnet.clips.sound import SILENCE_STEPS, is_silent
+from emotionnet.clips.sound import SILENCE_STEPS
 from emotionnet.inputs.kinds import INPUTS, MOVES, STREAMS, inputs_of
+from emotionnet.inputs.picking import faces_at, frame_seconds, nearest, points_at, seconds
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 STORED_FACE = 224
-#: Centres of segments are taken this much early, so that of two frames equally near the first is
-#: taken, however times were rounded.
-TIE_S = 1e-4
 
 
 @dataclass(frozen=True)
@@ -110,45 +108,47 @@ class View:
         """
         window = self._window(parsed, start_s)
         given = {
-            **self._pick_faces(parsed, *window, jitter),
-            **self._cut_sound(parsed["waveform"], *window),
+            **self._pick_faces(parsed, window, jitter),
+            **self._cut_sound(parsed["waveform"], window[0]),
         }
         if self.landmarks:
-            given |= self._pick_landmarks(parsed, *window)
+            given |= self._pick_landmarks(parsed, window)
         if jitter is not None:
-            given |= {MOVES.name: self._moves(parsed, *window, jitter)}
+            given |= {MOVES.name: self._moves(parsed, window, jitter)}
         return given
 
-    def _moves(self, parsed: dict, start_s, end_s, jitter) -> tf.Tensor:
+    def _moves(self, parsed: dict, window, jitter) -> tf.Tensor:
         import tensorflow as tf
 
+        start_s, times_s = window[0], parsed["times_s"]
         start = tf.cast(tf.round(start_s * SAMPLE_RATE), tf.int32)
         length = tf.shape(parsed["waveform"][start : start + self.samples])[0]
         if self.frame_hz:  # segments of the padded clip
             length = tf.constant(self.samples)
         centres = (2 * tf.range(self.frames) + 1) * length // (2 * self.frames)
-        times_s = parsed["times_s"]
-        nearest, found = self._faces_at(parsed, start_s, end_s, jitter)
-        middles_s = tf.concat([times_s + frame_seconds(times_s) / 2, [0.0]], 0)
-        seen = tf.round((tf.gather(middles_s, nearest) - start_s) * SAMPLE_RATE)
+        numbers, found = self._faces_at(parsed, window, jitter)
+        frame_s = frame_seconds(tf.experimental.numpy, times_s)
+        middles_s = tf.concat([times_s + frame_s / 2, [0.0]], 0)
+        seen = tf.round((tf.gather(middles_s, numbers) - start_s) * SAMPLE_RATE)
         drawn = tf.round(jitter * tf.cast(length, tf.float32) / self.frames)
         return tf.where(found, tf.cast(seen, tf.int32) - centres, tf.cast(drawn, tf.int32))
 
     def _window(self, parsed: dict, start_s) -> tuple[tf.Tensor, tf.Tensor]:
         import tensorflow as tf
 
-        length_s = clip_seconds(parsed)
+        sound_s = tf.cast(tf.shape(parsed["waveform"])[0], tf.float32) / SAMPLE_RATE
+        length_s = seconds(tf.experimental.numpy, parsed["times_s"], sound_s)
         if start_s is None:
             start_s = tf.maximum(length_s - self.window_s, 0.0) / 2
         start_s = tf.cast(start_s, tf.float32)
         return start_s, tf.minimum(start_s + self.window_s, length_s)
 
-    def _pick_faces(self, parsed: dict, start_s, end_s, jitter=None) -> dict:
+    def _pick_faces(self, parsed: dict, window, jitter=None) -> dict:
         import tensorflow as tf
 
         jpegs = parsed["jpegs"]
-        nearest, found = self._faces_at(parsed, start_s, end_s, jitter)
-        picked = tf.where(found, tf.gather(tf.concat([jpegs, [b""]], 0), nearest), b"")
+        numbers, found = self._faces_at(parsed, window, jitter)
+        picked = tf.where(found, tf.gather(tf.concat([jpegs, [b""]], 0), numbers), b"")
         faces = tf.map_fn(self.decode, picked, fn_output_signature=tf.uint8)
         faces = tf.ensure_shape(faces, (self.frames, self.image_size, self.image_size, 3))
         return {"faces": faces, "frame_mask": tf.cast(found, tf.float32)}
@@ -157,79 +157,32 @@ class View:
         self, parsed: dict, start_s: tf.Tensor | float | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Which frames of a record the view takes: their numbers (frames,), and whether there is a face."""
-        return self._faces_at(parsed, *self._window(parsed, start_s))
+        return self._faces_at(parsed, self._window(parsed, start_s))
 
-    def _faces_at(self, parsed: dict, start_s, end_s, jitter=None):
+    def _faces_at(self, parsed: dict, window, jitter=None):
         import tensorflow as tf
 
         usable = tf.strings.length(parsed["jpegs"]) > 0
-        if self.skip_frames:
-            start_s = tf.maximum(start_s, self.skip_frames * frame_seconds(parsed["times_s"]))
-        return self._nearest(parsed["times_s"], usable, start_s, end_s, self.frames, jitter)
+        return faces_at(tf.experimental.numpy, self, parsed["times_s"], usable, window, jitter)
 
-    def _pick_landmarks(self, parsed: dict, start_s, end_s) -> dict:
+    def _pick_landmarks(self, parsed: dict, window) -> dict:
         import tensorflow as tf
 
-        field = STREAMS["geometry"].field
+        field, xp = STREAMS["geometry"].field, tf.experimental.numpy
         points = parsed.get(field, tf.zeros((0, 68, 2)))  # nobody may have added it to the records
         times_s = parsed.get(f"{field}_times_s", tf.zeros((0,)))
         known = tf.reduce_all(tf.math.is_finite(points), axis=(1, 2))
-        nearest, found = self._nearest(times_s, known, start_s, end_s, self.landmarks)
-        # A clip without pictures has no points to take from.
-        padded = tf.concat(
-            [tf.where(tf.math.is_finite(points), points, 0.0), tf.zeros((1, 68, 2))], 0
-        )
-        taken = tf.where(found[:, None, None], tf.gather(padded, nearest), 0.0)
+        numbers, found = nearest(xp, times_s, known, window, self.landmarks, self.frame_hz)
+        taken = points_at(xp, points, numbers, found)
         taken = tf.ensure_shape(taken, (self.landmarks, 68, 2))
         return {"landmarks": taken, "landmark_mask": tf.cast(found, tf.float32)}
-
-    def _nearest(self, times_s, usable, start_s, end_s, segments: int, jitter=None):
-        """Of each segment the usable frame nearest to its centre, (segments,), and whether there is one.
-
-        Args:
-            times_s: (n,) when the frames begin.
-            usable: (n,) bool.
-            start_s, end_s: of the window.
-            segments: their number.
-            jitter: see `__call__`.
-
-        Returns:
-            Numbers of frames, n where there is none; and (segments,) bool.
-        """
-        import tensorflow as tf
-
-        frame_s = frame_seconds(times_s)
-        middles_s = times_s + frame_s / 2
-        # A picture that ends before the sound does still fills all the segments.
-        end_s = tf.minimum(end_s, tf.reduce_max(tf.pad(middles_s, [[1, 0]])) + frame_s / 2)
-        if self.frame_hz:
-            segment_s = tf.constant(1 / self.frame_hz, tf.float32)
-        else:
-            segment_s = tf.maximum((end_s - start_s) / segments, 1e-6)
-        centres_s = start_s + (tf.range(segments, dtype=tf.float32) + 0.5) * segment_s
-        # A sentinel that cannot be used stands last, so that a clip without pictures needs no branch.
-        distance_s = tf.abs(tf.concat([middles_s, [-1e9]], 0)[None] - centres_s[:, None])
-        usable = tf.concat([usable, [False]], 0)
-        # Frames may be further apart than segments (a short or slow clip): then neighbours share one.
-        reach_s = tf.maximum(segment_s, frame_s) / 2 + 1e-3
-        reachable = usable[None] & (distance_s <= reach_s)
-        if self.frame_hz:
-            reachable &= (centres_s <= end_s)[:, None]
-        found = tf.reduce_any(reachable, axis=1)
-        wanted_s = centres_s - TIE_S
-        if jitter is not None:
-            # Another frame of the same segment; which segments have a face stays the same.
-            wanted_s += jitter * segment_s
-        distance_s = tf.abs(tf.concat([middles_s, [-1e9]], 0)[None] - wanted_s[:, None])
-        return tf.argmin(tf.where(reachable, distance_s, 1e9), axis=1), found
 
     def decode(self, jpeg: tf.Tensor) -> tf.Tensor:
         """A stored face () string as (image_size, image_size, 3) uint8; black where it is empty."""
         import tensorflow as tf
 
         size = self.image_size
-        # libjpeg shrinks by 2, 4 or 8 while decoding, at a fraction of the cost.
-        ratio = next((r for r in (8, 4, 2) if STORED_FACE // r >= size), 1)
+        ratio = shrinks_by(size)
 
         def resize(face, method):
             face = tf.image.resize(face, (size, size), method)
@@ -255,7 +208,7 @@ class View:
             tf.strings.length(jpeg) > 0, decode, lambda: tf.zeros((size, size, 3), tf.uint8)
         )
 
-    def _cut_sound(self, waveform: tf.Tensor, start_s, end_s) -> dict:
+    def _cut_sound(self, waveform: tf.Tensor, start_s) -> dict:
         import tensorflow as tf
 
         start = tf.cast(tf.round(start_s * SAMPLE_RATE), tf.int32)
@@ -266,26 +219,9 @@ class View:
         return {"waveform": padded, "waveform_samples": tf.where(heard, length, 0)}
 
 
-def frame_seconds(times_s: tf.Tensor) -> tf.Tensor:
-    """Mean distance of the frames at ``times_s`` (n,), in seconds; 1/30 for fewer than two."""
-    import tensorflow as tf
-
-    n = tf.shape(times_s)[0]
-    return tf.cond(
-        n > 1,
-        # Slices, since a graph is also made for a field that no record has.
-        lambda: tf.reduce_sum(times_s[-1:] - times_s[:1]) / tf.cast(n - 1, tf.float32),
-        lambda: tf.constant(1 / 30, tf.float32),
-    )
-
-
-def clip_seconds(parsed: dict) -> tf.Tensor:
-    """Length of a clip in seconds: the longer of picture and sound."""
-    import tensorflow as tf
-
-    times_s = parsed["times_s"]
-    picture_s = tf.reduce_max(tf.pad(times_s + frame_seconds(times_s), [[1, 0]]))
-    return tf.maximum(picture_s, tf.cast(tf.shape(parsed["waveform"])[0], tf.float32) / SAMPLE_RATE)
+def shrinks_by(size: int) -> int:
+    """By how much libjpeg shrinks a stored face of which ``size`` is wanted while decoding, at a fraction of the cost."""
+    return next((ratio for ratio in (8, 4, 2) if STORED_FACE // ratio >= size), 1)
 
 
 def view_example(
@@ -295,25 +231,3 @@ def view_example(
     from emotionnet.clips.records import parse
 
     return view(parse(serialized, fields), jitter=jitter)
-
-
-def view_sound(
-    waveform: np.ndarray, view: View, starts_s: Sequence[float]
-) -> dict[str, np.ndarray]:
-    """Windows of sound alone as `View` gives them, without TensorFlow.
-
-    Args:
-        waveform: (samples,) int16, 16 kHz.
-        view: of the system.
-        starts_s: where the windows begin.
-
-    Returns:
-        The inputs of as many windows, without a face in any.
-    """
-    inputs = view.empty(len(starts_s))
-    for i, start_s in enumerate(starts_s):
-        start = round(start_s * SAMPLE_RATE)
-        sound = waveform[start : start + view.samples]
-        inputs["waveform"][i, : len(sound)] = sound / np.float32(32768.0)
-        inputs["waveform_samples"][i] = 0 if is_silent(sound) else len(sound)
-    return inputs

@@ -111,10 +111,10 @@ def score_pool(
         UsageError: no run or no recordings there.
         EmotionNetError: the run cannot be used, or not one clip could be answered.
     """
+    from emotionnet.deploy.bundle import open_run
     from emotionnet.progress import progress
-    from emotionnet.training.run import Run
 
-    pool, opened = Path(pool), Run.open(run)
+    pool, opened = Path(pool), open_run(run)
     this_run = run_id(opened)
     kept = {(s.file, s.size, s.changed, s.run): s for s in _read(scores)}
     done: list[Scored] = []

@@ -1,4 +1,4 @@
-"""A run made ready to answer clips.
+"""A run, or a bundle, made ready to answer clips.
 
 A clip takes the same way as in training: read, faces found and cropped, viewed, answered. A clip
 longer than the model's window is answered in windows that overlap by half; its overall answer is
@@ -15,6 +15,7 @@ import numpy as np
 
 from emotionnet.classes import Classes
 from emotionnet.command import explain_os_error
+from emotionnet.deploy.bundle import Bundle, open_run
 from emotionnet.errors import BadClip, EmotionNetError, UsageError
 from emotionnet.inputs.kinds import STREAMS, in_words, present, together, without
 from emotionnet.prediction.clips import find_clips
@@ -61,15 +62,16 @@ class Predictor:
     """A run made ready to answer clips: its model is loaded once, MTCNN only for a picture.
 
     Args:
-        run: a run folder, or ``hf://USER/NAME``, see `emotionnet.prediction.hub`.
+        run: a run folder, or ``hf://USER/NAME``, see `emotionnet.prediction.hub`; or a bundle, which needs
+            neither TensorFlow nor Keras.
         classes: that its emotions are merged to, or that alone count.
         embeddings: whether answers hold what the networks have made of the clip, see
             `emotionnet.prediction.embeddings`.
         people: whether everybody in the picture is answered, see `answer`.
 
     Raises:
-        UsageError: no run there, classes of emotions that it does not know, or people of a run
-            that was trained without faces.
+        UsageError: no run there, classes of emotions that it does not know, people of a run
+            that was trained without faces, or embeddings of a bundle.
         EmotionNetError: the run is not trained, damaged, or of another version.
     """
 
@@ -81,14 +83,11 @@ class Predictor:
         people: bool = False,
     ):
         from emotionnet.clips.faces import FaceFinder
-        from emotionnet.systems.base import without_xla
-        from emotionnet.training.run import Run
 
-        self.run = Run.open(local_run(run))
+        self.run = open_run(local_run(run))
         self.classes = classes or Classes()
         self.labels = self.classes.labels(self.run.labels)
-        self.model = self.run.model()
-        without_xla(self.model)
+        self.model = self.run.answerer()
         self.view = self.run.view()
         self.streams = tuple(self.run.config["streams"])
         if people and "faces" not in self.streams:
@@ -100,9 +99,21 @@ class Predictor:
         if embeddings:
             from emotionnet.prediction.embeddings import Embedder
 
-            self._embedder = Embedder(self.model, self.run.config)
-        self._viewer = None
+            self._embedder = Embedder(self.network(), self.run.config)
         self._finder = FaceFinder()  # loads MTCNN at the first picture
+
+    def network(self):
+        """The run's Keras model, for what looks inside.
+
+        Raises:
+            UsageError: a bundle, which has none.
+        """
+        if isinstance(self.run, Bundle):
+            raise UsageError(
+                f"{self.run.folder}: a bundle gives answers, and not what its networks make of a clip on "
+                "the way. Give the run that it was made of."
+            )
+        return self.run.model()
 
     @property
     def knows_people(self) -> bool:
@@ -207,9 +218,7 @@ class Predictor:
 
     def _classes_in_words(self) -> str:
         """How emotions were merged or left out: in the training, and now."""
-        return "; ".join(
-            filter(None, (str(Classes.from_config(self.run.config)), str(self.classes)))
-        )
+        return "; ".join(filter(None, (str(self.run.classes), str(self.classes))))
 
     def _read(self, path: Path, company):
         from emotionnet.clips.clip import read_clip
@@ -234,12 +243,10 @@ class Predictor:
 
     def _windows_of(self, clip) -> tuple[float, Callable[[Sequence[float]], dict]]:
         """Length of a clip in seconds, and what gives the inputs of windows of it."""
-        from emotionnet.inputs.views import clip_seconds, view_sound
+        from emotionnet.inputs.clip_windows import clip_seconds, clip_windows
 
-        if self.streams == ("speech",):  # TensorFlow is not needed, and may not be there
-            return clip.seconds, lambda starts_s: view_sound(clip.waveform, self.view, starts_s)
-        parsed = self._parsed(clip)
-        return float(clip_seconds(parsed)), lambda starts_s: self._view_windows(parsed, starts_s)
+        points = self._points(clip)
+        return clip_seconds(clip), lambda starts_s: clip_windows(clip, self.view, starts_s, points)
 
     def record(self, path: str | os.PathLike) -> tuple[Any, dict]:
         """A clip as it is read, and as `emotionnet.clips.records.parse` gives it.
@@ -247,20 +254,22 @@ class Predictor:
         Raises:
             BadClip: the clip cannot be used.
         """
-        from emotionnet.clips.company import Company
-
-        clip = self._read(Path(path), Company(one_person=False))
-        return clip, self._parsed(clip)
-
-    def _parsed(self, clip) -> dict:
         import tensorflow as tf
 
+        from emotionnet.clips.company import Company
         from emotionnet.clips.fields.add import with_fields
         from emotionnet.clips.records import parse, serialize
 
+        clip = self._read(Path(path), Company(one_person=False))
         fields = self._fields(clip)
         serialized = with_fields(serialize(clip), clip.row, fields)
-        return parse(tf.constant(serialized), [field.name for field in fields])
+        return clip, parse(tf.constant(serialized), [field.name for field in fields])
+
+    def _points(self, clip):
+        """The landmarks of a clip, where the run looks at them and they can be had."""
+        fields = self._fields(clip)
+        arrays = {**vars(clip), "jpegs": clip.faces}
+        return fields[0].of_clip(arrays, clip.row) if fields else None
 
     def _fields(self, clip) -> list:
         """The side fields that the run's streams need, as far as they can be had; else a note says why not."""
@@ -293,21 +302,6 @@ class Predictor:
             kinds = embeddings[0]
             extra["embeddings"] = {k: np.concatenate([e[k] for e in embeddings]) for k in kinds}
         return np.concatenate(probabilities), np.concatenate(has), extra
-
-    def _view_windows(self, parsed: dict, starts_s: Sequence[float]) -> dict[str, np.ndarray]:
-        import tensorflow as tf
-
-        if self._viewer is None:
-            # Traced once, whatever the lengths of the clips to come.
-            specs = {
-                name: tf.TensorSpec([None, *value.shape[1:]], value.dtype)
-                for name, value in parsed.items()
-            }
-            self._viewer = tf.function(
-                self.view, input_signature=[specs, tf.TensorSpec([], tf.float32)]
-            )
-        views = [self._viewer(parsed, tf.constant(start, tf.float32)) for start in starts_s]
-        return {name: np.stack([view[name].numpy() for view in views]) for name in views[0]}
 
     def _named(self, probabilities: np.ndarray) -> dict[str, float]:
         order = np.argsort(-probabilities, kind="stable")

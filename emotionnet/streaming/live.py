@@ -21,6 +21,7 @@ from emotionnet.clips.crop import CROP_SIZE
 from emotionnet.clips.faces import FaceFinder, Follower
 from emotionnet.clips.frame import Frame
 from emotionnet.clips.sound import is_silent
+from emotionnet.deploy.bundle import open_run
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.inputs.kinds import FUSED_OUTPUT, STREAMS
 from emotionnet.streaming.answer import Answer
@@ -412,14 +413,12 @@ def open_stream(run: str | os.PathLike, *args: Any, **kwargs: Any) -> Stream:
     """A `Stream` that a run answers.
 
     Args:
-        run: a run folder.
+        run: a run folder, or a bundle.
         args, kwargs: what `Stream` takes after ``labels``.
 
     Raises:
         UsageError: no run there, its system cannot stream, or a setting that does not fit.
         EmotionNetError: the run is not trained, or damaged.
     """
-    from emotionnet.training.run import Run
-
-    opened = Run.open(run)
+    opened = open_run(run)
     return Stream(open_parts(opened), opened.labels, *args, **kwargs)

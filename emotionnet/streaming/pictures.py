@@ -13,6 +13,7 @@ from emotionnet.clips.clip import encode_jpeg
 from emotionnet.clips.decode import MAX_RATE
 from emotionnet.clips.faces import CHUNK_BYTES, CHUNK_FRAMES, FaceFinder, Follower
 from emotionnet.clips.frame import Frame
+from emotionnet.inputs.picking import TIE_S
 
 #: A face as it comes: a JPEG as records hold it, or pixels as the model wants them.
 Crop = bytes | np.ndarray
@@ -27,9 +28,6 @@ class Pictures:
     """
 
     def __init__(self, finder: FaceFinder, memory_s: float = 6.0):
-        from emotionnet.inputs.views import TIE_S
-
-        self._tie_s = TIE_S
         self._follower = Follower(finder)
         self._memory_s = memory_s
         self._new: list[Frame] = []
@@ -104,7 +102,7 @@ class Pictures:
         half_s = self.frame_s / 2
         reach_s = max(segment_s / 2, half_s) + 1e-3
         near = [
-            (abs(time_s + half_s - (centre_s - self._tie_s)), crop)
+            (abs(time_s + half_s - (centre_s - TIE_S)), crop)
             for time_s, crop in self._candidates
             if crop is not None and abs(time_s + half_s - centre_s) <= reach_s
         ]

@@ -193,6 +193,14 @@ class Run:
             raise EmotionNetError(f"{path}: not an EmotionNet model.")
         return model
 
+    def answerer(self):
+        """What answers clips by ``predict_on_batch``: the trained model, see `model`."""
+        from emotionnet.systems.base import without_xla
+
+        model = self.model()
+        without_xla(model)
+        return model
+
     def view(self):
         """The `emotionnet.inputs.views.View` of the run's system."""
         return view_of(self.config)
@@ -273,7 +281,7 @@ def _what_instead(folder: Path) -> str:
     if members:
         return f"It is a group of runs: give one of them, such as {members[0]}."
     if (folder / "contract.json").is_file():
-        return "It is a bundle for devices: give the run that it was made of."
+        return "It is a bundle, which only answers clips (predict, stream, label): give the run that it was made of."
     if folder.is_file():
         return f"It is a file: give the folder of the run, perhaps {folder.parent}."
     return "`python -m emotionnet.fit` makes one under saved_models/."

@@ -14,6 +14,7 @@ import numpy as np
 from markupsafe import Markup
 
 from emotionnet.cards.front_matter import without_front_matter
+from emotionnet.deploy.bundle import Bundle
 from emotionnet.deploy.detectors import detector_row
 from emotionnet.deploy.golden import LIVE
 from emotionnet.deploy.handoff_files import best_precision
@@ -43,17 +44,19 @@ def build_page(bundle: str | os.PathLike) -> str:
         EmotionNetError: the bundle is damaged, or there is no Node to make the page with.
     """
     folder = Path(bundle)
-    contract = read_contract(folder)
+    opened = Bundle.open(folder)
+    contract = opened.contract
+    check_live(folder, contract["system"], contract["signatures"])
     precision = best_precision(contract["files"])
     arrays, golden = golden_clips(folder, precision)
     modules = node.packages()
     files = {
         "runtime.js": modules / f"{RUNTIME}.js",
         "runtime.wasm": modules / f"{RUNTIME}.wasm",
-        "model": folder / contract["files"][precision]["file"],
         "finder": modules / FINDER,
     }
     parts = {name: packed(_read(path)) for name, path in files.items()}
+    parts["model"] = packed(opened.read(contract["files"][precision]["file"]))
     parts |= {name: packed(plain(array)) for name, array in arrays.items()}
     facts = {
         "contract": contract,
@@ -66,25 +69,6 @@ def build_page(bundle: str | os.PathLike) -> str:
     with resources.as_file(resources.files("emotionnet.web") / "js") as scripts:
         script = node.one_script(scripts / "page.js")
     return _document(folder, contract, parts, facts, script)
-
-
-def read_contract(folder: Path) -> dict[str, Any]:
-    """The contract of a bundle that can be used live.
-
-    Raises:
-        UsageError: no bundle there, or one that cannot.
-    """
-    path = folder / "contract.json"
-    if not path.is_file():
-        raise UsageError(
-            f"{folder}: no bundle here (no contract.json). `python -m emotionnet.export` makes one."
-        )
-    try:
-        contract = json.loads(path.read_text(encoding="utf-8"))
-        check_live(folder, contract["system"], contract["signatures"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise EmotionNetError(f"{path}: is damaged ({error}).") from None
-    return contract
 
 
 def check_live(place: Path, system: str, entry_points: Collection[str]) -> None:

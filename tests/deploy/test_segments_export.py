@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from same_parts import check_same_parts
 from tiny_run import LABELS, make_clip, make_run, write_records
 
 CONFIG = {"segments": 2, "image_size": 32, "samples": 32000}
@@ -51,3 +52,4 @@ def test_a_bundle_of_segments_is_true_and_encodes_one_segment(tmp_path):
         embedding = file.run("encode_segment", segment)["embedding"][0]
         alike = embedding @ expected / np.linalg.norm(embedding) / np.linalg.norm(expected)
         assert alike > least, precision
+    check_same_parts(out, run.folder)

@@ -8,14 +8,13 @@ import pytest
 import tensorflow as tf
 from tiny_run import LABELS, make_clip, write_records
 
-from emotionnet.clips.records import parse, serialize
 from emotionnet.errors import UsageError
 from emotionnet.inputs import array_augment, augment
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.cache_writer import write_cache
 from emotionnet.inputs.opening import open_clips, open_source
 from emotionnet.inputs.pictures import DRAWS, vary
-from emotionnet.inputs.views import View, view_sound
+from emotionnet.inputs.views import View
 
 VIEW = View(frames=2, image_size=32, samples=16000)
 ORDER = {"batch_size": 4, "seed": 5, "epoch": 1}
@@ -168,38 +167,6 @@ def test_what_a_cache_cannot_give_is_said(records, cache, tmp_path, monkeypatch)
     with pytest.raises(Exception, match="GB are free"):
         write_cache(records, VIEW, tmp_path / "full")
     assert not (tmp_path / "full").exists()
-
-
-def test_windows_of_sound_need_no_tensorflow():
-    clip = make_clip("a", faces=False, seed=1)
-    clip = dataclasses.replace(clip, times_s=np.zeros(0, np.float32), faces=[])
-    short = dataclasses.replace(VIEW, samples=4000)
-    for view, starts_s in ((VIEW, [0.0]), (short, [0.0, 0.21234, 0.55, 0.7])):
-        found = view_sound(clip.waveform, view, starts_s)
-        for i, start_s in enumerate(starts_s):
-            wanted = view(parse(tf.constant(serialize(clip))), start_s)
-            same({name: values[i] for name, values in found.items()}, wanted)
-
-
-def test_a_window_of_silence_has_no_sound():
-    loud = np.random.default_rng(0).integers(-9000, 9000, 16000).astype(np.int16)
-    waveform = np.concatenate([loud, np.zeros(32000, np.int16), loud])
-    view = View(frames=1, image_size=32, samples=16000)
-    parsed = {
-        "jpegs": tf.constant([], tf.string),
-        "times_s": tf.zeros((0,)),
-        "waveform": tf.constant(waveform / np.float32(32768)),
-    }
-    assert [int(view(parsed, at)["waveform_samples"]) for at in (0.0, 0.5, None)] == [
-        16000,
-        16000,
-        0,
-    ]
-    assert view_sound(waveform, view, [0, 0.5, 1.5])["waveform_samples"].tolist() == [
-        16000,
-        16000,
-        0,
-    ]
 
 
 def test_another_backend_gets_arrays_from_records(records, monkeypatch):

@@ -37,7 +37,7 @@ def test_a_bundle_of_another_kind_is_refused_with_what_is_missing(tmp_path):
 
 def test_a_damaged_bundle_is_an_error_that_names_the_file(tmp_path):
     folder = changed_contract(tmp_path / "bundle", lambda contract: contract.pop("signatures"))
-    with pytest.raises(EmotionNetError, match=r"contract\.json: is damaged"):
+    with pytest.raises(EmotionNetError, match=r"contract\.json: is no contract"):
         page(folder)
     shutil.copytree(BUNDLE, tmp_path / "copy")
     (tmp_path / "copy" / "golden" / "no_face.npz").write_bytes(b"no archive")
