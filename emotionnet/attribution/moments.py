@@ -10,7 +10,7 @@ from emotionnet.attribution.explainer import Explainer, StreamWhy, Why
 from emotionnet.clips import SAMPLE_RATE
 from emotionnet.errors import BadClip
 from emotionnet.inputs.kinds import STREAMS
-from emotionnet.inputs.views import clip_seconds
+from emotionnet.inputs.picking import seconds
 
 #: What is left of a clip after its whole seconds, if no longer, belongs to the last of them.
 SHORT_S = 0.1
@@ -68,7 +68,8 @@ def _over_time(
     explainer: Explainer, why: Why, own: StreamWhy, parsed: Mapping[str, Any], start_s: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Times and attributions of a stream; none where it has no time."""
-    one, end_s = next(iter(own.by.values())), float(clip_seconds(parsed))
+    one = next(iter(own.by.values()))
+    end_s = float(seconds(np, np.asarray(parsed["times_s"]), len(parsed["waveform"]) / SAMPLE_RATE))
     for name, values in zip(own.parts, one.values):
         if name == "faces":
             numbers, _ = explainer.view.picks(parsed, start_s)
