@@ -49,7 +49,7 @@ def options(records, **changes):
 @pytest.mark.slow
 def test_a_run_killed_again_and_again_ends_with_the_same_bits(records, tmp_path):
     def train(kills, name):
-        words = [str(kills), json.dumps(options(records, name=name))]
+        words = [str(kills), json.dumps(options(records, name=name, system="ghost_fan"))]
         program = Path(__file__).with_name("killed_often.py")
         result = subprocess.run(
             [sys.executable, "-u", program, tmp_path, *words], capture_output=True, text=True
