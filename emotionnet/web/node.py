@@ -44,12 +44,12 @@ def packages() -> Path:
     Raises:
         EmotionNetError: there is no Node, or npm could not fetch them.
     """
+    _, npm = find_node()  # also where they are kept: what follows needs Node
     here = resources.files("emotionnet.web")
     lock = here.joinpath("package-lock.json").read_bytes()
     kept = cache_folder() / "web" / sha256(lock)[:16]
     if kept.is_dir():
         return kept / "node_modules"
-    _, npm = find_node()
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".npm.") as work:
         folder = Path(work) / "packages"
