@@ -113,7 +113,7 @@ class Predictor:
                 f"{self.run.folder}: a bundle gives answers, and not what its networks make of a clip on "
                 "the way. Give the run that it was made of."
             )
-        return self.run.model()
+        return self.model
 
     @property
     def knows_people(self) -> bool:
