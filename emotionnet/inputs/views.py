@@ -107,26 +107,26 @@ class View:
             the centre of its segment of the sound.
         """
         window = self._window(parsed, start_s)
+        picked = self._faces_at(parsed, window, jitter)
         given = {
-            **self._pick_faces(parsed, window, jitter),
+            **self._pick_faces(parsed["jpegs"], *picked),
             **self._cut_sound(parsed["waveform"], window[0]),
         }
         if self.landmarks:
             given |= self._pick_landmarks(parsed, window)
         if jitter is not None:
-            given |= {MOVES.name: self._moves(parsed, window, jitter)}
+            given |= {MOVES.name: self._moves(parsed, window[0], *picked, jitter)}
         return given
 
-    def _moves(self, parsed: dict, window, jitter) -> tf.Tensor:
+    def _moves(self, parsed: dict, start_s, numbers, found, jitter) -> tf.Tensor:
         import tensorflow as tf
 
-        start_s, times_s = window[0], parsed["times_s"]
+        times_s = parsed["times_s"]
         start = tf.cast(tf.round(start_s * SAMPLE_RATE), tf.int32)
         length = tf.shape(parsed["waveform"][start : start + self.samples])[0]
         if self.frame_hz:  # segments of the padded clip
             length = tf.constant(self.samples)
         centres = (2 * tf.range(self.frames) + 1) * length // (2 * self.frames)
-        numbers, found = self._faces_at(parsed, window, jitter)
         frame_s = frame_seconds(tf.experimental.numpy, times_s)
         middles_s = tf.concat([times_s + frame_s / 2, [0.0]], 0)
         seen = tf.round((tf.gather(middles_s, numbers) - start_s) * SAMPLE_RATE)
@@ -143,11 +143,9 @@ class View:
         start_s = tf.cast(start_s, tf.float32)
         return start_s, tf.minimum(start_s + self.window_s, length_s)
 
-    def _pick_faces(self, parsed: dict, window, jitter=None) -> dict:
+    def _pick_faces(self, jpegs: tf.Tensor, numbers, found) -> dict:
         import tensorflow as tf
 
-        jpegs = parsed["jpegs"]
-        numbers, found = self._faces_at(parsed, window, jitter)
         picked = tf.where(found, tf.gather(tf.concat([jpegs, [b""]], 0), numbers), b"")
         faces = tf.map_fn(self.decode, picked, fn_output_signature=tf.uint8)
         faces = tf.ensure_shape(faces, (self.frames, self.image_size, self.image_size, 3))
