@@ -317,12 +317,12 @@ def _folds(text: str) -> list[int] | str:
         raise argparse.ArgumentTypeError(f"{text!r}: expected all, or numbers like 1,3") from None
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line of ``python -m emotionnet.fit``."""
-    p = argparse.ArgumentParser(
-        prog="python -m emotionnet.fit",
-        description="Train and evaluate a system. Without arguments: the whole line on the demo corpus.",
-    )
+def parser(
+    verb: str = "fit",
+    description: str = "Train and evaluate a system. Without arguments: the whole line on the demo corpus.",
+) -> argparse.ArgumentParser:
+    """The command line of ``python -m emotionnet.fit``, and of a verb that takes its options."""
+    p = argparse.ArgumentParser(prog=f"python -m emotionnet.{verb}", description=description)
     g = p.add_argument_group("what to learn from")
     g.add_argument("--corpus", help="demo (default), ravdess, crema_d, iemocap, enterface, emodb, fer2013 or "
                    "folder")  # fmt: skip

@@ -96,9 +96,9 @@ def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.leave_out``."""
     from emotionnet import fit
 
-    p = fit.parser()
-    p.prog = "python -m emotionnet.leave_out"
-    p.description = "Train without each emotion in turn, beside the full model. Options of fit."
+    p = fit.parser(
+        "leave_out", "Train without each emotion in turn, beside the full model. Options of fit."
+    )
     p.set_defaults(name="leave_out")
     return p
 

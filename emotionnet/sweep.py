@@ -169,9 +169,10 @@ def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.sweep``."""
     from emotionnet import fit
 
-    p = fit.parser()
-    p.prog = "python -m emotionnet.sweep"
-    p.description = "Train every cell of a product of settings, what is equal once, and compare them. Options of fit."
+    p = fit.parser(
+        "sweep",
+        "Train every cell of a product of settings, what is equal once, and compare them. Options of fit.",
+    )
     p.set_defaults(name="sweep")
     p.add_argument("axes", metavar="FIELD=VALUES", nargs="+", help="a setting and its values: "
                    "variant=F1,F4 learning_rate=0.001,0.01")  # fmt: skip
