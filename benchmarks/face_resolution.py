@@ -52,7 +52,7 @@ def main() -> int:
     p.add_argument("--records", metavar="DIR", help="its records, where they have moved")
     p.add_argument("--sizes", type=int, nargs="+", default=[48, 64, 96, 112, 224])
     p.add_argument("--part", default="validation", help="validation (default) or test")
-    p.add_argument("--clips", type=int, help="only so many, drawn once")
+    p.add_argument("--clips", type=int, help="only this many, drawn once")
     p.add_argument("--recalibrate", type=int, default=0, metavar="PICTURES", help="of training")
     args = p.parse_args()
     run = Run.open(args.run)

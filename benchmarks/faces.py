@@ -2,7 +2,7 @@
 
     EMOTIONNET_DATA=DIR python benchmarks/faces.py [--side 320] [--every 15]
 
-Every so many frames of every video in DIR are searched by both, on a picture of the given longer side.
+Every N-th frame of every video in DIR are searched by both, on a picture of the given longer side.
 The package's networks run as graphs of TensorFlow, which is faster than as it ships. CPU time of this
 process; both have one picture at a time.
 """

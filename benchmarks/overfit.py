@@ -25,7 +25,7 @@ def main() -> int:
     p.add_argument("--stream", default="joint")
     p.add_argument("--image-size", type=int, default=64)
     p.add_argument("--set", type=field_value, action="append", default=[], metavar="FIELD=VALUE")
-    p.add_argument("--clips", type=int, default=16, help="at most so many")
+    p.add_argument("--clips", type=int, default=16, help="at most this many")
     p.add_argument("--steps", type=int, default=60)
     p.add_argument("--learning-rate", type=float, default=5e-4)
     args = p.parse_args()

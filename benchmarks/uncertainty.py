@@ -6,7 +6,7 @@
 Trains the same system with ``uncertainty``, ``random`` and ``all``, three times: seed ``i`` on the
 ``i``-th fold of ``--folds`` (one fold: all three seeds on it). All schemes of a seed start from the
 same weights, and the first two from the same start set; after each epoch both know as many labels.
-Writes ``curves.csv``, ``curves.png`` and ``summary.md``. Can be stopped: it goes on where it was.
+Writes ``curves.csv``, ``curves.png`` and ``summary.md``. Can be stopped: it resumes where it was.
 """
 
 import argparse

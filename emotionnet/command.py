@@ -136,7 +136,7 @@ def run_command(main: Callable[[Sequence[str] | None], int | None]) -> None:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read the answers has stopped (``| head``); nor can what is still buffered be told.
+        # Whoever read the answers has stopped (``| head``); nor can what is still buffered be printed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 

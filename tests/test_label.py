@@ -57,7 +57,7 @@ def test_answers_become_a_corpus_and_the_rest_is_asked_by_the_next_run(run, pool
     rows = folder.scan(pool, table="labels.csv")
     assert {(row.sound, row.emotion, row.actor) for row in rows} == {(f, "sad", "x") for f in asked}
 
-    # The same model goes on with the same clips; another one asks for what is not labelled.
+    # The same model continues with the same clips; another one asks for what is not labelled.
     again, person = answering("happy", most=1)
     label(run, pool, most=3, ready=person)
     assert again == asked[:1]

@@ -1,4 +1,4 @@
-"""`refit`: a trained run learns on from its validation part too; its test part stays as it was."""
+"""`refit`: a trained run continues on its validation part too; its test part stays as it was."""
 
 import json
 

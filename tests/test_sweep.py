@@ -1,4 +1,4 @@
-"""A product of settings: which trainings it needs, and what comes of them, on records of noise."""
+"""A product of settings: which trainings it needs, and their results, on records of noise."""
 
 import numpy as np
 import pytest

@@ -113,7 +113,7 @@ def make_shards(
     if missing:
         raise EmotionNetError(
             f"{shards[0].path.parent}: the Beam pipeline ended, but {len(missing)} shards are not here, "
-            f"{missing[0]} for one. Its workers must share this folder. The same command goes on."
+            f"{missing[0]} for one. Its workers must share this folder. The same command resumes."
         )
 
 

@@ -16,7 +16,7 @@ from emotionnet.clips.networks import Network
 CELL, STEP = 12, 2
 #: Each level of the pyramid is so much smaller than the one before.
 SHRINK = 0.709
-#: Probability of a face from which a box goes on to the next network.
+#: Probability of a face from which a box is passed to the next network.
 PROPOSED, REFINED = 0.6, 0.7
 #: Overlap from which only the surer of two boxes stays: within a level, then everywhere.
 OVERLAP_IN_LEVEL, OVERLAP = 0.5, 0.7

@@ -87,7 +87,7 @@ def read_clip(
     """
     notes: list[str] = []
     failures: list[str] = []
-    # What a file holds is told by the file, not by its name.
+    # A file's content counts, not its name.
     recording = _open(root, row.picture or row.sound, failures, pictures=finder is not None)
     waveform, sound_notes = _sound(row, root, recording, notes, failures)
     times, faces, boxes, landmarks, size = [], [], [], [], (0, 0)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-#: A step of the time stamps is a leap from so many seconds, and so many usual steps, on.
+#: A step of the time stamps is a leap if it is at least this many seconds, and this many usual steps, long.
 LEAP_S, LEAP_STEPS = 1.0, 8
 #: So few packets between two leaps may be stray.
 STRAY_PACKETS, STRAY_S = 3, 0.5
@@ -24,7 +24,7 @@ LONGEST_NOTHING_S, LONGEST_BEFORE_STRAY_S = 60.0, 5.0
 LONGEST_IN_CONTENTS = 4
 #: Share of time stamps in a wrong order from which none of them is believed.
 DISORDER = 0.25
-#: Distance of packets where it cannot be told, and how much sound is in one at most.
+#: Distance of packets where it is unknown, and how much sound is in one at most.
 FALLBACK_STEP_S, LONGEST_PACKET_S = 0.04, 2.0
 #: Leaps of both tracks that differ by no more are one.
 SAME_LEAP_S = 2.0
@@ -141,7 +141,7 @@ class _Line:
     """The time stamps of one track, cut into runs at their leaps."""
 
     def __init__(self, what: str, times_s: np.ndarray, step_s: float, other_s: np.ndarray):
-        # Packets so far apart that nothing could be told from a leap have no usual distance.
+        # Packets so far apart that nothing could be distinguished from a leap have no usual distance.
         longest_s = LONGEST_NOTHING_S if what == "picture" else LONGEST_PACKET_S
         step_s = step_s if step_s <= longest_s else FALLBACK_STEP_S
         self._what, self._step_s, self._other_s = what, step_s, np.sort(other_s)

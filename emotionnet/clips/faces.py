@@ -26,7 +26,7 @@ CHUNK_BYTES = 200_000_000
 SEARCH_SIDES = (320, 640, 1280)
 #: A face is followed in a picture in which its side is at least this, in pixels, where there is one.
 FOLLOW_SIDE = 48
-#: After so many seconds out of sight somebody else may take the place of the person followed.
+#: After this many seconds out of sight somebody else may take the place of the person followed.
 FORGET_S = 5.0
 #: Chunks without a face after which larger pictures are searched in every fifth chunk only.
 PATIENCE = 5

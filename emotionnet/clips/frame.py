@@ -8,7 +8,7 @@ import numpy as np
 from emotionnet.clips.crop import crop_face
 from emotionnet.clips.hdr import is_hdr, to_sdr
 
-#: Pixels that a header says are more than so many times as wide as high (or as high as wide) are square.
+#: Pixels that a header says are more than this many times as wide as high (or as high as wide) are square.
 MOST_ASPECT = 8.0
 
 
@@ -113,7 +113,7 @@ _EXIF = (
 )
 #: What needs no turning.
 UPRIGHT = _EXIF[0]
-#: Those of so many quarter turns counterclockwise.
+#: Those of this many quarter turns counterclockwise.
 _TURNS = (UPRIGHT, _EXIF[7], _EXIF[2], _EXIF[5])
 
 

@@ -19,7 +19,7 @@ from emotionnet.corpora.fer2013 import SIDE, cannot_unpack, read_csv_pixels
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import BadClip
 
-#: Pictures are small: so many in a shard.
+#: Pictures are small: this many in a shard.
 SHARD_PICTURES = 2048
 #: Larger pictures are made this large: the side of the crops that clips have.
 LARGEST = 224

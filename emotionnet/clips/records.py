@@ -9,7 +9,7 @@ A folder of records holds:
 
 Features of an example (schema 1): ``row`` (JSON), ``jpegs`` (n bytes), ``times_s`` (n floats),
 ``boxes`` (4 n), ``landmarks`` (10 n), ``picture_size`` (2 ints), ``waveform`` (little-endian int16),
-``notes`` (texts). What each means is told in `emotionnet.clips.clip.ClipData`.
+``notes`` (texts). What each means is said in `emotionnet.clips.clip.ClipData`.
 
 Fields that are added later leave these shards as they are: each has shards of its own,
 ``<field>/shard-00000.tfrecord``, see `emotionnet.clips.fields`. So nothing is decoded and no face is

@@ -48,7 +48,7 @@ def local_folder(url: str) -> Path:
 def stage(url: str | os.PathLike) -> Path:
     """Brings the records of a bucket here, as far as they are not here yet.
 
-    A fetch that was killed goes on with the next shard. Records that have changed in the bucket
+    A fetch that was killed resumes with the next shard. Records that have changed in the bucket
     (``records.json`` or ``manifest.csv`` did) are fetched again, shards that have not changed are kept.
 
     Returns:

@@ -2,7 +2,7 @@
 
 Which clips stand in which shard depends only on the manifest. A shard counts as finished when its
 index, written last, exists and matches: same clips with the same labels, same files (size and time of
-change), same crop and schema. So a run that was killed, at any moment, goes on where it was.
+change), same crop and schema. So a run that was killed, at any moment, resumes where it was.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """Clips and requests as plain bytes, for pipes between processes: a JSON header, then the arrays.
 
 A message is the header's length (8 bytes, little-endian), the header (JSON, UTF-8), and the parts whose
-lengths the header gives. Nothing in it can run code, and half of a message is told from a whole one.
+lengths the header gives. Nothing in it can run code, and half of a message is distinguished from a whole one.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """Clips read by several processes at once, in order, each process on its own.
 
 A process that dies (a decoder that crashes, memory that runs out) takes only its clip with it: the
-clip is reported and a new process goes on. The processes are started as commands and talk through
+clip is reported and a new process continues. The processes are started as commands and talk through
 pipes, so that callers need no ``if __name__ == "__main__"`` and nothing of theirs is copied.
 """
 

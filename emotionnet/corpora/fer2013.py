@@ -69,7 +69,7 @@ def scan(
 ) -> list[ManifestRow]:
     """Finds the pictures.
 
-    The part of a picture is told by its name (``Training_``, ``PublicTest_``, ``PrivateTest_``),
+    The part of a picture follows from its name (``Training_``, ``PublicTest_``, ``PrivateTest_``),
     else by its folder; class folders alone, or a CSV without Usage, count as ``test``.
 
     Args:

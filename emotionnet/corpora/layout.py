@@ -293,7 +293,7 @@ def _actor_level(levels: Sequence[Sequence[str]], emotion: int) -> int | None:
     """The level that names people: below the emotions, or else above them.
 
     Raises:
-        UsageError: there is one above and one below, and neither is told to be it by its names.
+        UsageError: there is one above and one below, and the names of neither decide.
     """
     below = list(range(emotion + 1, len(levels)))
     above = [i for i in range(emotion) if len(levels[i]) > 1 or words.like_numbers(levels[i])]

@@ -53,7 +53,7 @@ def keras_graph(model) -> Graph:
     asked = _needed(traced.outputs)
 
     def walk(graph, prefix: str = "", times: int = 1, around: str = "") -> None:
-        """Adds the operations of a graph, which is done so many times; those of a loop's body too."""
+        """Adds the operations of a graph that runs ``times`` times; those of a loop's body too."""
         for op in graph.get_operations():
             kind = kind_name(op.type)
             given = kind == "placeholder"

@@ -52,12 +52,12 @@ def fetch(
 ) -> Path:
     """Downloads ``remote`` to ``path``, which exists only once length and checksum are right.
 
-    What has come so far stands in ``path`` + ``.part``; another call goes on from there.
+    What has come so far stands in ``path`` + ``.part``; another call resumes there.
 
     Args:
         remote: what to get.
         path: where to put it. If it is there already with the right length, nothing is done.
-        bar: progress bar that is told the bytes.
+        bar: progress bar that counts the bytes.
         pauses_s: seconds to wait before each further try; by default `PAUSES_S`.
 
     Returns:
@@ -91,13 +91,13 @@ def fetch(
                 break
         except _Passing as error:
             failure = str(error)
-            if _length(part) > had:  # it goes on, if slowly: patience runs out at a standstill
+            if _length(part) > had:  # it continues, if slowly: patience runs out at a standstill
                 pauses = list(pauses_s)
         if not pauses:
             break
         time.sleep(pauses.pop(0))
     raise EmotionNetError(
-        f"{remote.url}: {failure} Run the same command again later: it goes on from there."
+        f"{remote.url}: {failure} Run the same command again later: it resumes there."
     )
 
 

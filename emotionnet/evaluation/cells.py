@@ -171,7 +171,7 @@ def section(
     text = (
         f"{len(rows)} cells from {trainings} trainings: what is equal is trained once. Ranked by UAR on "
         f"validation clips. One of the {clips} test clips is worth {100 / clips:.1f} points of accuracy: "
-        "cells that lie closer than their intervals have not been told apart."
+        "no difference is shown between cells that lie closer than their intervals."
     )
     if choose:
         text += (

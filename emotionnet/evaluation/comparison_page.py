@@ -20,7 +20,7 @@ from emotionnet.evaluation.report import (
 )
 from emotionnet.files import write_text
 
-#: Candidates whose pictures are shown; more of them could not be told apart.
+#: Candidates whose pictures are shown; more could not be distinguished.
 DETAILED = 8
 
 _MORE_TERMS = (

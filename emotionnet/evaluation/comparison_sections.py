@@ -71,7 +71,7 @@ def people(candidates: Sequence[Candidate]) -> list[str]:
         sex = people[actor].get("sex")
         ticks[actor] = f"{actor} ({sex})" if sex else actor
     parts = [
-        html.heading("For whom does it work?"),
+        html.heading("Which people does it work for?"),
         html.figures(
             [
                 (

@@ -1,6 +1,6 @@
 """The report's pictures: each function gives a matplotlib figure, `as_svg` its bytes.
 
-No display is needed, colours are told apart by colour-blind readers, and lines differ in dash and
+No display is needed, colour-blind readers can distinguish the colours, and lines differ in dash and
 marker too, so that a grey print can be read.
 """
 

@@ -403,4 +403,4 @@ def _people(metrics: Mapping[str, Any]) -> list[str]:
         picture = plots.as_svg(plots.plot_actors(fused["per_actor"], fused["accuracy"]))
         caption = "Fused accuracy of each actor with its 95 % interval, best first; dashed: all"
         parts += [html.figures([(picture, caption)], wide=True)]
-    return [html.heading("For whom does it work?"), *parts] if parts else []
+    return [html.heading("Which people does it work for?"), *parts] if parts else []

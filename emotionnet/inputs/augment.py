@@ -1,6 +1,6 @@
 """Augmentation in tf.data as a pure function of (seed, epoch, clip): no random state, so a run can resume.
 
-What each strength means is told in `emotionnet.inputs.augmentation`; the same in NumPy is
+What each strength means is said in `emotionnet.inputs.augmentation`; the same in NumPy is
 `emotionnet.inputs.array_augment`.
 """
 
@@ -74,7 +74,7 @@ def augment(inputs: dict, seed: tf.Tensor, strength: Augmentation) -> dict:
 def drop_modality(inputs: dict, chance: tf.Tensor, share: float) -> dict:
     """Takes all streams of one clip away but one; never the only one.
 
-    Only the masks change. What is masked changes no answer, and BatchNorm goes on seeing faces
+    Only the masks change. What is masked changes no answer, and BatchNorm still sees faces
     where black pictures would spoil its statistics.
 
     Args:

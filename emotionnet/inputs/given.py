@@ -7,7 +7,7 @@ from emotionnet.errors import UsageError
 from emotionnet.inputs.apart import Parts, shown
 from emotionnet.inputs.split import Rows, person_of, recording_of
 
-#: One in so many of the training clips validates, where the corpus has no validation part.
+#: One in this many of the training clips validates, where the corpus has no validation part.
 VALIDATION_FOLDS = 10
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 

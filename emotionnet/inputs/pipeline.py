@@ -107,7 +107,7 @@ class RecordSource(Source):
         strength: Augmentation | None,
     ) -> tf.data.Dataset:
         size, targets = self.view.image_size, self.training_targets(rows)
-        self.pictures.load(rows)  # here, where an error about damaged records can be told
+        self.pictures.load(rows)  # here, where an error about damaged records can be reported
 
         def batches():
             return picture_batches(

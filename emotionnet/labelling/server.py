@@ -2,7 +2,7 @@
 
 It listens on 127.0.0.1 only and answers nobody who does not know the token in its address, so other
 people on the machine and other pages in the browser get nothing. Clips are asked for by number, never by
-path. An answer is on disk before the browser is told that it is saved.
+path. An answer is on disk before the browser hears that it is saved.
 """
 
 import json
@@ -90,7 +90,7 @@ class LabelServer(ThreadingHTTPServer):
 
     def server_close(self) -> None:
         super().server_close()
-        # Browsers keep connections open, whose threads would go on to answer.
+        # Browsers keep connections open, whose threads would continue to answer.
         for connection in list(self._connections):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)

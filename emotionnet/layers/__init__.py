@@ -43,7 +43,7 @@ __all__ = [*_HOME]
 def announce(keras) -> None:
     """Tells Keras the registered name of every layer, for ``keras.models.load_model``.
 
-    A stand-in is told, that imports the layer when a saved model asks for it; the layer's own
+    A stand-in is registered that imports the layer when a saved model asks for it; the layer's own
     registration then takes its place. (To import the layers themselves would be too early: it may
     be one of them that imports Keras just now.)
     """

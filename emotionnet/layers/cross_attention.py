@@ -89,7 +89,7 @@ class CrossAttentionBlock(layers.Layer):
 
     Call it with ``queries`` (batch, steps, features), ``context`` (batch, context steps, features)
     and their masks (batch, steps), 1 for valid steps. What stands at a step that is not valid never
-    changes the answer. Queries that have nothing to ask go on without an answer; a clip without
+    changes the answer. Queries that have nothing to ask stay without an answer; a clip without
     valid queries gives zeros.
 
     Args:

@@ -83,7 +83,7 @@ class SegmentWindows(keras.layers.Layer):
 
     Call it with ``waveform`` (batch, samples) and ``lengths`` (batch,), the true numbers of
     samples. What lies beyond a length never changes the answer. With ``moves`` (batch, segments) each
-    window is moved later by so many samples, but its middle stays within the clip.
+    window is moved later by this many samples, but its middle stays within the clip.
 
     Args:
         segments: N.

@@ -124,7 +124,7 @@ class CameraSource:
         self.dropped = 0
         self._queue: queue.Queue[Event | None] = queue.Queue()
         self._stopped = threading.Event()
-        # Opened here, so that what is wrong is told before anything starts.
+        # Opened here, so that a mistake is reported before anything starts.
         self._readers, self._sample = [], None
         if self.has_pictures:
             capture = _open_camera(camera)

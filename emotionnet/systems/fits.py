@@ -361,7 +361,7 @@ def _labelled_rows(values, labels, num_classes) -> tuple[np.ndarray, np.ndarray]
     if missing:
         raise EmotionNetError(
             f"no training row has class {', '.join(map(str, missing))}; every class needs some to "
-            "be told apart from the others. Leave these classes out, or use another fold."
+            "be distinguished from the others. Leave these classes out, or use another fold."
         )
     if classes < 2:
         raise EmotionNetError("all training rows have the same class: nothing to tell apart.")

@@ -20,7 +20,7 @@ of the classes) and 87.92 % with the picture, on a random 80/20 split that share
 on unseen actors expect far less. It gives neither widths nor key frames nor how RACNN's depth comes
 about: the reading here is ours, and another paper's "5.61 M" for the whole supports it.
 
-RACNN is trained on sound first (``speech``), then the whole goes on with it (``fused``), by a layer of
+RACNN is trained on sound first (``speech``), then the whole continues with it (``fused``), by a layer of
 its own since no gradient passes what is fitted; then the kernel discriminants are fitted and the last
 layer is trained (``head``); RACNN's own last layer is brought up to date at the end (``speech_head``).
 ``speech_probabilities`` are RACNN's answer; ``face_probabilities`` and ``geometry_probabilities`` are the

@@ -29,7 +29,7 @@ def with_actors(split: Split, count: int, seed: int) -> Split:
     order = _order(split.train, seed)
     if not 1 <= count <= len(order):
         raise UsageError(
-            f"--train-actors {count}: needs a number from 1 to {len(order)}; so many actors does "
+            f"--train-actors {count}: needs a number from 1 to {len(order)}; that many actors does "
             f"the training part have ({split.description})."
         )
     chosen = set(order[:count])

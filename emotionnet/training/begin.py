@@ -1,4 +1,4 @@
-"""Where a training begins: the folder of its run, and whether it is a new one or goes on there."""
+"""Where a training begins: the folder of its run, and whether it is a new one or resumes there."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from emotionnet.training.state import recover
 
 #: In a run's config only where asked for.
 _OPTIONAL = ("augmentation", "classes", "init", *INIT_STREAMS, "refit", "teachers", "train_actors")
-#: What is told of the split; the split itself follows from the rest.
+#: What is reported of the split; the split itself follows from the rest.
 _TOLD = ("protocol_description", "split_warning", "leaky")
 
 
@@ -30,7 +30,7 @@ def open_run(folder: Path, config: dict, split, resume: bool | str) -> Run:
     stands = "there is none, it starts"
     if resume and (folder / "config.json").exists():
         run = Run.open(folder)
-        # A run that was started before there were so many settings has the defaults of the others.
+        # A run that was started before there were this many settings has the defaults of the others.
         begun = {**run.config, "settings": plan.completed(run.config["settings"])}
         wanted = json.loads(json.dumps(config))
         compared = {*wanted, *_OPTIONAL} - {*_TOLD}
@@ -41,7 +41,7 @@ def open_run(folder: Path, config: dict, split, resume: bool | str) -> Run:
                 "Resume it with the same ones, or give a new --name."
             )
         done = recover(run.checkpoint)
-        stands = "it was begun, nothing was learnt yet" if not done else f"it goes on, {done}"
+        stands = "it was begun, nothing was learnt yet" if not done else f"it resumes, {done}"
     else:
         run = Run.create(folder, config, split)
     if resume == "auto":

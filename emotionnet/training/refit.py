@@ -1,7 +1,7 @@
 """Learning on, from the validation people too, once they have chosen the epoch.
 
 Until then a run has not learnt from a fifth of the people that it may learn from. With few actors
-that is much to give away: so the chosen weights learn on for a while, from training and validation
+that is much to give away: so the chosen weights are trained a while longer, on training and validation
 part together. No test clip is seen, and nothing is chosen any more: how long is fixed beforehand,
 and the last epoch counts.
 """
@@ -23,7 +23,7 @@ FEWER_EPOCHS, RATE_SHARE, WARMUP_EPOCHS = 4, 0.5, 0.5
 def refit_config(
     run: Run, epochs: int | None = None, learning_rate: float | None = None
 ) -> dict[str, Any]:
-    """The config of the run that learns on from ``run``, less what its split says.
+    """The config of the run that continues ``run``, less what its split says.
 
     Args:
         run: trained to its end.
@@ -36,9 +36,7 @@ def refit_config(
     """
     config = run.config
     if config.get("combined"):
-        raise UsageError(
-            f"{run.folder}: is combined out of two runs. Let these learn on, then combine."
-        )
+        raise UsageError(f"{run.folder}: is combined out of two runs. Refit these, then combine.")
     if config.get("refit"):
         raise UsageError(f"{run.folder}: has learnt from its validation part already.")
     if config.get("learning", {}).get("scheme", "all") != "all":
@@ -73,7 +71,7 @@ def refit_split(run: Run, records) -> Split:
     """
     config, parts = run.config, run.split_rows(records)
     if not parts["validation"]:
-        raise UsageError(f"{run.folder}: has no validation part that it could learn on from.")
+        raise UsageError(f"{run.folder}: has no validation part to continue training on.")
     protocol = PROTOCOLS[config["protocol"]]
     split = Split(
         train=sorted([*parts["train"], *parts["validation"]], key=lambda row: row.clip),

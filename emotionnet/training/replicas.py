@@ -184,5 +184,5 @@ def _explained(strategy: Any) -> Iterator[None]:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise EmotionNetError(
             f"another worker is gone ({reason[:200]}). Start all workers again with --resume: they "
-            "go on from the chief's last checkpoint."
+            "resume from the chief's last checkpoint."
         ) from error

@@ -181,7 +181,7 @@ class Run:
         if not path.is_file():
             raise EmotionNetError(
                 f"{self.folder}: not trained to the end yet. `python -m emotionnet.fit --name "
-                f"{self.name} --resume` goes on."
+                f"{self.name} --resume` continues it."
             )
         model = load_model(path)
         inputs, outputs = model.input, model.output

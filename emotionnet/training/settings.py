@@ -37,7 +37,7 @@ class Settings:
     """How to train a stream.
 
     Args:
-        epochs: at most so many.
+        epochs: at most this many.
         batch_size: clips a step.
         learning_rate: the largest.
         optimizer: "adam", "adamw" (the same, where ``weight_decay`` is set) or "sgd".

@@ -1,9 +1,9 @@
-"""The one checkpoint state of a training: everything that it needs to go on after a kill.
+"""The one checkpoint state of a training: everything that it needs to resume after a kill.
 
 Keras's own ``.keras`` file forgets the seed state of dropout layers and knows nothing of an epoch
 half done. This file holds every variable (weights, optimizer, SeedGenerators), the running sums, the
 best weights so far, the history and the cursor ``(stream, epoch, step)``. Since order and
-augmentation are functions of (seed, epoch, clip), going on from here gives the same bits as never
+augmentation are functions of (seed, epoch, clip), resuming from here gives the same bits as never
 having stopped.
 """
 
@@ -89,7 +89,7 @@ class TrainingState:
             size = packed.tell()
             raise EmotionNetError(
                 f"{path}: the disk is full, {size / 1e6:,.0f} MB were to be written. The state "
-                "before is kept: free some space, and the same command with --resume auto goes on."
+                "before is kept: free some space, and the same command with --resume auto resumes."
             ) from None
 
     @classmethod

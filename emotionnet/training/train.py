@@ -27,7 +27,7 @@ def train_run(run: Run, records, devices: Devices = ONE) -> list[dict]:
     Args:
         run: from `Run.create` or `Run.open`.
         records: opened `emotionnet.clips.records.Records` of the run.
-        devices: what to train on; another number of them than before may go on with a run. Of
+        devices: what to train on; a run may be resumed on another number of them. Of
             several workers only the chief writes.
 
     Returns:

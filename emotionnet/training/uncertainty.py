@@ -6,7 +6,7 @@ clips whose answers have the highest entropy move into the training set with the
 ``random`` as many clips move, drawn by chance: what uncertainty must be measured against.
 
 Everything is a function of the clips, the seed and the model: the order of the rows does not matter,
-and what has moved is part of the `TrainingState`, so a training that was killed goes on to the bit.
+and what has moved is part of the `TrainingState`, so a training that was killed resumes to the bit.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ class Learning:
         start_fraction: share of the training actors whose clips are labelled from the start; a
             number or text like "1/3" (the paper's). Unused with ``all``.
         per_epoch: clips that move after each epoch (the paper: 20 for CREMA-D, 5 for RAVDESS).
-        every: the pool is asked after every so many epochs (the paper: 1), and as many times
+        every: the pool is asked after every this many epochs (the paper: 1), and as many times
             ``per_epoch`` clips move at once: scoring then costs that much less.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Following with a detector that is told where the faces are, then with MTCNN on drawn faces."""
+"""Following with a detector that is given where the faces are, then with MTCNN on drawn faces."""
 
 import numpy as np
 import pytest

@@ -24,7 +24,7 @@ class SeesNobody:
 
 
 def staircase(seconds):
-    """Sound whose level is the number of the tenth of a second, so that a cut can be told."""
+    """Sound whose level is the number of the tenth of a second, so that a cut can be seen."""
     steps = np.repeat(np.arange(1, int(seconds * 10) + 1), RATE // 10)
     return (steps * 100 * np.where(np.arange(len(steps)) % 2, 1, -1)).astype(np.int16)
 

@@ -72,7 +72,7 @@ def serving():
 
 
 def cut(after: int):
-    """The connection breaks ``after`` so many bytes of what was asked for."""
+    """The connection breaks ``after`` this many bytes of what was asked for."""
 
     def fault(handler, data):
         match = re.match(r"bytes=(\d+)-", handler.headers["Range"] or "")

@@ -125,7 +125,7 @@ def test_one_stream_needs_the_room_of_one(records, tmp_path):
     (whole,) = open_source(records, VIEW, LABELS).inference_batches(records.rows, 16)
     (batch,) = open_source(speech, VIEW, LABELS).inference_batches(speech.rows, 16)
     np.testing.assert_array_equal(batch["waveform"], whole["waveform"])
-    # What a clip has is told all the same; the pixels are black.
+    # What a clip has is reported all the same; the pixels are black.
     np.testing.assert_array_equal(batch["frame_mask"], whole["frame_mask"])
     assert not batch["faces"].any()
     with pytest.raises(UsageError, match="a cache of speech alone"):

@@ -137,7 +137,7 @@ def test_a_closed_tab_and_a_new_start_lose_nothing(serve, browse, tmp_path):
     assert labels(tmp_path) == {FILES[0]: "happy"}
     server, browser = serve(), browse()
     browser.open(server.url)
-    browser.wait(at(2))  # goes on where it was left
+    browser.wait(at(2))  # resumes where it was left
     browser.press("ArrowLeft")
     browser.wait(at(1))
     pressed = "document.querySelector('#labels [aria-pressed=true]').dataset.label"

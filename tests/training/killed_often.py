@@ -43,7 +43,7 @@ def begin(options, last_epoch=None):
 
 
 def kill_after(pid, state, states, delay_s):
-    """Kills a process so long after it has written so many states; how many, None if it ended."""
+    """Kills a process some time after it has written some states; returns how many, None if it ended."""
     seen, stamp = -1, None
     while os.waitpid(pid, os.WNOHANG) == (0, 0):
         now = state.stat().st_mtime_ns if state.exists() else None

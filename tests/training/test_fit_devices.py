@@ -1,4 +1,4 @@
-"""`fit` on several devices is `fit` on one: the same curve, and runs go on where they are resumed."""
+"""`fit` on several devices is `fit` on one: the same curve, and a run resumes on another number of them."""
 
 import json
 import os

@@ -62,8 +62,8 @@ def test_a_run_killed_again_and_again_ends_with_the_same_bits(records, tmp_path)
     assert None not in attempts[:2], "it ended before it could be killed"
     assert attempts[2] is True
     assert "there is none, it starts" in said
-    assert "it goes on, speech: " in said
-    assert "it goes on, speech: 3 epochs and 0 steps done" in said
+    assert "it resumes, speech: " in said
+    assert "it resumes, speech: 3 epochs and 0 steps done" in said
 
     from emotionnet.training.run import Run
 
@@ -160,7 +160,7 @@ run_command(main)
     assert result.returncode == 1, result.stderr
     assert "Traceback" not in result.stderr
     assert "state.npz: the disk is full" in result.stderr
-    assert "--resume auto goes on" in result.stderr
+    assert "--resume auto resumes" in result.stderr
     folder = tmp_path / "run" / "checkpoint"
     assert {path.name for path in folder.iterdir()} == {"state.npz", "state.previous.npz"}
     assert recover(folder / "state.npz") == "speech: 0 epochs and 2 steps done"
