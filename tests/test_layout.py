@@ -5,6 +5,7 @@ Every import counts, those inside functions too. A new arrow is a decision: it i
 
 import ast
 import graphlib
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -89,3 +90,16 @@ def test_no_arrow_is_said_that_nothing_needs():
 
 def test_modules_import_each_other_in_no_circle():
     graphlib.TopologicalSorter(IMPORTS).prepare()
+
+
+def test_the_page_about_the_layout_names_what_is_there():
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w/]+(?:\.py|\.csv|\.md|/))`", page))
+    there = [
+        f"/{path.relative_to(PACKAGE.parent)}{'/' * path.is_dir()}"
+        for part in ("emotionnet", "tests", "data_manifests")
+        for path in (PACKAGE.parent / part).rglob("*")
+    ]
+    missing = {name for name in named if not any(path.endswith(f"/{name}") for path in there)}
+    assert named and not missing, sorted(missing)
+    assert {f"{folder}/" for folder in ARROWS} <= named

@@ -1,4 +1,24 @@
-"""The published systems, by name. One module a system; nothing is imported before it is asked for."""
+"""The published systems, by name. One module a system; nothing is imported before it is asked for.
+
+A system is a module (of this folder, or any other by its dotted name) with
+
+- ``STREAMS``: names of the streams that it looks at, see `emotionnet.inputs.kinds`;
+- ``Config``: a frozen dataclass, every field with a default; those that `emotionnet.inputs.views.View` has too
+  make its view;
+- ``stages(config)``: what is learnt and fitted, in order, see `emotionnet.systems.stages`;
+- ``build(config, num_classes)``: the model, whose inputs and outputs are named as its streams say.
+
+Optional:
+
+- ``take_apart(model)``: its parts for live use and export, see `emotionnet.systems.apart`;
+- ``ENCODERS``: stream → the layers that ``--init-faces`` and ``--init-speech`` take over;
+- ``SETTINGS``, ``DEMO_SETTINGS``: stream → fields of `emotionnet.training.settings.Settings`; ``CORPUS_SETTINGS``: corpus → the same;
+- ``CORPUS_CONFIG``: corpus, or ``*``, → fields of ``Config``;
+- ``AUGMENTATION``: ``light``, ``ours``, ``paper`` → fields of `emotionnet.inputs.augmentation.Augmentation`;
+- ``RECIPES``: (field, value) of ``Config`` → what it changes in the settings above;
+- ``CONCERNS`` and ``fuse_answers(config, answers)``: which fields concern one stream alone, and late fusion, where
+  streams are trained apart and fused without weights.
+"""
 
 import dataclasses
 import importlib
