@@ -122,17 +122,23 @@ show_records(records)
 #
 # `actor_folds` tests on people whom the training has not seen. If you do not know who is who, `stratified` works,
 # and every number then says that it leaks. `EPOCHS` 0 means what the system's own recipe says.
+#
+# With few clips, `START_FROM` a run that knows something already: its folder, or `people`, the run that comes with
+# EmotionNet (research only, see its licence). It is fine-tuned on your clips and classes:
+# [how many it takes](https://github.com/emotionnet/emotionnet/blob/main/docs/make_it_yours.md).
 
 # %%
 PROTOCOL = "actor_folds"  # @param ["actor_folds", "stratified"]
 STREAMS = "both"  # @param ["both", "faces", "speech"]
 EPOCHS = 0  # @param {type:"integer"}
+START_FROM = ""  # @param {type:"string"}
 
 run = emotionnet.fit(
     records=records,
+    init=START_FROM or None,
     protocol=PROTOCOL,
     streams=STREAMS,
-    system_config={"speech": "logmel"} if STREAMS != "faces" else None,
+    system_config={"speech": "logmel"} if STREAMS != "faces" and not START_FROM else None,
     epochs=EPOCHS or None,
     name="your_own_clips",
     out=HOME / "saved_models",

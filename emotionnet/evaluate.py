@@ -365,12 +365,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line, evaluates and prints the headline."""
-    from emotionnet.training.run import shipped
+    from emotionnet.shipped import shipped
 
     args = parser().parse_args(argv)
     metrics = evaluate(**vars(args))
     print(summary(metrics))
-    folder = shipped(Path(args.run))
+    folder = shipped(args.run)
     print(f"report: {_asked(metrics, args.merge, args.only).path(folder, 'report.html')}")
     return 0
 

@@ -25,7 +25,7 @@ def fit(
     records: str | os.PathLike | None = None,
     *,
     records_cache: str | os.PathLike | None = None,
-    system: str = "ghost_fan",
+    system: str | None = None,
     system_config: dict | None = None,
     backbone_weights: str | os.PathLike | None = None,
     protocol: str | None = None,
@@ -72,7 +72,8 @@ def fit(
         records_cache: folder of a cache of the system's view of the records, see
             `emotionnet.inputs.cache`. It is written where it is not there yet, and then trained from;
             by itself, without ``records`` or ``corpus``, it needs no TensorFlow.
-        system: name of the system, see `emotionnet.systems`.
+        system: name of the system, see `emotionnet.systems`; by default ``ghost_fan``, or with ``init``
+            that of its run.
         system_config: fields of the system's ``Config`` to change.
         backbone_weights: what the system's backbone starts from: ``imagenet`` (the default, but for
             the demo), a file, a folder that holds it, or ``none`` for random weights.
@@ -91,7 +92,9 @@ def fit(
             system may define them otherwise, in its ``AUGMENTATION``.
         augmentation: field of `emotionnet.inputs.augmentation.Augmentation` → value, on top of ``augment``.
         init: run folder; every part that agrees in name, kind and shapes begins with its weights, and
-            what does not is reported, see `emotionnet.training.init`.
+            what does not is reported, see `emotionnet.training.init`. Without ``system`` the run is
+            fine-tuned on these clips and their classes: first the last layers alone, then all of it by
+            small steps, see `emotionnet.training.tuning`.
         init_faces, init_speech: run folder, with whose encoder of faces or of speech this run's begins.
         teachers: runs (or groups of them: those of the same fold) whose mean answers are learnt from
             besides the labels, see `emotionnet.training.teachers`.
@@ -129,14 +132,15 @@ def fit(
     from emotionnet.corpora import CORPORA, get_corpus
     from emotionnet.evaluate import evaluate
     from emotionnet.inputs.opening import open_clips
-    from emotionnet.inputs.protocols import number_of_folds, split_rows
+    from emotionnet.inputs.protocols import number_of_folds, split_rows, usual_protocol
     from emotionnet.one_run import about, train_and_evaluate
     from emotionnet.prepare import records_of
-    from emotionnet.training import plan
+    from emotionnet.training import plan, tuning
     from emotionnet.training.actors import with_actors
     from emotionnet.training.begin import check_kind, check_resume, default_name, name_for
     from emotionnet.training.devices import choose
-    from emotionnet.training.run import classes_in_words
+    from emotionnet.training.init import init_sources
+    from emotionnet.training.run import Run, classes_in_words
     from emotionnet.training.stream_data import check_copies
     from emotionnet.training.teachers import config_of
     from emotionnet.training.train import settings_of
@@ -171,14 +175,26 @@ def fit(
     rows, corpus = classes.rows(records.rows), records.rows[0].corpus
     demo = corpus == "demo"
     own = get_corpus(corpus) if corpus in CORPORA else None
+    begun = init_sources(init=init, init_faces=init_faces, init_speech=init_speech)
+    tuned, usual = None, {}
+    if init is not None and system is None:
+        tuned = Run.open(init)
+        system, trained, form = tuning.form_of(tuned, streams, labels, records)
+        system_config = {**form, **system_config}
+        protocol = protocol or tuning.protocol_of(rows)
+        augment = augment or tuning.AUGMENT
+    else:
+        system = system or "ghost_fan"
+        trained = plan.streams_of(streams, system, records)
+        for line in plan.left_out(trained, system, records) if streams in ("both", "all") else ():
+            print(line)
     protocol = protocol or usual_protocol(rows)
     augment = augment or getattr(own, "AUGMENT", "light" if demo else "ours")
     if folds == "all":
         folds = range(1, number_of_folds(rows, protocol) + 1)
-    trained = plan.streams_of(streams, system, records)
-    for line in plan.left_out(trained, system, records) if streams in ("both", "all") else ():
-        print(line)
     config = plan.system_config(system, corpus, rows, trained, system_config)
+    if tuned:
+        usual = tuning.settings_of(system, config, labels, trained, joint, epochs)
     common = {
         "system": system,
         "system_config": config,
@@ -195,6 +211,7 @@ def fit(
             corpus,
             train,
             config=config,
+            usual=usual,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
@@ -211,12 +228,7 @@ def fit(
         common["classes"] = classes.plain()
     if augmentation:
         common["augmentation"] = _augmentation(augmentation, common["augment"])
-    begun = {"init": init, "init_faces": init_faces, "init_speech": init_speech}
-    for option, run in begun.items():
-        if run is not None:
-            from emotionnet.training.init import init_source
-
-            common[option] = init_source(run)
+    common |= begun
     if train_actors is not None:
         common["train_actors"] = train_actors
     if records_cache is not None:
@@ -226,13 +238,17 @@ def fit(
     splits = [split_rows(rows, protocol, fold, seed) for seed in seeds for fold in folds]
     for split in splits:
         split.description += classes_in_words(classes)
+    if tuned:
+        tuning.check_clips(splits, labels, trained, records)
     if train_actors is not None:
         splits = [with_actors(split, train_actors, split.seed) for split in splits]
     check_copies(common)
     taught = [config_of(teachers, teachers_share, split, common) for split in splits]
     if not name:
         own_classes = [classes.slug()] * bool(classes)
-        name = default_name(system, corpus, protocol, streams, learning, *own_classes)
+        name = default_name(
+            tuned.name if tuned else system, corpus, protocol, streams, learning, *own_classes
+        )
         name = name_for(Path(out), name, resume)
     top = Path(out) / name
     check_kind(top, several=len(splits) > 1)
@@ -244,23 +260,6 @@ def fit(
         if len(splits) > 1 and devices.chief:
             evaluate(top)
     return top
-
-
-def usual_protocol(rows: Sequence) -> str:
-    """The corpus' own protocol, else the division that it brings if nobody is named, else folds over people."""
-    from emotionnet.corpora import CORPORA, get_corpus
-    from emotionnet.inputs.given import given_parts, is_division
-
-    parts, corpus = given_parts(rows), rows[0].corpus
-    protocol = "holdout" if corpus == "demo" else "actor_folds"
-    protocol = getattr(get_corpus(corpus) if corpus in CORPORA else None, "PROTOCOL", protocol)
-    if is_division(parts) and protocol != "given":
-        sizes = ", ".join(f"{part or 'no part'} {count}" for part, count in sorted(parts.items()))
-        if not any(row.actor for row in rows):
-            print(f"division   that of the data ({sizes}), since nobody is named")
-            return "given"
-        print(f"division   the data bring one ({sizes}): --protocol given uses it")
-    return protocol
 
 
 def _say_unused(folder: Path) -> None:
@@ -342,7 +341,7 @@ def parser(
                    "actor/emotion (default: found out)")  # fmt: skip
     g.add_argument("--workers", type=int, help="processes that prepare clips (default: all cores)")
     g = p.add_argument_group("what to train")
-    g.add_argument("--system", default="ghost_fan", help="default: %(default)s")
+    g.add_argument("--system", help="default: ghost_fan; with --init that of its run")
     g.add_argument("--set", dest="system_config", type=field_value, action="append", default=[],
                    metavar="FIELD=VALUE", help="change a field of the system's config")  # fmt: skip
     g.add_argument("--backbone-weights", metavar="FILE",
@@ -373,7 +372,9 @@ def parser(
     )
     g.add_argument("--augmentation", type=field_value, action="append", default=[],
                    metavar="FIELD=VALUE", help="change a strength: noise_share=0, copies=speed0.9,speed1.1")  # fmt: skip
-    g.add_argument("--init", metavar="RUN", help="begin with every part of another run that agrees")
+    g.add_argument("--init", metavar="RUN",
+                   help="begin with every part of another run that agrees; without --system fine-tune it on "
+                   "these clips (people: the run that comes with EmotionNet)")  # fmt: skip
     for stream in ("faces", "speech"):
         g.add_argument(f"--init-{stream}", metavar="RUN",
                        help=f"begin with the encoder of {stream} of another run")  # fmt: skip

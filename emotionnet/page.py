@@ -13,13 +13,14 @@ from pathlib import Path
 
 from emotionnet.command import make_callable, run_command
 from emotionnet.files import write_text
+from emotionnet.shipped import shipped_bundle
 
 
 def page(bundle: str | os.PathLike, out: str | os.PathLike | None = None) -> Path:
     """Writes the page of a bundle.
 
     Args:
-        bundle: folder that `emotionnet.export` made.
+        bundle: folder that `emotionnet.export` made, or ``people``.
         out: the HTML file to write; by default beside the bundle, with its name.
 
     Returns:
@@ -31,9 +32,9 @@ def page(bundle: str | os.PathLike, out: str | os.PathLike | None = None) -> Pat
     """
     from emotionnet.web.build import build_page
 
-    folder = Path(bundle).resolve()
-    place = Path(out) if out else folder.with_name(f"{folder.name}.html")
-    write_text(place, build_page(folder))
+    given = Path(bundle).resolve()
+    place = Path(out) if out else given.with_name(f"{given.name}.html")
+    write_text(place, build_page(shipped_bundle(bundle)))
     return place
 
 

@@ -64,7 +64,7 @@ def sweep(
     from emotionnet.training.grid import axes_of, cells_of
 
     options.pop("resume", None)
-    system = options.get("system", "ghost_fan")
+    system = options["system"] = options.get("system") or "ghost_fan"
     _check_fields(axes, system, options)
     records = records_of(records, corpus, root, workers, corpus_options)
     opened = open_clips(records)
@@ -134,8 +134,7 @@ def _check_values(trainings, cells, system: str, corpus: str, options: Mapping[s
 
 def _check_number(trainings, top: Path, opened, options: Mapping[str, Any], yes: bool) -> None:
     """Refuses more than `MANY` trainings that are not finished yet, unless that is wanted."""
-    from emotionnet.fit import usual_protocol
-    from emotionnet.inputs.protocols import number_of_folds
+    from emotionnet.inputs.protocols import number_of_folds, usual_protocol
 
     folds = options.get("folds", (1,))
     if folds == "all":

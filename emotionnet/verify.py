@@ -18,6 +18,7 @@ from emotionnet.corpora.listing import is_dropping
 from emotionnet.deploy.bundle import SUMS, Bundle, read_sums
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import sha256
+from emotionnet.shipped import shipped_bundle
 
 _NEEDED = ("contract.json", "labels.txt", "MODEL_CARD.md", "golden/expected.json")
 _SMALL = {"INT8", "UINT8", "INT16"}
@@ -37,7 +38,7 @@ def verify(folder: str | os.PathLike) -> list[dict[str, Any]]:
         UsageError: no bundle there.
         EmotionNetError: the first thing that is not as the bundle says.
     """
-    folder = Path(folder)
+    folder = shipped_bundle(folder)
     if not (folder / SUMS).is_file():
         raise UsageError(
             f"{folder}: no bundle here (no {SUMS}). `python -m emotionnet.export` makes one."

@@ -201,13 +201,23 @@ def test_int8_is_calibrated_on_the_faces_of_one_and_the_sound_of_the_other():
 
 
 def test_a_run_that_comes_with_the_project_is_known_by_its_name(place, monkeypatch, tmp_path):
+    from emotionnet import shipped
+    from emotionnet.deploy.bundle import open_run
     from emotionnet.training import run
 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="no run here"):
         run.Run.open("both")
-    monkeypatch.setattr(run, "_SHIPPED", place)
+    monkeypatch.setattr(shipped, "PLACES", [place])
     assert run.Run.open("both").folder == place / "both"
+    assert open_run("both").folder == place / "both"
+    own = place / "both" / shipped.BUNDLE
+    own.mkdir()
+    (own / "contract.json").write_text("{}")
+    with pytest.raises(EmotionNetError, match=r"both.bundle.contract\.json: is no contract"):
+        open_run("both")  # by its name it is asked as its bundle
+    assert open_run(place / "both").folder == place / "both"
+    shutil.rmtree(own)
     (tmp_path / "both").mkdir()  # what lies here comes first
     with pytest.raises(UsageError, match="no run here"):
         run.Run.open("both")

@@ -16,6 +16,7 @@ import numpy as np
 from emotionnet.classes import Classes
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import sha256, write_text
+from emotionnet.shipped import shipped_bundle
 
 #: Of the contract; rises when the meaning of a field changes.
 FORMAT = 1
@@ -183,7 +184,7 @@ def open_run(place: str | os.PathLike):
     """What is asked about clips: a run, or a bundle.
 
     Args:
-        place: a folder.
+        place: a folder, or the name of a run that comes with EmotionNet, which is asked as its bundle.
 
     Returns:
         A `Bundle`, or an `emotionnet.training.run.Run`.
@@ -192,6 +193,7 @@ def open_run(place: str | os.PathLike):
         UsageError: there is neither.
         EmotionNetError: it is damaged, or of another version.
     """
+    place = shipped_bundle(place)
     if is_bundle(place):
         return Bundle.open(place)
     from emotionnet.training.run import Run

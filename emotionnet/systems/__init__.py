@@ -15,6 +15,7 @@ Optional:
 - ``SETTINGS``, ``DEMO_SETTINGS``: stream → fields of `emotionnet.training.settings.Settings`; ``CORPUS_SETTINGS``: corpus → the same;
 - ``CORPUS_CONFIG``: corpus, or ``*``, → fields of ``Config``;
 - ``AUGMENTATION``: ``light``, ``ours``, ``paper`` → fields of `emotionnet.inputs.augmentation.Augmentation`;
+- ``with_labels(fields, labels)``: fields of ``Config`` for other classes, where they name classes;
 - ``RECIPES``: (field, value) of ``Config`` → what it changes in the settings above;
 - ``CONCERNS`` and ``fuse_answers(config, answers)``: which fields concern one stream alone, and late fusion, where
   streams are trained apart and fused without weights.
@@ -23,7 +24,7 @@ Optional:
 import dataclasses
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,12 @@ def stages_of(name: str, config: Mapping[str, Any], joint: bool = False) -> tupl
     if joint:
         return (Learn(JOINT, "", logits=False),)
     return tuple(get_system(name).stages(make_config(name, **config)))
+
+
+def with_labels(name: str, fields: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
+    """``fields`` of a system's ``Config`` for other classes; of most systems they say nothing of them."""
+    own = getattr(get_system(name), "with_labels", None)
+    return own(fields, labels) if own else dict(fields)
 
 
 def without_weights(name: str) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """Two streams that were trained apart, each on its own corpus and classes, as one model.
 
 Late fusion has no weights, so a face stream and a speech stream need not have met:
-`emotionnet.combine` makes a run of this system out of two. Nothing here is trained.
+`emotionnet.combine` makes a run of this system out of two; `fit --init` of such a run trains it on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,8 @@ from emotionnet.systems.stages import Learn
 NAME = "pair"
 
 STREAMS = ("faces", "speech")
+#: Where a stream is learnt before it is answered or fused: what another run may begin with.
+ENCODERS = {"faces": ("face_encoder", "backbone"), "speech": ("speech_stream",)}
 
 #: Names of the nested networks, as the stages of systems call them.
 _LAYERS = {"faces": "face_stream", "speech": "speech_stream"}
@@ -73,6 +75,18 @@ class Config:
 def stages(config: Config) -> tuple[Learn, ...]:
     """Each stream was trained by itself."""
     return tuple(Learn(stream, _LAYERS[stream]) for stream in STREAMS)
+
+
+def with_labels(fields: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
+    """Fields of `Config` for other classes, the same ones in both streams."""
+    called = {label: label for label in labels}
+    return {**fields, **{each: {**fields[each], "called": called} for each in STREAMS}}
+
+
+def labels_at(fields: Mapping[str, Any], path: str) -> list[str]:
+    """The labels that a stream answers with its own layer at ``path``."""
+    stream = next(each for each in STREAMS if path.startswith(_LAYERS[each]))
+    return list(fields[stream]["called"])
 
 
 def build(config: Config, num_classes: int) -> keras.Model:

@@ -1,7 +1,7 @@
 """A model begins with what another run has learnt: part by part, one stream's encoder, or all of it."""
 
 import os
-from collections.abc import Collection
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,14 @@ import numpy as np
 
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import file_sha256
-from emotionnet.systems import build_model, get_system, without_weights
+from emotionnet.systems import (
+    PAIR,
+    build_model,
+    get_system,
+    pair,
+    with_labels,
+    without_weights,
+)
 from emotionnet.training.optimizer import find_layers
 from emotionnet.training.run import Run
 
@@ -38,6 +45,11 @@ def init_source(folder: str | os.PathLike) -> dict[str, str]:
         "run": str(run.folder.resolve()),
         "sha256": file_sha256(run.folder / "model.keras"),
     }
+
+
+def init_sources(**runs: str | os.PathLike | None) -> dict[str, dict[str, str]]:
+    """Option → what `init_source` says, of the options that are given."""
+    return {option: init_source(run) for option, run in runs.items() if run is not None}
 
 
 def open_source(source: dict[str, str]) -> Run:
@@ -82,8 +94,7 @@ def warm_start(model: keras.Model, config: dict[str, Any]) -> list[str]:
 
 def _init_all(model: keras.Model, config: dict[str, Any]) -> list[str]:
     other = open_source(config["init"])
-    fresh = _label_weights(config) if list(other.labels) != list(config["labels"]) else frozenset()
-    taken, anew = _take_over(other.model(), model, fresh)
+    taken, anew = _take_over(other.model(), model, Labels(other.config, config))
     if not taken:
         raise UsageError(
             f"--init {other.folder}: has nothing in common with this model: no layer of the same name, "
@@ -97,12 +108,11 @@ def _init_stream(model: keras.Model, config: dict[str, Any], key: str, stream: s
     other = open_source(config[key])
     here = _encoders(model, config, stream, "this model")
     there = _encoders(other.model(), other.config, stream, other.folder)
-    fresh = _label_weights(config) if list(other.labels) != list(config["labels"]) else frozenset()
-    taken, anew = [], []
+    labels, taken, anew = Labels(other.config, config), [], []
     for new, old in zip(here, there):
         if stream == "faces":  # an encoder in parts would see nothing
             _check_same(old, new, other, config)
-        more_taken, more_anew = _take_over(old, new, fresh, new.name)
+        more_taken, more_anew = _take_over(old, new, labels, new.name)
         taken, anew = taken + more_taken, anew + more_anew
     if not taken:
         raise UsageError(
@@ -189,13 +199,13 @@ def _unlike(there: keras.Layer, here: keras.Layer) -> str:
 
 
 def _take_over(
-    there: keras.Model, here: keras.Layer, fresh: Collection[str], path: str = ""
+    there: keras.Model, here: keras.Layer, labels: "Labels", path: str = ""
 ) -> tuple[list[tuple], list[tuple]]:
     """Moves every weight of ``there`` to ``here`` whose layer agrees in name, kind and shapes.
 
     Args:
         there, here: models, or a layer with weights.
-        fresh: paths of weights that must begin anew: their labels are others.
+        labels: of both; what answers one that only ``here`` has begins anew.
         path: names of the models around ``here`` and its own; "" for a whole model.
 
     Returns:
@@ -204,7 +214,10 @@ def _take_over(
     """
     size = sum(int(np.prod(w.shape)) for w in here.weights)
     if not isinstance(here, keras.Model):
-        why = "other labels" if any(w.path in fresh for w in here.weights) else _unlike(there, here)
+        if labels.differ(here, path):
+            why = _take_over_labels(there, here, labels, path)
+            return ([], [(path, size, why)]) if why else ([(path, size)], [])
+        why = _unlike(there, here)
         if why:
             return [], [(path, size, why)]
         for old, new in zip(here.weights, there.weights):
@@ -218,7 +231,7 @@ def _take_over(
                 own = sum(int(np.prod(w.shape)) for w in layer.weights)
                 anew.append((inner, own, "not in that run"))
                 continue
-            more = _take_over(source, layer, fresh, inner)
+            more = _take_over(source, layer, labels, inner)
             taken, anew = taken + more[0], anew + more[1]
     if path and taken and not anew:
         return [(path, size)], []
@@ -238,16 +251,72 @@ def _namesake(there: keras.Model, layer: keras.Layer) -> keras.Layer | None:
         return None
 
 
-def _label_weights(config: dict[str, Any]) -> frozenset[str]:
-    """Paths of the weights that hang on the labels: those that one more label would change."""
-    count, fields = len(config["labels"]), config["system_config"]
-    fields = {**fields, **without_weights(config["system"])}
-    models = [build_model(config["system"], n, **fields) for n in (count, count + 1)]
-    return frozenset(
-        ours.path
-        for ours, more in zip(*(model.weights for model in models))
-        if tuple(ours.shape) != tuple(more.shape)
-    )
+class Labels:
+    """What the last layers of two models answer: which of their numbers stand for which label.
+
+    Args:
+        theirs: config of the run that is begun with.
+        ours: of the run that begins.
+    """
+
+    def __init__(self, theirs: dict[str, Any], ours: dict[str, Any]):
+        self._theirs, self._ours = theirs, ours
+
+    def at(self, path: str) -> tuple[list[str], list[str]]:
+        """Their labels and ours, in the order of the layer at ``path``."""
+        there, here = (
+            pair.labels_at(each["system_config"], path)
+            if each["system"] == PAIR
+            else list(each["labels"])
+            for each in (self._theirs, self._ours)
+        )
+        return there, here
+
+    def differ(self, layer: keras.Layer, path: str) -> bool:
+        """Whether the weights of ``layer``, at ``path``, hang on labels, and these are others."""
+        there, here = self.at(path)
+        return there != here and any(weight.path in self.axes for weight in layer.weights)
+
+    @cached_property
+    def axes(self) -> dict[str, int]:
+        """Path of a weight of ours that one more label would change → along which axis."""
+        system, fields = self._ours["system"], self._ours["system_config"]
+        names = [f"class {number}" for number in range(len(self._ours["labels"]) + 1)]
+        fields = {**fields, **without_weights(system)}
+        models = [
+            build_model(system, len(some), **with_labels(system, fields, some))
+            for some in (names[:-1], names)
+        ]
+        return {
+            ours.path: next(i for i, (a, b) in enumerate(zip(ours.shape, more.shape)) if a != b)
+            for ours, more in zip(*(model.weights for model in models))
+            if tuple(ours.shape) != tuple(more.shape)
+        }
+
+
+def _take_over_labels(there: keras.Layer, here: keras.Layer, labels: Labels, path: str) -> str:
+    """Moves the numbers of labels that both have; what begins anew and why, "" where nothing does."""
+    theirs, ours = labels.at(path)
+    kept = [label for label in ours if label in theirs]
+    if type(there) is not type(here) or len(there.weights) != len(here.weights) or not kept:
+        return "other labels"
+    moved = []
+    for new, old in zip(here.weights, there.weights):
+        axis = labels.axes.get(new.path)
+        if axis is None:
+            axis, pairs = 0, [(slice(None), slice(None))]
+        else:
+            pairs = [(ours.index(label), theirs.index(label)) for label in kept]
+        value, source = (np.moveaxis(np.array(w), axis, 0) for w in (new, old))
+        if value.shape[1:] != source.shape[1:]:
+            return "other labels"
+        for mine, its in pairs:
+            value[mine] = source[its]
+        moved.append((new, np.moveaxis(value, 0, axis)))
+    for weight, value in moved:
+        weight.assign(value)
+    missing = [label for label in ours if label not in theirs]
+    return f"other labels; {', '.join(kept)} as there" if missing else ""
 
 
 def begin_with_all(model: keras.Model, source: dict[str, str]) -> None:

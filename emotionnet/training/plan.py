@@ -28,6 +28,7 @@ def stream_settings(
     corpus: str,
     train: Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
+    usual: Mapping[str, Mapping] | None = None,
     **overrides: Any,
 ) -> dict[str, dict[str, Any]]:
     """Settings of each stream, every field of `emotionnet.training.settings.Settings` but the seed.
@@ -36,6 +37,7 @@ def stream_settings(
         system: name of the system.
         corpus: the demo is trained for minutes, others until they are done.
         config: fields of the system's ``Config``, on which its settings may hang.
+        usual: stream → fields that stand in place of the system's own.
         train: field → value for every stream, or "stream.field" → value for one.
         overrides: fields for every stream; None leaves the default.
 
@@ -50,6 +52,7 @@ def stream_settings(
     )
     fields = {**general, **recipe(system, which, config or {})}
     fields |= getattr(get_system(system), "CORPUS_SETTINGS", {}).get(corpus, {})
+    fields |= usual or {}
     own: dict[str, dict] = {stream: {} for stream in fields}
     overrides = {key: value for key, value in overrides.items() if value is not None}
     for key, value in (train or {}).items():

@@ -22,6 +22,7 @@ from emotionnet.classes import Classes
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv, sha256, write_csv, write_json
 from emotionnet.inputs.kinds import FUSED_OUTPUT
+from emotionnet.shipped import shipped
 
 #: Raised when a run folder of an older layout can no longer be read.
 FORMAT = 1
@@ -35,7 +36,6 @@ _BEGINNINGS = {
 }
 #: What stands beside every number of a run that `emotionnet.refit` made.
 LEARNT_ON = "its epoch chosen, the run learnt on from the validation part too"
-_SHIPPED = Path(__file__).resolve().parents[2] / "saved_models"
 #: Variables that choose instructions, see `versions`.
 _ROUNDING = ("ONEDNN_MAX_CPU_ISA", "TF_ENABLE_ONEDNN_OPTS")
 _PACKAGES = (
@@ -90,13 +90,13 @@ class Run:
 
     @classmethod
     def open(cls, folder: str | os.PathLike) -> "Run":
-        """Opens a run folder, or a run that comes with EmotionNet, by its name (`shipped`).
+        """Opens a run folder, or a run that comes with EmotionNet, by its name, see `emotionnet.shipped`.
 
         Raises:
             UsageError: there is none.
             EmotionNetError: it is damaged, or of another version.
         """
-        folder = shipped(Path(folder))
+        folder = shipped(folder)
         path = folder / "config.json"
         if not path.is_file():
             raise UsageError(f"{folder}: no run here (no config.json). {_what_instead(folder)}")
@@ -249,13 +249,6 @@ class Run:
         return bool(tested) and tested.isdisjoint(row.clip for row in rows)
 
 
-def shipped(folder: Path) -> Path:
-    """The run called so in ``saved_models/`` of this source tree, where ``folder`` itself is none."""
-    own = _SHIPPED / folder
-    alone = len(folder.parts) == 1 and not folder.is_absolute() and not folder.exists()
-    return own if alone and (own / "config.json").is_file() else folder
-
-
 def view_of(config: dict[str, Any]):
     """The `emotionnet.inputs.views.View` of the system in a run's ``config``."""
     from emotionnet.inputs.views import View
@@ -277,6 +270,11 @@ def _what_instead(folder: Path) -> str:
     """What helps somebody who gave ``folder`` for a run."""
     if folder.parts[:1] == ("hf:",):
         return "predict alone fetches from the Hub: `hf download USER/NAME --local-dir DIR` first."
+    if folder == Path("people"):
+        return (
+            "The run of that name comes with the source tree and the wheel, and this installation lacks it: "
+            "install EmotionNet again."
+        )
     members = group_members(folder)
     if members:
         return f"It is a group of runs: give one of them, such as {members[0]}."
