@@ -163,9 +163,7 @@ def answer_rows(
     """
     from emotionnet.inputs.opening import open_source
     from emotionnet.progress import progress
-    from emotionnet.systems.base import answer_batch, without_xla
-
-    without_xla(model)
+    from emotionnet.systems.base import answer_batch
 
     streams = [stream for stream in streams if stream != mask]
     several = len(streams) > 1

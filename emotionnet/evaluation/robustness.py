@@ -145,9 +145,7 @@ def answer_disturbed(
     """
     from emotionnet.inputs.opening import open_source
     from emotionnet.progress import progress
-    from emotionnet.systems.base import without_xla
 
-    without_xla(model)
     # Where two streams are fused a curve of each tells which one fails.
     kinds = ["fused", *(streams if len(streams) > 1 else ())]
     kinds_of = disturbances(streams)

@@ -122,7 +122,9 @@ def build_model(name: str, num_classes: int, **config: Any):
     if num_classes < 2:
         raise UsageError(f"a model needs at least two classes; num_classes is {num_classes}.")
     settle_keras()
-    return get_system(name).build(make_config(name, **config), num_classes)
+    from emotionnet.systems.base import without_xla
+
+    return without_xla(get_system(name).build(make_config(name, **config), num_classes))
 
 
 def stages_of(name: str, config: Mapping[str, Any], joint: bool = False) -> tuple:
@@ -163,8 +165,10 @@ def load_model(path: str | os.PathLike):
     settle_keras()
     import keras
 
+    from emotionnet.systems.base import without_xla
+
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        return without_xla(keras.saving.load_model(path, compile=False, safe_mode=True))
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise EmotionNetError(

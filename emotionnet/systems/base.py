@@ -36,13 +36,14 @@ def clip_inputs(
     }
 
 
-def without_xla(model: keras.Model) -> None:
-    """Has ``model`` answer by the plain graph: XLA is several times slower on a CPU.
+def without_xla(model: keras.Model) -> keras.Model:
+    """``model``, which from now on answers by the plain graph: XLA is several times slower on a CPU.
 
     JAX has no graph but XLA's: there nothing is changed.
     """
     if keras.backend.backend() != "jax":
         model.jit_compile = False
+    return model
 
 
 def answer_batch(model: keras.Model, inputs: Mapping[str, Any], mirror: bool) -> dict[str, Any]:

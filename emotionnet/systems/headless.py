@@ -5,6 +5,7 @@ import keras
 from emotionnet.errors import EmotionNetError
 from emotionnet.keras_private import layers_inside
 from emotionnet.layers import Committee
+from emotionnet.systems.base import without_xla
 
 
 def headless(model: keras.Model) -> keras.Model:
@@ -42,7 +43,7 @@ def headless(model: keras.Model) -> keras.Model:
     features = strip(model)
     if not taken:
         raise EmotionNetError(f"{model.name}: has no layer that turns features into classes.")
-    return features
+    return without_xla(features)
 
 
 def _has_classifier(network: keras.Model) -> bool:

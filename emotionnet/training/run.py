@@ -195,11 +195,7 @@ class Run:
 
     def answerer(self):
         """What answers clips by ``predict_on_batch``: the trained model, see `model`."""
-        from emotionnet.systems.base import without_xla
-
-        model = self.model()
-        without_xla(model)
-        return model
+        return self.model()
 
     def view(self):
         """The `emotionnet.inputs.views.View` of the run's system."""

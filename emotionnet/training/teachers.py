@@ -18,7 +18,7 @@ from emotionnet.files import read_csv, write_csv
 from emotionnet.inputs import opening
 from emotionnet.inputs.kinds import FUSED_OUTPUT, OUTPUTS, STREAMS
 from emotionnet.progress import progress
-from emotionnet.systems.base import answer_batch, without_xla
+from emotionnet.systems.base import answer_batch
 from emotionnet.systems.stages import Learn
 from emotionnet.training.init import init_source, open_source
 from emotionnet.training.run import Run, group_members
@@ -157,7 +157,6 @@ def _ask(teacher: Run, name: str, records, rows: Sequence, bar) -> np.ndarray:
             f"--teachers {teacher.folder}: was trained on {' and '.join(streams)}, so it cannot teach {name}."
         )
     model, output = teacher.model(), OUTPUTS.get(name, FUSED_OUTPUT)
-    without_xla(model)
     batches = opening.open_source(records, teacher.view(), teacher.labels)
     answers = []
     for batch in batches.inference_batches(rows, _BATCH):

@@ -16,6 +16,7 @@ from emotionnet.inputs.kinds import STREAMS as KINDS  # noqa: E402
 from emotionnet.keras_private import with_constants  # noqa: E402
 from emotionnet.systems import build_model, load_model  # noqa: E402
 from emotionnet.systems.ghost_fan import NAME, Config, stages  # noqa: E402
+from emotionnet.systems.headless import headless  # noqa: E402
 
 OUTPUTS = {"probabilities", "face_probabilities", "speech_probabilities"}
 
@@ -199,6 +200,14 @@ def test_saved_and_loaded_answers_the_same(model, saved):
     again = load_model(saved)
     for name, value in answer(model, inputs).items():
         np.testing.assert_array_equal(answer(again, inputs)[name], value)
+
+
+def test_models_answer_by_the_plain_graph(model, saved, monkeypatch):
+    """XLA, which Keras would choose, takes several times as long on a CPU."""
+    monkeypatch.setattr(keras.Model, "_resolve_auto_jit_compile", lambda self: True)
+    speech = model.get_layer("speech_stream")
+    for each in (build_model(NAME, 3, **CONFIG), load_model(saved), headless(speech)):
+        assert not each.jit_compile
 
 
 def code_in_place_of_mfcc(text: str) -> str:
