@@ -1,5 +1,9 @@
 """Being here, it makes the helpers beside it (``tiny_run``) importable from every test."""
 
+import sys
+
+import pytest
+
 #: The files that take longest: where tests run in several processes (``-n 2 --dist loadfile``) these begin, so
 #: that none of them is left to one process at the end.
 LONGEST = (
@@ -9,9 +13,45 @@ LONGEST = (
 )
 
 
+def pytest_runtest_setup(item):
+    """Models that a test makes by itself answer by the plain graph, as those of the project do.
+
+    Keras would have XLA compile each of them, which takes ten seconds where the graph takes four.
+    """
+    if keras := sys.modules.get("keras"):
+        assert hasattr(keras.Model, "_resolve_auto_jit_compile"), (
+            "Keras decides about XLA elsewhere"
+        )
+        keras.Model._resolve_auto_jit_compile = lambda self: keras.backend.backend() == "jax"
+
+
 def pytest_configure(config):
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False  # by the number of tests, which says little
+
+
+@pytest.fixture(scope="module")
+def four_bottlenecks():
+    """GhostNet with one bottleneck of each kind instead of eleven: the rest would be the same again.
+
+    Each is traced for every model. For tests of what stands around the network, not of its size.
+    """
+    from emotionnet.systems import ghost_fan
+
+    with pytest.MonkeyPatch.context() as patch:
+        kinds = tuple(ghost_fan.BOTTLENECKS[i] for i in (0, 1, 2, 4))
+        patch.setattr(ghost_fan, "BOTTLENECKS", kinds)
+        yield
+
+
+@pytest.fixture(scope="module")
+def plain_reports():
+    """Reports without their pictures, which take half of a small evaluation; `test_report` draws them."""
+    from emotionnet.evaluation import plots
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "as_svg", lambda figure: b"<svg xmlns='http://www.w3.org/2000/svg'/>")
+        yield
 
 
 def pytest_collection_modifyitems(items):

@@ -11,6 +11,7 @@ from emotionnet.backbones import COLUMNS, OURS, PAPER, backbones, interval_98, m
 from emotionnet.errors import UsageError
 
 pytest.importorskip("tensorflow")
+pytestmark = pytest.mark.usefixtures("four_bottlenecks")
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,8 @@ def test_a_table_that_grows_and_is_resumed(records, tmp_path, capsys):
         first, second = csv.DictReader(file)
     assert first == {key: "" if value is None else str(value) for key, value in one.items()}
     assert second["accuracy"] == ""
-    assert int(second["backbone_parameters"]) == one["backbone_parameters"] + 27 * 102
+    gates = 2 * 3  # two bottlenecks of the four have attention
+    assert int(second["backbone_parameters"]) == one["backbone_parameters"] + gates * 102
     assert (out / "backbones.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -18,6 +18,8 @@ from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv
 from emotionnet.training.combining import joined, with_calm
 
+pytestmark = pytest.mark.usefixtures("four_bottlenecks", "plain_reports")
+
 FACES = ("neutral", "happy", "contempt")
 SPEECH = ("neutral", "calm", "happy")
 PICTURES = {

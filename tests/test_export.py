@@ -14,6 +14,8 @@ from emotionnet.deploy.clips import spread
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.export import export
 
+pytestmark = pytest.mark.usefixtures("four_bottlenecks")
+
 EMOTIONS = ("neutral", "happy", "sad")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_run import LABELS, SYSTEM_CONFIG, make_run
+from tiny_run import LABELS, make_run
 
 from emotionnet import predict as predicting
 from emotionnet.command import run_command
@@ -175,8 +175,10 @@ def test_the_system_answers_as_in_evaluation(tmp_path):
     write_clip(tmp_path / "a.mp4", pictures(9), 12, voice(0.75))
     row = ManifestRow("a", "demo", "happy", picture="a.mp4")
     records = write_records(tmp_path / "records", [read_clip(row, tmp_path, FaceFinder())])
-    model = build_model("ghost_fan", len(LABELS), **SYSTEM_CONFIG)
-    predictor = Predictor(make_run(tmp_path / "run", model=model).folder)
+    config = {"segments": 2, "image_size": 32, "samples": 16000}
+    model = build_model("segments", len(LABELS), **config)
+    run = make_run(tmp_path / "run", model=model, system="segments", system_config=config)
+    predictor = Predictor(run.folder)
     evaluated = answer_rows(
         model, predictor.view, records, records.rows, LABELS, ("faces", "speech")
     ).probabilities["fused"][0]
@@ -383,8 +385,11 @@ def test_files_are_written_beside_the_answers(tmp_path, capsys):
     from emotionnet.systems import build_model
 
     streams = ("speech",)
-    model = build_model("ghost_fan", len(LABELS), **SYSTEM_CONFIG, streams=streams)
-    run = make_run(tmp_path / "run", model=model, streams=streams).folder
+    config = {"segments": 2, "image_size": 32, "samples": 16000, "streams": list(streams)}
+    model = build_model("segments", len(LABELS), **config)
+    run = make_run(
+        tmp_path / "run", model=model, streams=streams, system="segments", system_config=config
+    ).folder
     for name, seconds in (("a.wav", 1.6), ("deeper/b.wav", 0.5)):
         write_clip(tmp_path / "clips" / name, samples=voice(seconds), sound_codec="pcm_s16le")
     files = [tmp_path / "out" / name for name in ("a.csv", "vtt", "a.npz")]

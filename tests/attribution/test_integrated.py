@@ -12,6 +12,8 @@ from emotionnet.evaluation.gradient import feature_gradient, input_gradient, lay
 from emotionnet.inputs.views import View
 from emotionnet.systems import build_model
 
+pytestmark = pytest.mark.usefixtures("four_bottlenecks")
+
 
 def test_a_product_is_attributed_as_the_path_integral_has_it():
     # f = x^2 y from (0, 0) to (1, 2): x makes 4/3 of it, y 2/3.

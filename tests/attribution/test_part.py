@@ -14,6 +14,8 @@ from emotionnet.explain import explain
 from emotionnet.files import read_csv
 from emotionnet.inputs.views import View
 
+pytestmark = pytest.mark.usefixtures("four_bottlenecks")
+
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):

@@ -6,7 +6,7 @@ import shutil
 import uuid
 
 import pytest
-from tiny_run import SYSTEM_CONFIG, make_clip, write_records
+from tiny_run import SYSTEM_CONFIG, TOY, make_clip, write_records
 
 from emotionnet.clips import remote
 from emotionnet.errors import EmotionNetError, UsageError
@@ -82,7 +82,7 @@ def test_a_run_keeps_the_address(records, tmp_path):
         for emotion in ("happy", "sad")
     ]
     url = put(write_records(tmp_path / "people", clips).folder, free_url())
-    how = {"streams": "speech", "epochs": 1, "batch_size": 4, "augment": "none"}
+    how = {"system": TOY, "streams": "speech", "epochs": 1, "batch_size": 4, "augment": "none"}
     run = fit(records=url, out=tmp_path / "runs", system_config=SYSTEM_CONFIG, **how)
     assert json.loads((run / "config.json").read_text())["records"] == url
     # On a machine that has not seen them.

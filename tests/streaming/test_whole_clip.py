@@ -11,6 +11,8 @@ from emotionnet.clips.records import parse, serialize
 from emotionnet.streaming.live import Stream
 from emotionnet.streaming.parts import open_parts
 
+pytestmark = pytest.mark.usefixtures("four_bottlenecks")
+
 SYSTEMS = {
     "ghost_fan": {"frames": 5, "image_size": 32, "samples": 32000},
     "segments": {"segments": 5, "image_size": 32, "samples": 32000},

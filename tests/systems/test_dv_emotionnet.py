@@ -43,7 +43,7 @@ def clips(model, count=3, seed=0):
 
 
 def answers(model, inputs):
-    return {name: np.asarray(value) for name, value in model.predict_on_batch(inputs).items()}
+    return {name: np.asarray(value) for name, value in model(inputs, training=False).items()}
 
 
 @pytest.mark.parametrize(("classes", "expected"), [(6, 152_614), (8, 153_128)])
@@ -145,7 +145,7 @@ def test_frames_as_rows_are_answered_one_by_one():
     rows = keras.Model(model.input, model.get_layer("face_logits_rows").output)
     given = clips(model)
     given["frame_mask"][0, 2:4] = 0
-    each = model.get_layer("face_network").predict_on_batch(rows.predict_on_batch(given))
+    each = model.get_layer("face_network")(rows(given, training=False), training=False)
     each = np.asarray(each).reshape(3, 6, 3)
     each = each - np.log(np.exp(each).sum(-1, keepdims=True))
     weights = given["frame_mask"][..., None]

@@ -22,7 +22,7 @@ def pictures(clips=2, frames=1, size=32):
 
 
 def answer(model, inputs):
-    return {name: np.asarray(x) for name, x in model.predict_on_batch(inputs).items()}
+    return {name: np.asarray(x) for name, x in model(inputs, training=False).items()}
 
 
 @pytest.fixture(scope="module")

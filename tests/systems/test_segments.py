@@ -39,7 +39,7 @@ def model():
 
 
 def answer(model, inputs):
-    return {k: np.asarray(v) for k, v in model.predict_on_batch(inputs).items()}
+    return {k: np.asarray(v) for k, v in model(inputs, training=False).items()}
 
 
 @pytest.mark.parametrize(("classes", "wanted"), [(6, 2_715_218), (8, 2_716_500)])
@@ -133,14 +133,13 @@ def test_segment_by_segment_gives_the_clips_answer(model):
     encoder, classifier = model.get_layer("segment_encoder"), model.get_layer("classifier")
     logits = []
     for i in range(5):
-        embedding = encoder.predict_on_batch(
-            {
-                "face": inputs["faces"][:, i],
-                "face_mask": inputs["frame_mask"][:, i],
-                "window": np.asarray(windows)[:, i],
-                "window_mask": np.asarray(heard)[:, i],
-            }
-        )
+        segment = {
+            "face": inputs["faces"][:, i],
+            "face_mask": inputs["frame_mask"][:, i],
+            "window": np.asarray(windows)[:, i],
+            "window_mask": np.asarray(heard)[:, i],
+        }
+        embedding = np.asarray(encoder(segment, training=False))
         assert embedding.shape == (1, 640)
         assert bool(np.any(embedding[:, :512])) == (i != 2)
         logits.append(np.asarray(classifier(embedding)))
@@ -172,7 +171,8 @@ def test_every_weight_learns():
     logits = keras.Model(model.input, model.get_layer(stages(Config())[0].layer).output)
     before = [np.array(w) for w in logits.trainable_weights]
     assert len(before) == len(model.trainable_weights)
-    logits.compile(keras.optimizers.SGD(0.1), keras.losses.CategoricalCrossentropy(True))
+    loss = keras.losses.CategoricalCrossentropy(True)
+    logits.compile(keras.optimizers.SGD(0.1), loss, run_eagerly=True)
     logits.train_on_batch(random_inputs(4, 2), np.eye(3, dtype="float32")[[0, 1, 2, 0]])
     for weight, old in zip(logits.trainable_weights, before):
         # A bias in front of BatchNorm has no effect but rounding: all others must move.

@@ -1,6 +1,7 @@
 """`fit --resume auto`, and trainings that are killed at any moment."""
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -9,12 +10,16 @@ import numpy as np
 import pytest
 from tiny_run import SYSTEM_CONFIG, TOY, make_clip, write_records
 
+from emotionnet.command import run_command
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv
 from emotionnet.fit import fit, main
-from emotionnet.training.state import recover
+from emotionnet.training.state import TrainingState, recover
 
 EMOTIONS = ("neutral", "happy", "sad")
+
+
+pytestmark = pytest.mark.usefixtures("plain_reports")
 
 
 @pytest.fixture(scope="module")
@@ -131,36 +136,34 @@ def test_auto_takes_the_last_of_the_default_names(records, tmp_path, trained):
         fit(**words, folds=[1, 2])
 
 
-def test_a_disk_that_is_full_ends_with_a_message_and_the_state_before(records, tmp_path):
-    program = """
-import resource
-from emotionnet.command import run_command
-from emotionnet.fit import main
-from emotionnet.training.state import TrainingState
+def test_a_disk_that_is_full_ends_with_a_message_and_the_state_before(
+    records, tmp_path, monkeypatch, capsys
+):
+    save, saved = TrainingState.save, []
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-save, saved = TrainingState.save, []
+    def save_and_fill(self, *arguments):
+        save(self, *arguments)
+        saved.append(1)
+        if len(saved) == 2:  # a limit on the size of files stands for a disk that is full
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
 
-def save_and_fill(self, *arguments):
-    save(self, *arguments)
-    saved.append(1)
-    if len(saved) == 2:  # a limit on the size of files stands for a disk that is full
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
-
-TrainingState.save = save_and_fill
-run_command(main)
-"""
+    monkeypatch.setattr(TrainingState, "save", save_and_fill)
     words = ["--records", records.folder, "--out", tmp_path, "--name", "run", "--streams", "speech",
              "--protocol", "actor_folds", "--epochs", "1", "--batch-size", "4", "--augment", "light",
-             "--train", "save_every_s=0", "--resume", "auto"]  # fmt: skip
+             "--system", TOY, "--train", "save_every_s=0", "--resume", "auto"]  # fmt: skip
     for key, value in SYSTEM_CONFIG.items():
         words += ["--set", f"{key}={value}"]
-    result = subprocess.run(
-        [sys.executable, "-c", program, *map(str, words)], capture_output=True, text=True
-    )
-    assert result.returncode == 1, result.stderr
-    assert "Traceback" not in result.stderr
-    assert "state.npz: the disk is full" in result.stderr
-    assert "--resume auto resumes" in result.stderr
+    try:
+        with pytest.raises(SystemExit) as end:
+            run_command(lambda _: main([*map(str, words)]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    said = capsys.readouterr().err
+    assert end.value.code == 1, said
+    assert "Traceback" not in said
+    assert "state.npz: the disk is full" in said
+    assert "--resume auto resumes" in said
     folder = tmp_path / "run" / "checkpoint"
     assert {path.name for path in folder.iterdir()} == {"state.npz", "state.previous.npz"}
     assert recover(folder / "state.npz") == "speech: 0 epochs and 2 steps done"
