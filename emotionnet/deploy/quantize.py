@@ -157,7 +157,7 @@ def to_int8(calibrated: bytes, layers: Mapping[str, Iterable[str]]) -> bytes:
     """
     inside = re.compile(scope(layers))
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(calibrated, 0))
-    _unite_ranges(model)
+    _unite_ranges(model, layers)
     _leave_headroom(model)
     widen_pixel_ranges(model)
     stay = set()
@@ -197,20 +197,20 @@ def check_front_end_is_float(
             )
 
 
-def _unite_ranges(model) -> None:
+def _unite_ranges(model, layers: Iterable[str]) -> None:
     """Gives the same tensor the same range in every entry point.
 
     So the frames need to go through ``encode_face`` only, and it answers as ``classify`` does.
     """
     ranges: dict[str, list[np.ndarray]] = {}
     tensors = [t for subgraph in model.subgraphs for t in subgraph.tensors]
-    calibrated = [t for t in tensors if _has_range(t)]
+    calibrated = [t for t in tensors if has_range(t)]
     for tensor in calibrated:
         low, high = tensor.quantization.min, tensor.quantization.max
-        known = ranges.setdefault(_canonical(tensor.name.decode()), [low, high])
+        known = ranges.setdefault(canonical(tensor.name.decode(), layers), [low, high])
         known[:] = np.minimum(known[0], low), np.maximum(known[1], high)
     for tensor in calibrated:
-        low, high = ranges[_canonical(tensor.name.decode())]
+        low, high = ranges[canonical(tensor.name.decode(), layers)]
         tensor.quantization.min, tensor.quantization.max = low, high
 
 
@@ -219,21 +219,28 @@ def _leave_headroom(model) -> None:
 
     What is cut off at the end of a range costs more than coarser steps, see docs/results/handoff.md.
     """
-    for tensor in (t for subgraph in model.subgraphs for t in subgraph.tensors if _has_range(t)):
+    for tensor in (t for subgraph in model.subgraphs for t in subgraph.tensors if has_range(t)):
         ends = tensor.quantization.min, tensor.quantization.max
         tensor.quantization.min, tensor.quantization.max = (
             (HEADROOM * np.asarray(end, np.float32)).astype(np.float32) for end in ends
         )
 
 
-def _has_range(tensor) -> bool:
+def has_range(tensor) -> bool:
+    """Whether calibration has seen a tensor."""
     quantization = tensor.quantization
     return quantization is not None and quantization.min is not None and len(quantization.min) > 0
 
 
-def _canonical(name: str) -> str:
-    """A tensor's name without the scopes around the network that it belongs to."""
-    inside = "|".join((*_ENCODERS, *_ENCODERS_OF_SOUND))
+def canonical(name: str, layers: Iterable[str]) -> str:
+    """A tensor's name without the scopes around the network that it belongs to: equal in all entry points.
+
+    Args:
+        name: of a tensor.
+        layers: the paths of `quantised_layers`.
+    """
+    networks = (*_ENCODERS, *_ENCODERS_OF_SOUND, *(path.split("/")[0] for path in layers))
+    inside = "|".join(re.escape(network) for network in networks)
     scopes = [part.split("/") for part in name.split(";")]
     inner = []
     for parts in scopes:

@@ -5,10 +5,13 @@ on a file with loops, so ranges are taken from a file of what stands before them
 the whole by the names of tensors. Names in the bodies repeat, which ai-edge-quantizer refuses.
 """
 
+from collections.abc import Iterable
+
 import flatbuffers
 import keras
 from ai_edge_litert import schema_py_generated as schema
 
+from emotionnet.deploy.quantize import canonical, has_range
 from emotionnet.keras_private import layers_inside, made_by, made_from
 
 #: What loops. Unrolled ones do not, but their files are several times as large and as slow.
@@ -54,18 +57,27 @@ def _recurrent(layer) -> bool:
     )
 
 
-def with_ranges(content: bytes, calibrated: bytes) -> bytes:
-    """A float file of the whole with the ranges that a file of its part carries, by tensors' names."""
+def with_ranges(content: bytes, calibrated: bytes, layers: Iterable[str]) -> bytes:
+    """A float file of the whole with the ranges that a file of its part carries, in every entry point.
+
+    Args:
+        content: the float file.
+        calibrated: the file of the part.
+        layers: the paths of `emotionnet.deploy.quantize.quantised_layers`.
+    """
+
+    def place(tensor) -> str:
+        return canonical(tensor.name.decode(), layers)
+
     ranges = {}
     for subgraph in _graph(calibrated).subgraphs:
         for tensor in subgraph.tensors:
-            known = tensor.quantization is not None and tensor.quantization.min is not None
-            if known and len(tensor.quantization.min) and not tensor.name.startswith(_OUTPUTS):
-                ranges[tensor.name] = tensor.quantization
+            if has_range(tensor) and not tensor.name.startswith(_OUTPUTS):
+                ranges[place(tensor)] = tensor.quantization
     model = _graph(content)
     for tensor in (tensor for subgraph in model.subgraphs for tensor in subgraph.tensors):
-        if tensor.name in ranges:
-            tensor.quantization = ranges[tensor.name]
+        if place(tensor) in ranges:
+            tensor.quantization = ranges[place(tensor)]
     return _packed(model, len(content))
 
 

@@ -82,7 +82,7 @@ def write(
             samples = calibration_samples(form, calibration, system)
             calibrated = _convert(folder / "saved_model", names, lambda: samples)
         else:
-            calibrated = with_ranges(plain, _calibrate_part(part, folder, calibration))
+            calibrated = with_ranges(plain, _calibrate_part(part, folder, calibration), layers)
         say("converting to int8")
         files["int8"] = compact(to_int8(calibrated, layers))
     for precision in precisions:

@@ -88,6 +88,7 @@ def test_every_stage_is_done_and_every_stream_answers(run):
 
 
 def test_its_bundle_is_true(run, tmp_path):
+    from emotionnet.deploy.litert import LiteModel
     from emotionnet.export import export
     from emotionnet.verify import verify
 
@@ -96,3 +97,12 @@ def test_its_bundle_is_true(run, tmp_path):
     entries = {"classify", "front_end", "encode_points", "encode_speech", "fuse"}
     assert entries <= set(contract["signatures"])
     assert {row["precision"] for row in verify(out)} == {"float32", "int8", "onnx"}
+
+    def integer_convolutions(entry):
+        operators = LiteModel(out / "emotion_int8.tflite").operators()
+        return sum(
+            x["subgraph"] == entry and x["op"] == "CONV_2D" and "INT8" in x["types"]
+            for x in operators
+        )
+
+    assert integer_convolutions("encode_speech") == integer_convolutions("classify") > 0
