@@ -35,4 +35,4 @@ def _installed(name: str) -> list[Path]:
     except importlib.metadata.PackageNotFoundError:
         return []
     wanted = (FOLDER, name, "config.json")
-    return [Path(file.locate()).parents[1] for file in files if file.parts[-3:] == wanted]
+    return [Path(file.locate()).resolve().parents[1] for file in files if file.parts[-3:] == wanted]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emotionnet.cards.combined import origins, scores
-from emotionnet.cards.corpora import facts_of
+from emotionnet.cards.corpora import CorpusFacts, facts_of
 from emotionnet.cards.front_matter import front_matter
 from emotionnet.inputs.kinds import OUTPUTS
 
@@ -109,6 +109,7 @@ def _card(
         f"System `{about['system']}`, streams: {' and '.join(about['streams'])}. Labels: "
         f"{', '.join(about['labels'])}.",
         "",
+        *_research_only([facts for facts, _ in told.values()]),
         "## Data",
         "",
         "| corpus | people | licence | labels |",
@@ -134,6 +135,13 @@ def _card(
         _LIMITS,
     ]
     return front_matter(about, metrics) + "\n" + "\n".join(lines)
+
+
+def _research_only(facts: Sequence[CorpusFacts]) -> list[str]:
+    closed = " and ".join(each.title for each in facts if each.research_only)
+    if not closed:
+        return []
+    return [f"**Research only**: no open licence covers what it was learnt from ({closed}).", ""]
 
 
 def _scores(metrics: Mapping[str, Any] | None) -> list[str]:

@@ -15,6 +15,7 @@ class CorpusFacts:
         identifier: of the licence, as the Hugging Face Hub calls it.
         link: to the licence, where the Hub has no name for it.
         language: of what is said, ISO 639-1; "" where nothing is.
+        research_only: no open licence covers the recordings, so what was learnt from them is for research.
     """
 
     title: str
@@ -24,6 +25,7 @@ class CorpusFacts:
     identifier: str = "other"
     link: str = ""
     language: str = "en"
+    research_only: bool = False
 
 
 _FACTS = {
@@ -56,6 +58,7 @@ _FACTS = {
         "Check whether you may use what was learnt from such pictures (Goodfellow et al. 2013).",
         "unknown",
         language="",
+        research_only=True,
     ),
     "iemocap": CorpusFacts(
         "IEMOCAP",
@@ -63,6 +66,7 @@ _FACTS = {
         "the release agreement of the University of Southern California",
         "Research only, as you have agreed with SAIL (Busso et al. 2008).",
         link="https://sail.usc.edu/iemocap/",
+        research_only=True,
     ),
     "emodb": CorpusFacts(
         "EMO-DB",
@@ -72,6 +76,7 @@ _FACTS = {
         "unknown",
         "http://emodb.bilderbar.info",
         "de",
+        True,
     ),
     "enterface": CorpusFacts(
         "eNTERFACE'05",
@@ -80,6 +85,7 @@ _FACTS = {
         "Check whether you may use it for more than research (Martin et al. 2006).",
         "unknown",
         "https://enterface.net/enterface05/",
+        research_only=True,
     ),
 }
 
