@@ -1,8 +1,9 @@
 """Which devices a training uses.
 
-One device: Keras's own ``train_on_batch``. Several GPUs of a machine, or several machines under
-TensorFlow: ``tf.distribute``, by a step of our own (`emotionnet.training.replicas`). Several devices
-under JAX, TPUs among them: ``keras.distribution.DataParallel``.
+One device: Keras's own ``train_step``, under TensorFlow as one graph for batches of any size. Several
+GPUs of a machine, or several machines under TensorFlow: ``tf.distribute``, by a step of our own
+(`emotionnet.training.replicas`). Several devices under JAX, TPUs among them:
+``keras.distribution.DataParallel``.
 
 A step over several devices is the same step as on one: each takes its share of the batch, gradients
 are summed, then clipped and applied once; BatchNorm looks at the whole batch. So the devices are no
@@ -92,14 +93,11 @@ class Devices:
             ``accuracy``. Over several workers each gives its `own_part`, all get the same answer.
         """
         if self.strategy is None:
-            return lambda inputs, targets: spread.on_batch(model, inputs, targets)
+            return spread.one_step(model)
         return spread.ReplicatedStep(model, self.strategy, self.replicas // self.workers)
 
     def predictor(self, model: keras.Model) -> Callable[[Any], np.ndarray]:
         """How a model answers a batch; weights are the same on all devices, so one is enough."""
-        if self.strategy is None:
-            return lambda inputs: np.asarray(model.predict_on_batch(spread.plain(inputs)))
-        # Keras's own would give the whole batch to every replica, and put the answers in a row.
         return spread.answering(model)
 
     def whole_batch_norm(self, model: keras.Model):

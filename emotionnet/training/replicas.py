@@ -23,11 +23,45 @@ def plain(batch: Any) -> Any:
     return keras.tree.map_structure(np.asarray, batch)
 
 
-def on_batch(model: keras.Model, inputs: Any, targets: Any) -> dict[str, float]:
-    """A step by Keras itself: on one device, or on JAX's."""
-    model.reset_metrics()  # the epoch's sums are the caller's: they must survive a kill
-    logs = model.train_on_batch(plain(inputs), plain(targets), return_dict=True)
-    return {"clips": float(len(targets)), **{key: float(logs[key]) for key in ("loss", "accuracy")}}
+def any_batch(function: Callable) -> Callable:
+    """``function`` of a batch as one graph of TensorFlow, whatever the number of clips.
+
+    Keras traces one for the size of the first batch, and another for the last, which is smaller.
+    """
+    import tensorflow as tf
+
+    graph = None
+
+    def call(batch):
+        nonlocal graph
+        batch = tf.nest.map_structure(tf.convert_to_tensor, batch)
+        if graph is None:
+            of_any = [
+                tf.nest.map_structure(lambda x: tf.TensorSpec((None, *x.shape[1:]), x.dtype), batch)
+            ]
+            graph = tf.function(function, input_signature=of_any, autograph=False)
+        return graph(batch)
+
+    return call
+
+
+def one_step(model: keras.Model) -> Callable[[Any, Any], dict[str, float]]:
+    """A step as Keras has it: on one device, or on JAX's."""
+
+    def on_batch(inputs, targets):
+        model.reset_metrics()  # the epoch's sums are the caller's: they must survive a kill
+        logs = learn((inputs, targets))
+        means = {key: float(logs[key]) for key in ("loss", "accuracy")}
+        return {"clips": float(len(targets)), **means}
+
+    if keras.backend.backend() == "tensorflow":
+        learn = any_batch(model.train_step)
+    else:
+
+        def learn(batch):
+            return model.train_on_batch(*map(plain, batch), return_dict=True)
+
+    return on_batch
 
 
 class Shares(keras.distribution.DataParallel):
@@ -123,11 +157,12 @@ class ReplicatedStep:
 
 
 def answering(model: keras.Model) -> Callable[[Any], np.ndarray]:
-    """A function that answers batches on one of the devices."""
-    import tensorflow as tf
-
-    answer = tf.function(lambda inputs: model(inputs, training=False), autograph=False)
-    return lambda inputs: np.asarray(answer(tf.nest.map_structure(tf.convert_to_tensor, inputs)))
+    """A function that answers batches on one device."""
+    if keras.backend.backend() == "tensorflow":
+        # Keras's own would give the whole batch to every replica, and put the answers in a row.
+        answer = any_batch(lambda inputs: model(inputs, training=False))
+        return lambda inputs: np.asarray(answer(inputs))
+    return lambda inputs: np.asarray(model.predict_on_batch(plain(inputs)))
 
 
 @contextmanager

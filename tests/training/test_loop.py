@@ -64,6 +64,34 @@ def test_a_killed_training_ends_with_the_same_bits(tmp_path, kill_at):
     assert_same(whole, whole_state, resumed, state)
 
 
+def test_a_smaller_batch_is_not_traced_anew():
+    """Tracing takes half a minute for a network of faces, and most epochs end with a smaller batch."""
+    from emotionnet.training.devices import choose
+    from emotionnet.training.optimizer import compile_stream
+
+    traced = []
+
+    class Noting(keras.layers.Layer):
+        def call(self, inputs, training=None):
+            traced.append(training)
+            return inputs * 1.0
+
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, keras.layers.Dense(3)(Noting()(inputs)))
+    compile_stream(model, SETTINGS)
+    devices, targets = choose("cpu"), np.eye(3, dtype="float32")[Y]
+    learn, answer = devices.training_step(model), devices.predictor(model)
+    traced.clear()
+    for clips in (8, 5):
+        said = learn(X[:clips], targets[:clips])
+        assert said["clips"] == clips
+        assert 0 <= said["accuracy"] <= 1
+        expected = model(X[:clips])
+        traced.pop()
+        np.testing.assert_allclose(answer(X[:clips]), expected, atol=1e-6)
+    assert sorted(traced) == [False, True]
+
+
 def train_two_stages(folder, kill_at=None):
     """Both train one model, as stages of a system share layers; the kill is in the second one."""
     path = folder / "state.npz"
