@@ -20,7 +20,7 @@ from emotionnet.command import make_callable, run_command
 from emotionnet.deploy.bundle import is_bundle, write_sums
 from emotionnet.deploy.convert import PRECISIONS
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import write_json, write_text
+from emotionnet.files import sha256, write_json, write_text
 from emotionnet.inputs.kinds import FUSED, OUTPUTS, has
 
 ONNX = "onnx"
@@ -109,7 +109,6 @@ class _Export:
                 "do: what they see has no beginning. Train with skip_frames=0."
             )
         self.model = run.model()
-        self.model.jit_compile = False
         check_finite(self.model)
         self.sources = self._open_sources(records)
 
@@ -318,6 +317,7 @@ class _Export:
                 **{key: config.get(key) for key in kept},
                 **({"combined": config["combined"]} if "combined" in config else {}),
                 "manifest_hash": config.get("manifest_hash"),
+                "model_sha256": sha256((self.run.folder / "model.keras").read_bytes()),
                 "classes": self.run.classes.plain(),
                 "commit": told["commit"],
             },

@@ -11,13 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from same_parts import check_same_parts
-from tiny_model import exportable_run
-from tiny_run import make_clip, write_records
+from tiny_model import exportable_run, tiny_model
+from tiny_run import SYSTEM_CONFIG, make_clip, write_records
 
 from emotionnet.deploy.bundle import write_sums
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.export import export
 from emotionnet.verify import main, verify
+
+pytestmark = pytest.mark.usefixtures("four_bottlenecks")
 
 PRECISIONS = ("float32", "int8", "onnx")
 EMOTIONS = ("neutral", "happy", "sad")
@@ -120,6 +122,30 @@ def test_predict_answers_as_the_run_did(bundle, copy, tmp_path):
     path.write_bytes(path.read_bytes()[:9000])
     with pytest.raises(EmotionNetError, match=r"emotion_int8.tflite: is not as SHA256SUMS says"):
         predict(copy, clip)
+
+
+def test_a_run_answers_from_the_bundle_in_it_while_that_is_of_its_model(
+    bundle, tmp_path, monkeypatch, capsys
+):
+    from emotionnet.corpora.media import write_clip
+    from emotionnet.predict import predict
+    from emotionnet.training.run import Run
+
+    sound = np.random.default_rng(0).normal(0, 0.1, 12000).astype(np.float32)
+    clip = write_clip(tmp_path / "a.wav", samples=sound, sound_codec="pcm_s16le")
+    run = shutil.copytree(bundle.parent / "run", tmp_path / "run")
+    shutil.copytree(bundle, run / "quick")
+    (wanted,) = predict(bundle, clip)
+    asked = []
+    monkeypatch.setattr(Run, "model", lambda self, real=Run.model: asked.append(1) or real(self))
+    assert predict(run, clip) == [wanted]
+    assert not asked
+    other = tiny_model(seed=1, **SYSTEM_CONFIG)
+    Run.open(run).save_model(other)
+    (found,) = predict(run, clip)
+    assert asked
+    assert found["probabilities"] != wanted["probabilities"]
+    assert f"{run / 'quick'} is of another model" in capsys.readouterr().err
 
 
 def test_it_streams_as_the_run_did(bundle):

@@ -3,8 +3,10 @@
 Needs NumPy, and LiteRT (or ONNX Runtime) to answer; no TensorFlow, no Keras.
 """
 
+import importlib.util
 import json
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +28,8 @@ _READ = (
     *("name", "system", "system_config", "labels", "files", "signatures"),
     *("faces", "sound", "fusion", "provenance"),
 )
+#: Folder of a run for a bundle that `emotionnet.predict` answers from in its place, see `quick_bundle`.
+QUICK = "quick"
 #: Precisions, the one first whose answers are closest to the run's.
 _CLOSEST = ("float32", "float16", "dynamic", "int8", "onnx")
 
@@ -178,6 +182,33 @@ class Answerer:
             for i in clips
         ]
         return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+
+
+def quick_bundle(run) -> Bundle | None:
+    """The bundle in a run's folder ``quick``: float32, and made of the model that the run has now.
+
+    Args:
+        run: opened, see `open_run`.
+
+    Returns:
+        The bundle; None where there is none, LiteRT is not installed, or its model is another.
+
+    Raises:
+        EmotionNetError: it is damaged, or of another version.
+    """
+    folder = run.folder / QUICK
+    if isinstance(run, Bundle) or not is_bundle(folder):
+        return None
+    bundle, model = Bundle.open(folder), run.folder / "model.keras"
+    if (
+        importlib.util.find_spec("ai_edge_litert") is None
+        or "float32" not in bundle.contract["files"]
+    ):
+        return None
+    if model.is_file() and bundle.config.get("model_sha256") == sha256(model.read_bytes()):
+        return bundle
+    print(f"note: {folder} is of another model than {model}, and is not used.", file=sys.stderr)
+    return None
 
 
 def open_run(place: str | os.PathLike):

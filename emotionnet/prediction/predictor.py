@@ -15,7 +15,7 @@ import numpy as np
 
 from emotionnet.classes import Classes
 from emotionnet.command import explain_os_error
-from emotionnet.deploy.bundle import Bundle, open_run
+from emotionnet.deploy.bundle import Answerer, Bundle, open_run, quick_bundle
 from emotionnet.errors import BadClip, EmotionNetError, UsageError
 from emotionnet.inputs.kinds import STREAMS, in_words, present, together, without
 from emotionnet.prediction.clips import find_clips
@@ -87,8 +87,8 @@ class Predictor:
         self.run = open_run(local_run(run))
         self.classes = classes or Classes()
         self.labels = self.classes.labels(self.run.labels)
-        self.model = self.run.answerer()
-        self.view = self.run.view()
+        answering = quick_bundle(self.run) or self.run
+        self.model, self.view = answering.answerer(), answering.view()
         self.streams = tuple(self.run.config["streams"])
         if people and "faces" not in self.streams:
             raise UsageError(
@@ -113,7 +113,7 @@ class Predictor:
                 f"{self.run.folder}: a bundle gives answers, and not what its networks make of a clip on "
                 "the way. Give the run that it was made of."
             )
-        return self.model
+        return self.run.model() if isinstance(self.model, Answerer) else self.model
 
     @property
     def knows_people(self) -> bool:
