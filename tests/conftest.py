@@ -7,9 +7,11 @@ import pytest
 #: The files that take longest: where tests run in several processes (``-n 2 --dist loadfile``) these begin, so
 #: that none of them is left to one process at the end.
 LONGEST = (
-    *("test_teachers.py", "test_verify.py", "test_export.py", "test_backbones_verb.py"),
-    *("test_refit.py", "test_records_cache.py", "test_uncertainty.py", "test_loop.py"),
+    *("test_verify.py", "test_predict.py", "test_combine.py", "test_whole_clip.py"),
+    *("test_masks.py", "test_evaluate.py", "test_init.py", "test_teachers.py", "test_refit.py"),
+    *("test_backbones_verb.py", "test_records_cache.py", "test_uncertainty.py", "test_fit.py"),
     *("test_fit_devices.py", "test_preemption.py", "test_kotlin.py", "test_execution.py"),
+    *("test_static_shapes.py", "test_gradient.py", "test_exports.py", "test_racnn_run.py"),
 )
 
 

@@ -14,6 +14,9 @@ from emotionnet.files import read_csv, write_csv, write_json
 FUSED = ("fused", "faces", "speech")
 
 
+pytestmark = pytest.mark.usefixtures("plain_reports")
+
+
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
     clips = [

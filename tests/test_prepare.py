@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import pytest
 import emotionnet
 from emotionnet import prepare as preparing
 from emotionnet.clips.records import Records
+from emotionnet.command import run_command
 from emotionnet.corpora.drawing import PROTOTYPES, background, draw_face, random_person
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.corpora.media import write_clip
@@ -49,6 +51,19 @@ def command(*arguments, **kwargs):
         text=True,
         **kwargs,
     )
+
+
+@pytest.fixture
+def here(capsys):
+    """The command in this process, which has imported what it needs: the same of it as `command` gives."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as end:
+            run_command(lambda _: preparing.main([*map(str, arguments)]))
+        out, err = capsys.readouterr()
+        return SimpleNamespace(returncode=end.value.code, stdout=out, stderr=err)
+
+    return run
 
 
 def contents(folder):
@@ -207,37 +222,39 @@ def test_nothing_usable_is_an_error_that_says_why(tmp_path):
         (["--corpus", "folder", "--root", "clips", "--workers", "-1"], 2, "workers"),
     ],
 )
-def test_bad_usage_ends_with_a_message(tmp_path, arguments, code, said):
+def test_bad_usage_ends_with_a_message(tmp_path, monkeypatch, here, arguments, code, said):
     (tmp_path / "empty").mkdir()
     sounds(tmp_path / "clips", 2)
-    result = command(*arguments, "--out", "records", cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    result = here(*arguments, "--out", "records")
     assert result.returncode == code
     assert said in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "records" / "manifest.csv").exists()
 
 
-def test_a_full_disk_ends_with_a_message_and_no_half_file(tmp_path):
+def test_a_full_disk_ends_with_a_message_and_no_half_file(tmp_path, here):
     import resource
 
     root, out = sounds(tmp_path / "clips", 40), tmp_path / "records"
     arguments = ["--corpus", "folder", "--root", root, "--out", out, "--workers", 1]
     # A limit on the size of files stands for a disk that is full: writing fails in the middle.
-    limit = 40_000
-    result = command(
-        *arguments,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-    )
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, limits[1]))
+    try:
+        result = here(*arguments)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert result.returncode == 1, result.stderr
     assert "Traceback" not in result.stderr
     assert "shard-00000.tfrecord" in result.stderr
     assert "run the same command again" in result.stderr
     assert [path.name for path in out.iterdir()] == ["records.json"]
-    assert command(*arguments).returncode == 0
+    assert here(*arguments).returncode == 0
     Records.open(out).verify()
 
 
-def test_an_output_that_cannot_be_written_ends_with_a_message(tmp_path):
+def test_an_output_that_cannot_be_written_ends_with_a_message(tmp_path, here):
     root = sounds(tmp_path / "clips", 2)
     home = tmp_path / "locked"
     home.mkdir()
@@ -246,7 +263,7 @@ def test_an_output_that_cannot_be_written_ends_with_a_message(tmp_path):
     else:
         home.chmod(0o500)
         out = home / "records"
-    result = command("--corpus", "folder", "--root", root, "--out", out)
+    result = here("--corpus", "folder", "--root", root, "--out", out)
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     assert str(out) in result.stderr

@@ -16,6 +16,9 @@ from emotionnet.training.run import LEARNT_ON, Run
 EMOTIONS = ("neutral", "happy", "sad")
 
 
+pytestmark = pytest.mark.usefixtures("plain_reports")
+
+
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
     clips = [

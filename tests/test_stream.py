@@ -12,6 +12,8 @@ from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.stream import main, stream
 from emotionnet.streaming.sources import FileSource
 
+pytestmark = pytest.mark.usefixtures("four_bottlenecks")
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):

@@ -12,6 +12,8 @@ from emotionnet.errors import BadClip
 from emotionnet.inputs.views import View
 from emotionnet.systems import build_model
 
+pytestmark = pytest.mark.usefixtures("four_bottlenecks")
+
 FRAMES = 8
 
 

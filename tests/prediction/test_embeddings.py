@@ -9,6 +9,8 @@ from emotionnet.keras_private import layers_inside
 from emotionnet.prediction.embeddings import Embedder
 from emotionnet.systems import build_model
 
+pytestmark = pytest.mark.usefixtures("four_bottlenecks")
+
 CLIPS = 3
 BOTH, FACES = ("faces", "speech"), ("faces",)
 SIZES = SYSTEM_CONFIG

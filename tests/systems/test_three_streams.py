@@ -24,6 +24,9 @@ SYSTEM = "toys.three_streams"
 STREAMS = ("faces", "speech", "geometry")
 
 
+pytestmark = pytest.mark.usefixtures("plain_reports")
+
+
 @dataclass(frozen=True)
 class Points(Field):
     """Landmarks that say which emotion it is; of the clip 01-happy none."""

@@ -17,6 +17,8 @@ from emotionnet.training.run import Run
 from emotionnet.training.teachers import taught_targets, teachers_of
 from emotionnet.training.train import train_run
 
+pytestmark = pytest.mark.usefixtures("plain_reports")
+
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
