@@ -109,7 +109,6 @@ def _part(predictor, explainer, records, part: str, each: int | None, folder: Pa
     """Sums over a part of the run's clips, written as table, pictures and page."""
     from emotionnet.attribution.part import chosen, summarize
     from emotionnet.attribution.part_page import write_summary
-    from emotionnet.clips.records import parse
     from emotionnet.evaluation.asked import open_part
     from emotionnet.progress import progress
 
@@ -126,7 +125,7 @@ def _part(predictor, explainer, records, part: str, each: int | None, folder: Pa
     def clips():
         bar = progress(rows, what="explain", unit="clips")
         for row, serialized in zip(bar, opened.dataset(rows, fields)):
-            yield row.clip, row.emotion, parse(serialized, fields)
+            yield row.clip, row.emotion, opened.parse(serialized, fields)
 
     with opened.guard():
         summary = summarize(explainer, clips())

@@ -60,6 +60,7 @@ def fit(
     resume: bool | str = False,
     workers: int | None = None,
     corpus_options: dict | None = None,
+    direct: bool = False,
 ) -> Path:
     """Trains a system and evaluates it on the test part of its protocol.
 
@@ -120,6 +121,8 @@ def fit(
             of a group) alone, and say which.
         workers: processes that prepare clips.
         corpus_options: passed to the corpus' ``scan``.
+        direct: train from recordings of sound where they are, a folder or an address, without records of them;
+            see `emotionnet.clips.sound_files`.
 
     Returns:
         The run folder, or the folder of the group.
@@ -167,8 +170,9 @@ def fit(
         )
     if records_cache is not None and records is corpus is root is None:
         records = records_cache
-    records = records_of(records, corpus, root, workers, corpus_options)
-    records = open_clips(records)
+    if direct and streams != "speech":
+        raise UsageError("--direct is for sound alone: it needs --streams speech")
+    records = open_clips(records_of(records, corpus, root, workers, corpus_options, direct))
     _say_unused(records.folder)
     classes = Classes.of(merge, only)
     labels = classes.labels(row.emotion for row in records.rows)
@@ -224,6 +228,8 @@ def fit(
     for each in learnt_names(common):
         devices.check(settings_of({**common, "seed": 0}, each).batch_size, precision)
     # Only where asked for, so that runs from before can still be resumed.
+    if records.meta.get("direct"):
+        common["direct"] = records.meta["root"]
     if classes:
         common["classes"] = classes.plain()
     if augmentation:
@@ -340,6 +346,8 @@ def parser(
     g.add_argument("--layout", metavar="LEVELS", help="folder: what each level of folders is, e.g. "
                    "actor/emotion (default: found out)")  # fmt: skip
     g.add_argument("--workers", type=int, help="processes that prepare clips (default: all cores)")
+    g.add_argument("--direct", action="store_true", help="with --streams speech: train from the recordings "
+                   "of --root, which may be s3://… or gs://…, without records of them")  # fmt: skip
     g = p.add_argument_group("what to train")
     g.add_argument("--system", help="default: ghost_fan; with --init that of its run")
     g.add_argument("--set", dest="system_config", type=field_value, action="append", default=[],

@@ -55,7 +55,8 @@ def leave_out(
     if options.pop("only", None) is not None:
         raise UsageError("leave_out leaves emotions out itself: it takes no --only.")
     options.pop("resume", None)
-    records = records_of(records, corpus, root, workers, corpus_options)
+    direct = options.pop("direct", False)
+    records = records_of(records, corpus, root, workers, corpus_options, direct)
     opened = open_clips(records)
     labels = Classes.of(options.get("merge")).labels(row.emotion for row in opened.rows)
     if len(labels) < 3:

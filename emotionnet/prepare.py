@@ -19,7 +19,7 @@ from emotionnet.command import not_empty, resumes
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.locks import alone
 
-RUNNERS = ("local", "beam")
+RUNNERS = ("local", "beam", "tf.data")
 #: Where corpora and records are, unless said otherwise.
 DATA = Path("data")
 
@@ -37,6 +37,7 @@ def prepare(
     fields: Sequence[str] = (),
     field_options: Mapping[str, object] | None = None,
     copies: Sequence[str] = (),
+    direct: bool = False,
     **options: object,
 ) -> Path:
     """Decodes the clips of a corpus, finds their faces and writes all as records.
@@ -52,8 +53,8 @@ def prepare(
         out: folder of the records; by default ``data/<corpus>/records``, and where options are given
             ``data/<corpus>-<option>/records``: other options make other records.
         workers: processes; by default one a core. 0 works in this process alone.
-        runner: ``local``, processes of this machine; or ``beam``, an Apache Beam pipeline (extra
-            ``beam``), which gives the same bytes.
+        runner: ``local``, processes of this machine; ``beam``, an Apache Beam pipeline (extra ``beam``), which
+            gives the same bytes; or ``tf.data``, a pipeline in which tensorflow-io reads recordings of sound.
         beam_options: of the pipeline, such as ``--runner=FlinkRunner``; by default it runs in ``workers``
             processes of this machine.
         rows: manifest rows, instead of scanning ``root``.
@@ -62,6 +63,8 @@ def prepare(
         copies: with ``records`` and ``out``: kinds of changed copies of the sound, which become clips of
             their own in new records, see `emotionnet.inputs.copies.write_rows`.
         field_options: of the fields, for example ``{"openface": folder}``.
+        direct: list the sound of the clips and leave it where it is, see `emotionnet.clips.sound_files`; by
+            default in ``data/<corpus>-direct/records``. ``root`` may be an address then.
         options: of the corpus' ``scan``, for example ``channel="all"``.
 
     Returns:
@@ -75,7 +78,8 @@ def prepare(
     from emotionnet.clips.fields import make_fields
     from emotionnet.clips.fields.add import add_fields
     from emotionnet.clips.place import claim, default_place
-    from emotionnet.clips.runners import by_beam, by_processes, clips_a_shard
+    from emotionnet.clips.remote import is_url, mirror
+    from emotionnet.clips.runners import by_beam, by_processes, by_tf_data, clips_a_shard
     from emotionnet.clips.shards import plan_shards
 
     if workers is not None and workers < 0:
@@ -96,13 +100,14 @@ def prepare(
         raise UsageError(f"--runner {runner}: not known. Choose one of {', '.join(RUNNERS)}.")
     if beam_options and runner != "beam":
         raise UsageError("--beam-options are for --runner beam")
-    root = _root(corpus, root, out)
-    config = _config(corpus, root, options)
+    root = _root(corpus, root, out, direct)
+    here = mirror(root) if is_url(root) else root
+    config = _config(corpus, root, options, direct)
     if out is None:
-        name = "-".join([corpus, *map(str, options.values())])
+        name = "-".join([corpus, *map(str, options.values()), *["direct"] * direct])
         out = default_place(DATA / name.replace("/", "-").replace("*", "_"), config)
     out = Path(out)
-    if out.resolve() == root.resolve():
+    if out.resolve() == here.resolve():
         raise UsageError(f"{out}: is the folder of the clips; choose another --out")
     claim(out, config)  # at once, and again when nobody else is writing there
     with alone(out), resumes("finished shards are kept, and the same command resumes"):
@@ -112,15 +117,17 @@ def prepare(
         if rows is None:
             if corpus == "demo":
                 corpora.get_corpus(corpus).make(root, workers=workers)
-            rows = corpora.scan(corpus, root, ignored, reading, **options)
+            rows = corpora.scan(corpus, here, ignored, reading, **options)
             for line in reading:
                 print(f"{root}: {line}")
         _check_rows(rows, root)
-        content = {name: config[name] for name in ("schema", "crop", "jpeg_quality", "max_rate")}
-        shards = plan_shards(rows, root, out, content, clips_a_shard(corpus))
+        names = ("schema", "crop", "jpeg_quality", "max_rate", *["direct"] * direct)
+        content = {name: config[name] for name in names}
+        shards = plan_shards(rows, here, out, content, clips_a_shard(corpus))
         todo = [shard for shard in shards if shard.read_index() is None]
         if todo:
             make = partial(by_beam, options=beam_options) if runner == "beam" else by_processes
+            make = partial(by_tf_data, direct=direct) if direct or runner == "tf.data" else make
             _make_shards(corpus, root, out, shards, todo, config, workers, make)
         _finish(out, shards, config, ignored, reading, changed=bool(todo))
         if wanted:
@@ -156,6 +163,7 @@ def records_of(
     root: str | os.PathLike | None,
     workers: int | None = None,
     options: Mapping[str, object] | None = None,
+    direct: bool = False,
 ) -> Path | str | os.PathLike:
     """The records that a command was given, or those of the corpus that it was given (the demo by default).
 
@@ -163,20 +171,25 @@ def records_of(
         records: a folder of finished records, or None.
         corpus, root, workers: as for `prepare`, where there are no records.
         options: of the corpus.
+        direct: as for `prepare`.
 
     Raises:
         UsageError: both were given.
     """
     if records is None:
-        return prepare(corpus or "demo", root, workers=workers, **(options or {}))
+        return prepare(corpus or "demo", root, workers=workers, direct=direct, **(options or {}))
+    if direct:
+        raise UsageError("--direct reads the recordings: give --corpus with --root, not --records")
     if corpus or root:
         raise UsageError("give either --records, or --corpus with --root, not both")
     return records
 
 
-def _root(corpus: str, root: str | os.PathLike | None, out: str | os.PathLike | None) -> Path:
+def _root(
+    corpus: str, root: str | os.PathLike | None, out: str | os.PathLike | None, direct: bool
+) -> Path | str:
     """The folder of the clips; refuses what can be neither that nor a folder of records."""
-    from emotionnet.clips.remote import is_url
+    from emotionnet.clips.remote import is_url, plain_url
 
     if root is None:
         if corpus != "demo":
@@ -186,15 +199,18 @@ def _root(corpus: str, root: str | os.PathLike | None, out: str | os.PathLike | 
         if place is None:
             continue
         not_empty(place, what)
-        if is_url(place):
+        if is_url(place) and not (direct and place == root):
             raise UsageError(
                 f"{place}: clips are read from a folder and records are written to one. Copy the "
-                "records to the bucket when they are finished; fit reads them from there."
+                "records to the bucket when they are finished; fit reads them from there. Recordings of "
+                "sound are read from a bucket by `fit --streams speech --direct`."
             )
-    return Path(root)
+    return plain_url(root) if is_url(root) else Path(root)
 
 
-def _config(corpus: str, root: Path, options: dict[str, object]) -> dict[str, Any]:
+def _config(
+    corpus: str, root: Path | str, options: dict[str, object], direct: bool
+) -> dict[str, Any]:
     """What ``records.json`` says from the beginning."""
     from emotionnet.clips import SAMPLE_RATE
     from emotionnet.clips.clip import JPEG_QUALITY
@@ -206,7 +222,8 @@ def _config(corpus: str, root: Path, options: dict[str, object]) -> dict[str, An
     return {
         "schema": SCHEMA_VERSION,
         "corpus": corpus,
-        "root": str(root.resolve()),
+        "root": root if isinstance(root, str) else str(root.resolve()),
+        **({"direct": True} if direct else {}),
         "options": {**corpus_options(corpus), **options},
         "crop": CROP_CONFIG,
         "jpeg_quality": JPEG_QUALITY,
@@ -286,7 +303,7 @@ def _finish(
     summary = summarize(config["corpus"], rows, indexes, ignored, reading)
     if not changed and not strange and all(path.is_file() for path in expected):
         old = read_meta(out)
-        same = all(old.get(key) == meta[key] for key in (*IDENTITY, "manifest_hash"))
+        same = all(old.get(key) == meta.get(key) for key in (*IDENTITY, "manifest_hash"))
         if same and old.get("finished") and read_summary(out) == summary:
             return
     for path in strange:
@@ -344,7 +361,9 @@ def parser() -> argparse.ArgumentParser:
         help="processes (default: one a core; 0: this one alone)",
     )
     p.add_argument(
-        "--runner", default="local", help="local (default), or beam: an Apache Beam pipeline"
+        "--runner",
+        default="local",
+        help="local (default); beam: an Apache Beam pipeline; tf.data: sound is read by tensorflow-io",
     )
     p.add_argument(
         "--beam-options",

@@ -66,7 +66,8 @@ def sweep(
     options.pop("resume", None)
     system = options["system"] = options.get("system") or "ghost_fan"
     _check_fields(axes, system, options)
-    records = records_of(records, corpus, root, workers, corpus_options)
+    direct = options.pop("direct", False)
+    records = records_of(records, corpus, root, workers, corpus_options, direct)
     opened = open_clips(records)
     streams = plan.streams_of(options.pop("streams", "both"), system, opened)
     checked = axes_of(axes, system, streams, options)

@@ -11,7 +11,7 @@ from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv
 
 #: What ``records.json`` says, and must say of the same records.
-IDENTITY = ("corpus", "root", "options")
+IDENTITY = ("corpus", "root", "options", "direct")
 #: What stands beside the shards.
 FILES = (
     META_FILE,
@@ -64,7 +64,7 @@ def claim(out: Path, config: dict[str, Any]) -> dict[str, Any]:
     if name:
         corpus, root = config["corpus"], config["root"]
         raise UsageError(
-            f"{out}: holds records of {name} {read_meta(out).get(name)!r}, not {config[name]!r}. "
+            f"{out}: holds records of {name} {read_meta(out).get(name)!r}, not {config.get(name)!r}. "
             f"Delete that folder, or write these elsewhere: `python -m emotionnet.prepare --corpus "
             f"{corpus} --root {root} --out DIR`, and then `python -m emotionnet.fit --records DIR`."
         )
@@ -78,7 +78,7 @@ def _differs(out: Path, config: dict[str, Any]) -> str:
     if meta.get("corpus") == config["corpus"]:
         # Options that came later have their defaults.
         meta["options"] = {**corpus_options(config["corpus"]), **meta.get("options", {})}
-    differing = [name for name in IDENTITY if meta.get(name) != config[name]]
+    differing = [name for name in IDENTITY if meta.get(name) != config.get(name)]
     if differing == ["root"] and _has_moved(out, meta, config):
         return ""
     return differing[0] if differing else ""

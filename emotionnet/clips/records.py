@@ -184,6 +184,10 @@ class Records:
             raise UsageError(
                 f"{folder}: prepare has not finished here. Run the same command again: it resumes."
             )
+        if meta.get("direct") and cls is Records:
+            raise UsageError(
+                f"{folder}: lists the recordings that `fit --direct` trains from, and holds no records."
+            )
         rows = read_record_manifest(folder)
         records = cls(folder, rows, meta)
         if manifest_hash(as_manifest_rows(rows)) != meta["manifest_hash"]:
@@ -218,6 +222,9 @@ class Records:
     def _opened(self) -> dict:
         return {}
 
+    #: Reads an element of `dataset`.
+    parse = staticmethod(parse)
+
     def dataset(self, rows: Sequence[RecordRow], fields: Sequence[str] = ()):
         """The serialized examples of ``rows``, in that order.
 
@@ -251,16 +258,6 @@ class Records:
                 for p, o in zip(tf.unstack(paths)[1:], tf.unstack(offsets)[1:])
             ]
             return tf.strings.join([example, *fields]) if fields else example
-
-        def read_one(path, offset):
-            file = tf.raw_ops.TFRecordDatasetV2(
-                filenames=[path],
-                compression_type="",
-                buffer_size=tf.constant(1 << 18, tf.int64),
-                byte_offsets=[offset],
-            )
-            file = tf.data.experimental.from_variant(file, tf.TensorSpec([], tf.string))
-            return file.take(1).get_single_element()
 
         dataset = tf.data.Dataset.from_tensor_slices((paths, offsets))
         dataset = dataset.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
@@ -316,6 +313,20 @@ class Records:
             raise EmotionNetError(
                 f"{path}: has {found:,} bytes instead of {index['bytes']:,}. {_remedy(shard)}"
             )
+
+
+def read_one(path, offset):
+    """The serialized example at a byte offset of a TFRecord file (graph mode)."""
+    import tensorflow as tf
+
+    file = tf.raw_ops.TFRecordDatasetV2(
+        filenames=[path],
+        compression_type="",
+        buffer_size=tf.constant(1 << 18, tf.int64),
+        byte_offsets=[offset],
+    )
+    file = tf.data.experimental.from_variant(file, tf.TensorSpec([], tf.string))
+    return file.take(1).get_single_element()
 
 
 def without_autotune(dataset):

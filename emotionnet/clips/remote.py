@@ -1,4 +1,5 @@
-"""Records in a bucket (``s3://…``, ``gs://…``): fetched once to a local disk, checked, used from there.
+"""Records in a bucket (``s3://…``, ``gs://…``): fetched once to a local disk, checked, used from there; and the
+names of recordings in one (`mirror`).
 
 Training reads every clip in every epoch, by byte offset and in another order: over a network that
 would be a request a clip and epoch. Features and copies stand beside the records as well, and the
@@ -15,11 +16,13 @@ import json
 import os
 import re
 import shutil
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from emotionnet.clips.records import MANIFEST_FILE, META_FILE, read_record_manifest
+from emotionnet.corpora.listing import ARCHIVE_SUFFIXES, SOUND_SUFFIXES, VIDEO_SUFFIXES
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import atomic_path, cache_folder, file_sha256
 
@@ -38,11 +41,16 @@ def plain_url(url: str | os.PathLike) -> str:
     return "{}://{}".format(*_URL.fullmatch(os.fspath(url)).groups()).rstrip("/")
 
 
-def local_folder(url: str) -> Path:
-    """Where records of an address are kept: below ``$EMOTIONNET_CACHE`` or ``~/.cache/emotionnet``."""
+def local_folder(url: str, kind: str = "records") -> Path:
+    """Where what is fetched from an address is kept: below ``$EMOTIONNET_CACHE`` or ``~/.cache/emotionnet``.
+
+    Args:
+        url: the address.
+        kind: ``records``, or ``names``, see `mirror`.
+    """
     scheme, path = _URL.fullmatch(url).groups()
     parts = [part for part in path.split("/") if part not in ("", ".", "..")]
-    return Path(cache_folder(), "records", scheme, *parts)
+    return Path(cache_folder(), kind, scheme, *parts)
 
 
 def stage(url: str | os.PathLike) -> Path:
@@ -59,7 +67,7 @@ def stage(url: str | os.PathLike) -> Path:
         EmotionNetError: the bucket cannot be read, a shard is damaged, or the disk is too small.
     """
     url = plain_url(url)
-    bucket, folder = _open(url), local_folder(url)
+    bucket, folder = open_bucket(url), local_folder(url)
     meta, manifest = bucket.read(META_FILE), bucket.read(MANIFEST_FILE)
     same = [
         _has(folder / name, data) for name, data in ((META_FILE, meta), (MANIFEST_FILE, manifest))
@@ -77,6 +85,37 @@ def stage(url: str | os.PathLike) -> Path:
     shards += [f"{field}/{shard}" for field in fields for shard in shards]
     _fetch(bucket, folder, shards, trusted=all(same))
     _write(folder / META_FILE, meta)
+    return folder
+
+
+def mirror(url: str | os.PathLike) -> Path:
+    """A folder with the names, sizes and times of the files of an address, so that a corpus can be scanned.
+
+    Recordings are holes of the right size; tables, texts and the like are fetched.
+
+    Raises:
+        UsageError: there are no files, or nothing here can read such an address.
+        EmotionNetError: the bucket cannot be read.
+    """
+    url = plain_url(url)
+    bucket, folder = open_bucket(url), local_folder(url, "names")
+    listed = bucket.files()
+    if not listed:
+        raise UsageError(f"{url}: holds no files.")
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        if path.relative_to(folder).as_posix() not in listed:
+            path.unlink()
+    for name, (size, stamp) in listed.items():
+        path = folder / name
+        if path.is_file() and (path.stat().st_size, path.stat().st_mtime_ns) == (size, stamp):
+            continue
+        with atomic_path(path) as temporary:
+            if path.suffix.lower() in (*SOUND_SUFFIXES, *VIDEO_SUFFIXES, *ARCHIVE_SUFFIXES):
+                temporary.touch()
+                os.truncate(temporary, size)
+            else:
+                bucket.fetch(name, temporary)
+        os.utime(path, ns=(stamp, stamp))
     return folder
 
 
@@ -161,11 +200,17 @@ class _Bucket:
         url: the address.
         fetch: ``fetch(url of a file, local path)`` copies one.
         read: ``read(url of a file)`` gives its bytes.
-        absent: what both raise where there is no such file.
+        files: gives name → (size, a number that changes with the file) of all files.
+        absent: what they raise where there is no such file.
     """
 
-    def __init__(self, url: str, fetch, read, absent: type[Exception]):
+    def __init__(self, url: str, fetch, read, files, absent: type[Exception]):
         self.url, self._fetch, self._read, self._absent = url, fetch, read, absent
+        self._files = files
+
+    def files(self) -> dict[str, tuple[int, int]]:
+        with self._explained("*"):
+            return self._files()
 
     def read(self, name: str) -> bytes:
         with self._explained(name):
@@ -181,8 +226,8 @@ class _Bucket:
             yield
         except self._absent:
             raise UsageError(
-                f"{self.url}: holds no (whole) records, there is no {name} in it. Copy there the folder "
-                "that `python -m emotionnet.prepare` has made, all its files."
+                f"{self.url}: there is no {name} in it. Records are a folder that "
+                "`python -m emotionnet.prepare` has made: copy there all its files."
             ) from None
         except Exception as error:  # every service has its own kinds
             said = str(error).strip().splitlines() or [""]
@@ -192,7 +237,13 @@ class _Bucket:
             ) from None
 
 
-def _open(url: str) -> _Bucket:
+def open_bucket(url: str) -> _Bucket:
+    """What reads files below an address.
+
+    Raises:
+        UsageError: nothing here can.
+    """
+    url = plain_url(url)
     bucket = _by_fsspec(url) or _by_tensorflow(url)
     if bucket is None:
         scheme = url.partition(":")[0]
@@ -214,7 +265,20 @@ def _by_fsspec(url: str) -> _Bucket | None:
     def fetch(address: str, path: str) -> None:
         files.get_file(address, path)
 
-    return _Bucket(url, fetch, files.cat_file, FileNotFoundError)
+    def listed() -> dict[str, tuple[int, int]]:
+        top = files._strip_protocol(url).rstrip("/") + "/"
+        return {
+            path.removeprefix(top): (int(info["size"]), _stamp(info))
+            for path, info in files.find(url, detail=True).items()
+        }
+
+    return _Bucket(url, fetch, files.cat_file, listed, FileNotFoundError)
+
+
+def _stamp(info: dict) -> int:
+    """A number for what a service says of when a file was changed, each in its own words."""
+    said = [str(info.get(key)) for key in ("ETag", "etag", "LastModified", "updated", "mtime")]
+    return zlib.crc32(" ".join(said).encode())
 
 
 def _by_tensorflow(url: str) -> _Bucket | None:
@@ -232,4 +296,13 @@ def _by_tensorflow(url: str) -> _Bucket | None:
         with tf.io.gfile.GFile(address, "rb") as file:
             return file.read()
 
-    return _Bucket(url, fetch, read, tf.errors.NotFoundError)
+    def listed() -> dict[str, tuple[int, int]]:
+        paths = [
+            f"{folder.rstrip('/')}/{name}"
+            for folder, _, names in tf.io.gfile.walk(url)
+            for name in names
+        ]
+        found = {path.removeprefix(f"{url}/"): tf.io.gfile.stat(path) for path in paths}
+        return {name: (each.length, each.mtime_nsec) for name, each in found.items()}
+
+    return _Bucket(url, fetch, read, listed, tf.errors.NotFoundError)

@@ -8,7 +8,7 @@ change), same crop and schema. So a run that was killed, at any moment, resumes 
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,22 @@ def write_shard(shard: Shard, results: Iterator[tuple[ManifestRow, ClipData | Ba
         shard.index_path,
         {"fingerprint": shard.fingerprint, **written, "clips": clips, "skipped": skipped},
     )
+
+
+def list_shard(
+    shard: Shard, results: Iterator[tuple[ManifestRow, ClipData | BadClip]], used: Mapping[str, Any]
+) -> None:
+    """Takes as many results as the shard has rows and writes the index alone, with what has read each
+    clip (``used``, data classes), see `emotionnet.clips.sound_files`."""
+    entries, skipped = [], []
+    for _ in shard.rows:
+        row, clip = next(results)
+        if isinstance(clip, BadClip):
+            skipped.append({"clip": row.clip, "reason": str(clip)})
+        else:
+            entries.append({**_entry(clip), "offset": 0, **dataclasses.asdict(used[row.clip])})
+    index = {"fingerprint": shard.fingerprint, "bytes": 0, "sha256": ""}
+    write_json(shard.index_path, {**index, "clips": entries, "skipped": skipped})
 
 
 def write_examples(path: Path, examples: Iterable[bytes]) -> tuple[list[int], dict[str, Any]]:

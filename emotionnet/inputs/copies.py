@@ -196,8 +196,6 @@ def _transform_int16(job: tuple[np.ndarray, str, str]) -> np.ndarray:
 
 
 def _make(records, folder: Path, chunks: list, missing: list[tuple[int, str]]) -> None:
-    from emotionnet.clips.records import parse
-
     total = sum(len(chunks[number]) for number, _ in missing)
     workers = max(1, os.cpu_count() or 1)
     with (
@@ -206,7 +204,7 @@ def _make(records, folder: Path, chunks: list, missing: list[tuple[int, str]]) -
     ):
         for number, kind in missing:
             rows = chunks[number]
-            sounds = records.dataset(rows).map(lambda s: parse(s)["waveform"])
+            sounds = records.dataset(rows).map(lambda s: records.parse(s)["waveform"])
             jobs = ((s, kind, row.clip) for s, row in zip(sounds.as_numpy_iterator(), rows))
             copies = pool.map(_transform_int16, jobs, chunksize=4)
             _write_shard(folder, number, kind, rows, copies, bar)

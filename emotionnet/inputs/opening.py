@@ -1,5 +1,5 @@
-"""Opens clips, wherever they are: records (tf.data), a copy of them in a bucket, or a view of them in a
-cache (NumPy, without TensorFlow)."""
+"""Opens clips, wherever they are: records (tf.data), a copy of them in a bucket, recordings of sound
+(`emotionnet.clips.sound_files`), or a view of records in a cache (NumPy, without TensorFlow)."""
 
 import dataclasses
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emotionnet.clips.records import Records
+from emotionnet.clips.records import Records, read_meta
 from emotionnet.clips.remote import is_url, plain_url, stage
 from emotionnet.inputs.cache import META_FILE, ViewCache
 from emotionnet.inputs.source import Source
@@ -34,7 +34,7 @@ def open_source(
 
 
 def open_clips(folder: str | os.PathLike) -> Records | ViewCache:
-    """Opens records, or a cache of a view of them.
+    """Opens records, the recordings that `fit --direct` has listed, or a cache of a view of records.
 
     Args:
         folder: of the records or the cache; or the address of records (``s3://…``, ``gs://…``), which
@@ -46,5 +46,10 @@ def open_clips(folder: str | os.PathLike) -> Records | ViewCache:
     """
     if is_url(folder):
         return dataclasses.replace(Records.open(stage(folder)), url=plain_url(folder))
-    is_cache = (Path(folder) / META_FILE).is_file()
-    return ViewCache.open(folder) if is_cache else Records.open(folder)
+    if (Path(folder) / META_FILE).is_file():
+        return ViewCache.open(folder)
+    if read_meta(folder).get("direct"):
+        from emotionnet.clips.sound_files import SoundFiles
+
+        return SoundFiles.open(folder)
+    return Records.open(folder)

@@ -20,7 +20,7 @@ from emotionnet.inputs.copies import speech_copies
 from emotionnet.inputs.kinds import INPUTS, MOVES, streams_in
 from emotionnet.inputs.pictures import Pictures, picture_batches
 from emotionnet.inputs.source import WHOLE, Source, epoch_rows
-from emotionnet.inputs.views import View, view_example
+from emotionnet.inputs.views import View
 
 if keras.backend.backend() != "tensorflow":
     # TensorFlow only reads here: it must not take the memory of the device that another one trains on.
@@ -76,11 +76,11 @@ class RecordSource(Source):
         """See `Source.check`; records can do all."""
 
     def _viewed(self, rows: Sequence) -> tf.data.Dataset:
-        look = _look(self.view, self._fields, tuple(self.inputs))
+        look = _look(self.records.parse, self.view, self._fields, tuple(self.inputs))
         return self._examples(rows).map(look, num_parallel_calls=tf.data.AUTOTUNE)
 
     def _examples(self, rows: Sequence) -> tf.data.Dataset:
-        """The serialized records, with the side fields that the view needs and these records have."""
+        """What `Records.parse` reads, with the side fields that the view needs and these records have."""
         return self.records.dataset(rows, self._fields)
 
     @property
@@ -90,7 +90,8 @@ class RecordSource(Source):
     def _augmented(
         self, rows: Sequence, seed: int, epoch: int, strength: Augmentation
     ) -> tf.data.Dataset:
-        vary = _look_and_augment(self.view, self._fields, tuple(self.inputs), strength)
+        names = tuple(self.inputs)
+        vary = _look_and_augment(self.records.parse, self.view, self._fields, names, strength)
         numbers = tf.constant(seed, tf.int64), tf.constant(epoch, tf.int64)
         clips = tf.data.Dataset.from_tensor_slices([row.clip for row in rows])
         dataset = tf.data.Dataset.zip(clips, self._examples(rows))
@@ -131,12 +132,12 @@ class RecordSource(Source):
 
 # Both are traced once and then kept, since every epoch is a dataset of its own.
 @lru_cache(maxsize=8)
-def _look(view: View, fields: tuple[str, ...], names: tuple[str, ...]):
-    """A function from a serialized record to the inputs ``names``."""
+def _look(parse, view: View, fields: tuple[str, ...], names: tuple[str, ...]):
+    """A function from a record, as ``parse`` reads it, to the inputs ``names``."""
 
     @tf.function
-    def look(serialized):
-        inputs = view_example(serialized, view, fields)
+    def look(record):
+        inputs = view(parse(record, fields))
         inputs[MOVES.name] = tf.zeros(view.frames, tf.int32)  # an answer is from the centres
         return {name: inputs[name] for name in names}
 
@@ -145,17 +146,17 @@ def _look(view: View, fields: tuple[str, ...], names: tuple[str, ...]):
 
 @lru_cache(maxsize=8)
 def _look_and_augment(
-    view: View, fields: tuple[str, ...], names: tuple[str, ...], strength: Augmentation
+    parse, view: View, fields: tuple[str, ...], names: tuple[str, ...], strength: Augmentation
 ):
     """The same, varied by what the clip's name, the seed and the epoch draw."""
 
     @tf.function
-    def vary(clip, serialized, seed, epoch):
+    def vary(clip, record, seed, epoch):
         draw = clip_seed(seed, epoch, clip)
         jitter = draw_jitter(view.frames, draw, strength)
         if jitter is None and MOVES.name in names:
             jitter = tf.zeros(view.frames)
-        inputs = view_example(serialized, view, fields, jitter)
+        inputs = view(parse(record, fields), jitter=jitter)
         return augment({name: inputs[name] for name in names}, draw, strength)
 
     return vary
