@@ -19,7 +19,6 @@ What a view may expect of a field ``NAME`` that it asks for
 import dataclasses
 import importlib
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 
 from emotionnet.clips.fields.field import Field, FieldValues
 from emotionnet.errors import UsageError
@@ -29,7 +28,6 @@ __all__ = ["FIELDS", "Field", "FieldValues", "get_field", "make_fields"]
 FIELDS = ("landmarks5", "landmarks68")
 
 
-@lru_cache  # so that TensorFlow, which reads records in a graph, leaves the import alone
 def get_field(name: str) -> type[Field]:
     """The field ``name``; its module is imported only now.
 
