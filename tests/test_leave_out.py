@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tiny_run import SYSTEM_CONFIG, make_clip, write_records
+from tiny_run import SYSTEM_CONFIG, TOY, make_clip, write_records
 
 from emotionnet.classes import Classes
 from emotionnet.errors import UsageError
@@ -26,8 +26,8 @@ def noise_records(folder, emotions):
 @pytest.mark.slow
 def test_each_emotion_is_left_out_beside_the_full_model_masked(tmp_path):
     options = {
-        "records": noise_records(tmp_path, EMOTIONS).folder, "out": tmp_path, "streams": "speech",
-        "epochs": 1, "batch_size": 8, "augment": "none", "protocol": "actor_folds",
+        "records": noise_records(tmp_path, EMOTIONS).folder, "out": tmp_path, "system": TOY,
+        "streams": "speech", "epochs": 1, "batch_size": 8, "augment": "none", "protocol": "actor_folds",
         "system_config": SYSTEM_CONFIG,
     }  # fmt: skip
     rows = leave_out(**options)

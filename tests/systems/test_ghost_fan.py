@@ -206,7 +206,7 @@ def test_models_answer_by_the_plain_graph(model, saved, monkeypatch):
     """XLA, which Keras would choose, takes several times as long on a CPU."""
     monkeypatch.setattr(keras.Model, "_resolve_auto_jit_compile", lambda self: True)
     speech = model.get_layer("speech_stream")
-    for each in (build_model(NAME, 3, **CONFIG), load_model(saved), headless(speech)):
+    for each in (model, load_model(saved), headless(speech)):
         assert not each.jit_compile
 
 

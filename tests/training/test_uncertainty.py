@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from tiny_run import SYSTEM_CONFIG, make_clip, write_records
+from tiny_run import SYSTEM_CONFIG, TOY, make_clip, write_records
 
 from emotionnet.errors import UsageError
 from emotionnet.inputs.opening import open_source
@@ -181,7 +181,7 @@ class Killed(Exception):
     ("system", "streams", "augment"),
     [
         ("ghost_fan", ("speech",), "none"),
-        ("ghost_fan", ("speech",), "light"),
+        (TOY, ("speech",), "light"),
         ("segments", ("faces", "speech"), "paper"),
         ("segments", ("speech",), "none"),
     ],
@@ -221,7 +221,7 @@ def test_a_killed_training_ends_with_the_same_bits_and_labels(
 def test_what_is_learnt_from_is_apart_from_what_is_tested_on(records, tmp_path, learning):
     from emotionnet.files import read_csv
 
-    run, split = make_run(tmp_path / "run", records, learning)
+    run, split = make_run(tmp_path / "run", records, learning, system=TOY)
     train_run(run, records)
     history = read_csv(run.folder / "history.csv")
     moved = read_csv(run.folder / "labelled.csv")
