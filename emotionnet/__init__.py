@@ -1,29 +1,67 @@
 """Audio-visual emotion recognition, from a folder of talking-face clips to a model on a phone.
 
-The verbs of the command line are the Python API: ``emotionnet.fit(...)`` is
-``python -m emotionnet.fit``, and so are ``prepare``, ``evaluate``, ``predict``, ``label``,
-``stream`` and ``page``.
+The verbs of the command line (``emotionnet --help``) are the Python API: ``emotionnet.fit(...)`` is
+``python -m emotionnet.fit``, and so are all of `VERBS`.
 Importing this package loads neither TensorFlow nor Keras. Once both are imported, in any order,
 ``keras.models.load_model`` knows the layers of a run's ``model.keras``.
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 from wrapt import register_post_import_hook
 
 __version__ = "0.1.0"
 
-VERBS = (
-    *("download", "prepare", "fit", "evaluate", "predict", "export", "verify", "cost"),
-    *("refit", "robustness", "backbones", "compare", "label", "stream", "page", "explain"),
-    *("leave_out", "sweep", "combine"),
-)
+#: Verb → what it is for.
+VERBS = {
+    "download": "a corpus, or the model that finds landmarks, from where it lives",
+    "prepare": "a folder of clips becomes a folder of records",
+    "fit": "train a system, and evaluate it on people that the training never saw",
+    "refit": "let a trained run learn from its validation people too",
+    "combine": "one run out of two: faces of one, speech of another",
+    "sweep": "train every cell of a product of settings, and compare them",
+    "leave_out": "train without each emotion in turn: what is it worth to the others?",
+    "backbones": "which picture network, and what does it cost?",
+    "evaluate": "what a run is worth, as CSV, JSON and a page to read",
+    "compare": "runs side by side, with paired tests",
+    "robustness": "what a run still answers when something goes wrong",
+    "explain": "what an answer is made of: pixels, parts of the face, sounds, moments",
+    "predict": "the emotion in one file, many files, or a folder",
+    "stream": "live answers from a file or a camera",
+    "label": "label the clips that a run is least sure about, in the browser",
+    "export": "a run becomes a folder that runs on a phone",
+    "verify": "is everything that such a folder says true?",
+    "page": "the model in a browser, as one file that needs no network",
+    "cost": "what a network costs, here and on small boards",
+}
 _PACKAGES = (
     *("corpora", "clips", "inputs", "layers", "systems", "training", "evaluation"),
     *("prediction", "labelling", "streaming"),
 )
 
 register_post_import_hook("emotionnet.layers:announce", "keras")
+
+if TYPE_CHECKING:  # for editors: when it runs, each is loaded once it is asked for
+    from emotionnet.backbones import backbones as backbones
+    from emotionnet.combine import combine as combine
+    from emotionnet.compare import compare as compare
+    from emotionnet.cost import cost as cost
+    from emotionnet.download import download as download
+    from emotionnet.evaluate import evaluate as evaluate
+    from emotionnet.explain import explain as explain
+    from emotionnet.export import export as export
+    from emotionnet.fit import fit as fit
+    from emotionnet.label import label as label
+    from emotionnet.leave_out import leave_out as leave_out
+    from emotionnet.page import page as page
+    from emotionnet.predict import predict as predict
+    from emotionnet.prepare import prepare as prepare
+    from emotionnet.refit import refit as refit
+    from emotionnet.robustness import robustness as robustness
+    from emotionnet.stream import stream as stream
+    from emotionnet.sweep import sweep as sweep
+    from emotionnet.verify import verify as verify
 
 __all__ = [*VERBS, "__version__"]
 

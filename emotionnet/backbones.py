@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from emotionnet.command import field_value, make_callable, run_command
+from emotionnet.command import field_value, make_callable, run_command, text_table
 from emotionnet.errors import UsageError
 
 #: The 16 of system 3's paper with their accuracy on 3,589 FER2013 test pictures, ImageNet weights.
@@ -102,7 +102,7 @@ def interval_98(accuracy: float, clips: int) -> tuple[float, float]:
 
 
 def _train(name, records, out: Path, image_size: int, head: str, weights, how: Mapping) -> None:
-    """One run of `emotionnet.fit`; goes on where it was stopped."""
+    """One run of `emotionnet.fit`; continues where it was stopped."""
     from emotionnet.fit import fit
     from emotionnet.systems.backbones import GHOSTNETS, smallest_picture
 
@@ -198,21 +198,12 @@ def report(rows: Sequence[Mapping[str, Any]]) -> str:
               ("multiply_adds", "backbone_multiply_adds", "backbone_multiply_adds_224")),
             "" if row["cpu_ms"] is None else f"{row['cpu_ms']:.1f}",
         ))  # fmt: skip
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            [
-                line[0].ljust(widths[0]),
-                *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True)),
-            ]
-        ).rstrip()
-        for line in lines
-    )
+    return text_table(lines)
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.backbones``."""
-    from emotionnet.fit import AUGMENT, PRECISIONS
+    from emotionnet.training.config import AUGMENT, PRECISIONS
 
     p = argparse.ArgumentParser(
         prog="python -m emotionnet.backbones",

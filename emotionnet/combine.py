@@ -43,7 +43,7 @@ def combine(
 
     Raises:
         UsageError: a run lacks its stream or cannot be combined, the two share no class, or they have
-            other sound settings.
+            different sound settings.
         EmotionNetError: a run is not trained to its end, or damaged.
     """
     from emotionnet.cards.card import run_card

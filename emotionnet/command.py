@@ -28,8 +28,19 @@ class Verb(types.ModuleType):
     Without it, importing the submodule ``emotionnet.fit`` would hide a function of that name.
     """
 
+    @property
+    def _verb(self) -> Callable:
+        return getattr(self, self.__name__.rpartition(".")[2])
+
     def __call__(self, *args, **kwargs):
-        return getattr(self, self.__name__.rpartition(".")[2])(*args, **kwargs)
+        return self._verb(*args, **kwargs)
+
+    @property
+    def __signature__(self):
+        """The function's own: for completion and help in notebooks."""
+        import inspect
+
+        return inspect.signature(self._verb)
 
 
 def make_callable(module_name: str) -> None:
@@ -84,6 +95,18 @@ def explain_os_error(error: OSError) -> str:
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return f"{name}: may not be written or read (permissions). Choose another folder."
     return f"{name}: {error.strerror or error}"
+
+
+def text_table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Lines of cells as text: the first ``left`` columns flush left, the others flush right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if place < left else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths))
+        ).rstrip()
+        for row in rows
+    )
 
 
 @contextmanager

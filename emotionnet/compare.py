@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from emotionnet.command import make_callable, run_command
+from emotionnet.command import make_callable, run_command, text_table
 from emotionnet.errors import UsageError
 
 PAGE, TABLE = "compare.html", "compare.csv"
@@ -81,7 +81,8 @@ def evaluated_runs(
         UsageError: there is no run.
         EmotionNetError: none is trained to the end, or the runs of a group differ.
     """
-    from emotionnet.evaluate import evaluate, open_group
+    from emotionnet.evaluate import evaluate
+    from emotionnet.evaluation.provenance import open_group
     from emotionnet.training.run import Run, group_members
 
     children = group_members(folder)
@@ -110,13 +111,12 @@ def summary(result: dict[str, Any]) -> str:
     """The comparison as a few lines of text."""
     from emotionnet.evaluation.report import percent
 
-    lines = [f"{'':<36} {'answer':<8} {'accuracy':>9} {'UAR':>9}   protocol"]
+    table = [("", "answer", "accuracy", "UAR", "protocol")]
     for row in result["rows"]:
+        rates = (percent(row[rate]) for rate in ("accuracy", "uar"))
         leaky = " (LEAKY)" if row["leaky"] else ""
-        lines.append(
-            f"{row['name']:<36} {row['kind']:<8} {percent(row['accuracy']):>9} "
-            f"{percent(row['uar']):>9}   {row['protocol']}{leaky}"
-        )
+        table.append((row["name"], row["kind"], *rates, f"{row['protocol']}{leaky}"))
+    lines = [text_table(table, left=2)]
     for said in result["differences"]:
         lines.append(f"warning: {said}")
     for pair in result["pairs"]:

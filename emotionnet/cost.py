@@ -16,8 +16,6 @@ from typing import Any
 from emotionnet.command import field_value, make_callable, run_command
 from emotionnet.errors import UsageError
 
-FILES = (".keras", ".tflite", ".onnx")
-
 
 def cost(
     target: str | os.PathLike,
@@ -51,6 +49,7 @@ def cost(
         EmotionNetError: the target is damaged, or a package that it needs is missing.
     """
     from emotionnet.deploy.cost import check_ghosts, count
+    from emotionnet.deploy.latency import measure
     from emotionnet.deploy.roofline import (
         BOARDS,
         measure_machine,
@@ -58,11 +57,14 @@ def cost(
         predicted_ms,
         verdict,
     )
+    from emotionnet.deploy.target import read_target
 
     with tempfile.TemporaryDirectory() as scratch:
-        graph, file = _read(target, num_classes, signature, config, Path(scratch), bool(threads))
+        graph, file = read_target(
+            target, num_classes, signature, config, Path(scratch), bool(threads)
+        )
         counted = count(graph)
-        latencies = _latencies(file, threads, runs, signature) if file else []
+        latencies = [measure(file, n, runs, signature) for n in threads] if file else []
         result = {
             **counted.as_dict(),
             "ghosts": [asdict(check) for check in check_ghosts(graph)],
@@ -89,129 +91,6 @@ def cost(
     return result
 
 
-def _read(target, num_classes, signature, config, scratch: Path, timed: bool):
-    """The target's graph, and the file that can be timed (None where there is none)."""
-    from emotionnet.deploy import graphs
-
-    path = Path(target)
-    if path.suffix in (".tflite", ".onnx"):
-        if config:
-            raise UsageError(f"{path}: --set is for systems; a file is what it is.")
-        if not path.is_file():
-            raise UsageError(f"{path}: no such file.")
-        if path.suffix == ".onnx":
-            return graphs.onnx_graph(path), path
-        return graphs.tflite_graph(path, signature), path
-    model = _model(path, str(target), num_classes, config)
-    return graphs.keras_graph(model), _converted(model, scratch) if timed else None
-
-
-def _model(path: Path, name: str, num_classes: int, config: dict):
-    from emotionnet.systems import SYSTEMS, build_model, load_model, without_weights
-
-    if name in SYSTEMS:
-        return build_model(name, num_classes, **(without_weights(name) | config))
-    if config:
-        raise UsageError(f"{name}: --set is for systems ({', '.join(SYSTEMS)}), not for runs.")
-    if path.suffix == ".keras":
-        return load_model(path)
-    if path.is_dir():
-        from emotionnet.training.run import Run
-
-        return Run.open(path).model()
-    raise UsageError(
-        f"{name}: no system ({', '.join(SYSTEMS)}), no run folder, and no {', '.join(FILES)} file."
-    )
-
-
-def _converted(model, scratch: Path) -> Path:
-    """The model as the float32 file that goes to a phone."""
-    from emotionnet.deploy.convert import convert
-
-    model.save(scratch / "model.keras")
-    convert(scratch, {"model": str(scratch / "model.keras"), "precisions": ["float32"],
-                      "onnx": False})  # fmt: skip
-    return scratch / "float32.tflite"
-
-
-def _latencies(file: Path, threads, runs, signature) -> list:
-    from emotionnet.deploy.latency import measure
-
-    return [measure(file, count, runs, signature) for count in threads]
-
-
-def report(result: dict[str, Any]) -> str:
-    """The result of `cost` as a page of text."""
-    from emotionnet.deploy.roofline import BOARDS, PRINTED_FITS, RULE
-
-    rows = [("layer", "parameters", "M mult-adds", "M profiler", "MB moved", "FLOP/B")]
-    parts = result["sum"]
-    shown = [*result["groups"], None, parts["networks"]]
-    if parts["front_end"]["moved_bytes"]:
-        shown += [parts["front_end"], parts["all"]]
-    for part in shown:
-        rows.append(("",) * 6 if part is None else _cells(part))
-    lines = [result["name"], "", *_aligned(rows), ""]
-    lines += [f"M mult-adds  {result['conventions']['multiply_adds']}",
-              f"M profiler   {result['conventions']['profiler']}",
-              f"MB moved     {result['conventions']['bytes']}",
-              f"results alive at one time: {result['live_bytes'] / 1e6:.1f} MB at most"]  # fmt: skip
-    lines += [f"note: {note}" for note in result["notes"]]
-    if result["ghosts"]:
-        lines += ["", *_ghost_lines(result["ghosts"])]
-    if result["file"]:
-        lines += ["", f"{result['file']}: {result['file_bytes'] / 1e6:.2f} MB"]
-    if result["latency"]:
-        cores = os.cpu_count() or 1
-        table = [("threads", "p50 ms", "p95 ms", "CPU ms", "runs", "memory MB")]
-        for x in result["latency"]:
-            note = f" (> {cores} cores)" if x["threads"] > cores else ""
-            memory = "?" if x["memory_mb"] is None else f"{x['memory_mb']:.1f}"
-            times = (f"{x[key]:.2f}" for key in ("p50_ms", "p95_ms", "cpu_ms"))
-            table.append((f"{x['threads']}{note}", *times, str(x["runs"]), memory))
-        lines += ["", "measured on this machine:", *_aligned(table)]
-    table = [("at best, ms a clip", "FLOP/B", "arithmetic", "+ weights, in, out",
-              "every layer to memory", "verdict")]  # fmt: skip
-    for machine in result["machines"]:
-        times = machine["predicted_ms"]
-        table.append((f"{machine['name']} ({machine['bandwidth_gbs']:.1f} GB/s, "
-                      f"{machine['peak_gflops']:.4g} GFLOP/s)", f"{machine['flop_a_byte']:.2f}",
-                      *(f"{times[k]:.1f}" for k in ("arithmetic", "cached", "layers")),
-                      machine["verdict"]))  # fmt: skip
-    roofs = "the roofs are those of float32; integers can be faster, fused layers move less"
-    lines += ["", *_aligned(table), roofs, f"verdict    {RULE}"]
-    printed = [("as printed by system 1's paper", *(board.name for board in BOARDS))]
-    printed += [(name, *fits) for name, fits in PRINTED_FITS.items()]
-    return "\n".join([*lines, "", *_aligned(printed)])
-
-
-def _cells(part: dict[str, Any]) -> tuple[str, ...]:
-    return (part["layer"] or "(inputs, outputs)", f"{part['parameters']:,}",
-            f"{part['multiply_adds'] / 1e6:.2f}", f"{part['flops'] / 2e6:.2f}",
-            f"{part['moved_bytes'] / 1e6:.2f}", f"{part['intensity']:.2f}")  # fmt: skip
-
-
-def _ghost_lines(ghosts: list[dict[str, Any]]) -> list[str]:
-    def total(field):
-        return sum(ghost[field] for ghost in ghosts)
-
-    return [
-        f"{len(ghosts)} Ghost modules by the paper's equations (which count the cheap depthwise "
-        "operation as a full convolution) and as they are:",
-        f"  parameters   equation 10: {total('equation_10'):,}   true: {total('parameters'):,}",
-        f"  mult-adds    equation 14: {total('equation_14') / 1e6:,.2f} M   "
-        f"true: {total('multiply_adds') / 1e6:,.2f} M",
-    ]
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(cell) for cell in column) for column in zip(*rows)]
-    return [
-        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:]))])
-        for row in rows
-    ]
-
-
 def _numbers(text: str) -> tuple[int, ...]:
     try:
         numbers = tuple(int(part) for part in text.split(",") if part)
@@ -235,7 +114,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--classes", dest="num_classes", type=int, default=8, help="of a system: 8")
     p.add_argument("--signature", help="of a .tflite file (default: classify)")
     p.add_argument("--threads", type=_numbers, default=(1, 2, 4), metavar="1,2,4",
-                   help="time with so many threads (default: 1,2,4)")  # fmt: skip
+                   help="numbers of threads to time with (default: 1,2,4)")  # fmt: skip
     p.add_argument("--no-latency", dest="threads", action="store_const", const=(),
                    help="count only, time nothing")  # fmt: skip
     p.add_argument("--runs", type=int, default=30, help="timed runs (default: 30)")
@@ -248,6 +127,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line and prints the cost."""
     args = vars(parser().parse_args(argv))
+    from emotionnet.deploy.cost_text import report
+
     as_json, config = args.pop("json"), dict(args.pop("config"))
     if args["runs"] < 1 or args["depth"] < 1:
         raise UsageError("--runs and --depth are at least 1.")

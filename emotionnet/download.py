@@ -1,22 +1,18 @@
 """``python -m emotionnet.download ravdess|crema_d|landmarks``: a corpus, or the model that finds landmarks.
 
 Nothing is downloaded before size and licence have been shown and agreed to. What was downloaded is
-checked, what was interrupted goes on where it stopped, what is there is not loaded again.
+checked, what was interrupted continues where it stopped, what is there is not loaded again.
 """
 
 import argparse
 import os
-import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from emotionnet.command import make_callable, resumes, run_command
-from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.errors import UsageError
 
 PLACES = ("ravdess", "crema_d", "landmarks")
-#: In the folder: what was downloaded whole, so that it is not loaded again.
-STATE = ".downloaded.json"
 
 
 def download(
@@ -51,6 +47,14 @@ def download(
     from importlib import import_module
 
     from emotionnet.corpora import CORPORA, get_corpus
+    from emotionnet.downloads.folder import (
+        STATE,
+        ask,
+        check_disk,
+        is_complete,
+        read_state,
+        size_in_words,
+    )
     from emotionnet.files import write_json
     from emotionnet.progress import progress
 
@@ -71,17 +75,19 @@ def download(
     items = place.plan(part, actors, source)
     if not items:
         raise UsageError(f"--actors: {corpus} has none of them.")
-    state = _read_state(folder)
-    missing = [item for item in items if not _is_complete(folder, state.get(item["name"]))]
+    state = read_state(folder)
+    missing = [item for item in items if not is_complete(folder, state.get(item["name"]))]
     load = sum(item["bytes"] for item in missing)
-    print(f"files      {_size(sum(item['bytes'] for item in items))} ({part}) into {folder}")
+    print(
+        f"files      {size_in_words(sum(item['bytes'] for item in items))} ({part}) into {folder}"
+    )
     if not missing:
         print("all of it is there already")
         return folder
-    print(f"to load    {_size(load)}")
-    _check_disk(folder, missing)
+    print(f"to load    {size_in_words(load)}")
+    check_disk(folder, missing)
     if not yes:
-        _ask()
+        ask()
     archives = folder / ".archives"
     bar = progress(total=load, what=f"download {corpus}", unit="B")
     with bar, resumes("what has come is kept, and the same command resumes"):
@@ -93,51 +99,6 @@ def download(
         archives.rmdir()
     print(f"next       {where.then.format(folder=folder)}")
     return folder
-
-
-def _read_state(folder: Path) -> dict[str, dict[str, int]]:
-    import json
-
-    try:
-        return json.loads((folder / STATE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except ValueError:
-        raise EmotionNetError(
-            f"{folder / STATE}: cannot be read. Remove it; what is there is looked at again."
-        ) from None
-
-
-def _is_complete(folder: Path, files: dict[str, int] | None) -> bool:
-    """Whether all that an item brought is still there."""
-    if not files:
-        return False
-    paths = {folder / name: size for name, size in files.items()}
-    return all(path.is_file() and path.stat().st_size == size for path, size in paths.items())
-
-
-def _check_disk(folder: Path, items: Sequence[dict]) -> None:
-    """Archives are unpacked one after the other, so only the largest is there beside its content."""
-    unpacked = sum(item["unpacked_bytes"] or item["bytes"] for item in items)
-    needed = unpacked + max(item["bytes"] + item["unpacked_bytes"] for item in items)
-    existing = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
-    free = shutil.disk_usage(existing).free
-    if free < needed:
-        raise EmotionNetError(
-            f"{existing}: {_size(free)} are free, about {_size(needed)} are needed. Choose another "
-            "--out, or fewer --actors."
-        )
-
-
-def _ask() -> None:
-    if not sys.stdin.isatty():
-        raise UsageError("give --yes to agree to size and licence (nobody is there to be asked).")
-    if input("download, and keep to the licence? [y/N] ").strip().lower() not in ("y", "yes"):
-        raise UsageError("nothing was downloaded.")
-
-
-def _size(count: float) -> str:
-    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def _numbers(text: str) -> list[int]:

@@ -7,16 +7,14 @@ attributions can be trusted.
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from emotionnet.command import explain_os_error, make_callable, not_empty, run_command
+from emotionnet.command import make_callable, not_empty, run_command
 from emotionnet.errors import EmotionNetError, UsageError
 
 PAGE = "explain.html"
-#: Training clips whose mean is a baseline.
-MEAN_OF = 16
 
 
 def explain(
@@ -41,7 +39,7 @@ def explain(
         emotion: the class that is explained, by default the one that is answered.
         part: ``test``, ``validation`` or ``train``, instead of clips: of each clip of it its own emotion
             is explained, and sums are written as table (CSV) and pictures (SVG) beside the page.
-        each: of a part, explain at most so many clips of each emotion, evenly spread.
+        each: of a part, at most this number of clips of each emotion, evenly spread.
         records: the records the run was trained on, where they have moved: for the training mean, and
             for a part.
         out: folder for the page; by default that of the run.
@@ -54,6 +52,7 @@ def explain(
         UsageError: no run, clip, stream or emotion of that name.
         EmotionNetError: the run cannot be used.
     """
+    from emotionnet.attribution.asking import explain_file, explain_part, training_batches
     from emotionnet.attribution.explainer import Explainer
     from emotionnet.attribution.page import write_page
     from emotionnet.prediction.clips import find_clips
@@ -69,18 +68,18 @@ def explain(
     known, model = predictor.streams, predictor.network()
     if emotion is not None and emotion not in predictor.labels:
         raise UsageError(f"--emotion {emotion}: the run knows {', '.join(predictor.labels)}.")
-    training = _training_batches(predictor.run, records, model)
+    training = training_batches(predictor.run, records, model)
     explainer = Explainer(model, predictor.view, predictor.labels, known, asked, training)
     folder = Path(out) if out is not None else predictor.run.folder
     warning = "" if predictor.knows_people else NEVER_SEEN
     if part is not None:
-        summary = _part(predictor, explainer, records, part, each, folder, warning)
+        summary = explain_part(predictor, explainer, records, part, each, folder, warning)
         return [{"part": part, "summary": summary}]
     found = []
     for place in clips:
         try:
             for file in find_clips(place):
-                found.append(_explained(predictor, explainer, file, emotion))
+                found.append(explain_file(predictor, explainer, file, emotion))
         except EmotionNetError as error:
             found.append({"clip": os.fspath(place), "error": str(error)})
     write_page(folder / PAGE, predictor.run.name, predictor.labels, found, warning)
@@ -105,94 +104,6 @@ def _check_asked(clips: Sequence, emotion: str | None, part: str | None, each: i
             raise UsageError(f"--each {each}: at least one clip of each emotion.")
 
 
-def _part(predictor, explainer, records, part: str, each: int | None, folder: Path, warning: str):
-    """Sums over a part of the run's clips, written as table, pictures and page."""
-    from emotionnet.attribution.part import chosen, summarize
-    from emotionnet.attribution.part_page import write_summary
-    from emotionnet.evaluation.asked import open_part
-    from emotionnet.progress import progress
-
-    opened, rows = open_part(predictor.run, records, part)
-    if not hasattr(opened, "dataset"):
-        raise UsageError(
-            f"{opened.folder}: is a cache. Give the records themselves with --records."
-        )
-    several, rows = len(rows), chosen(rows, each)
-    wanted = {*explainer.view.fields, "landmarks68"}
-    fields = [name for name in opened.fields if name in wanted]
-    text = f"{len(rows)} of the {several} clips of the {part} part of {predictor.run.name}."
-
-    def clips():
-        bar = progress(rows, what="explain", unit="clips")
-        for row, serialized in zip(bar, opened.dataset(rows, fields)):
-            yield row.clip, row.emotion, opened.parse(serialized, fields)
-
-    with opened.guard():
-        summary = summarize(explainer, clips())
-    write_summary(folder, f"explain_{part}", predictor.run.name, summary, text, warning)
-    return summary
-
-
-def _training_batches(run, records: str | os.PathLike | None, model) -> Iterator[dict[str, Any]]:
-    """Some training clips of ``run``, evenly spread; none where its records are not there."""
-    from emotionnet.evaluation.asked import open_part
-    from emotionnet.inputs.opening import open_source
-
-    try:
-        opened, rows = open_part(run, records, "train")
-    except EmotionNetError:
-        return
-    rows = rows[:: max(1, len(rows) // MEAN_OF)][:MEAN_OF]
-    names = tuple(model.input)
-    source = open_source(opened, run.view(), run.labels, names)
-    with opened.guard():
-        yield from map(dict, source.inference_batches(rows, 8))
-
-
-def _explained(predictor, explainer, file: Path, emotion: str | None) -> dict[str, Any]:
-    """A clip and why it is answered so; what goes wrong with it stops no other."""
-    try:
-        clip, parsed = predictor.record(file)
-        why = explainer.explain(parsed, emotion=emotion)
-    except EmotionNetError as error:
-        return {"clip": os.fspath(file), "error": str(error)}
-    except OSError as error:
-        return {"clip": os.fspath(file), "error": explain_os_error(error)}
-    why.notes.extend(clip.notes)
-    return {"clip": os.fspath(file), "why": why}
-
-
-def describe(explained: dict[str, Any]) -> str:
-    """The explanation of a clip as a few lines of text, the check of each sum among them."""
-    lines = [explained["clip"]]
-    if "error" in explained:
-        return f"{lines[0]}\n  error: {explained['error']}"
-    why = explained["why"]
-    lines.append(f"  explained: {why.emotion}")
-    for name, each in why.streams.items():
-        lines += [f"  {name}, {base}: {one.in_words()}" for base, one in each.by.items()]
-    if why.regions:
-        told = ", ".join(f"{name} {each['sum']:+.4f}" for name, each in why.regions.items())
-        lines.append(f"  {told} (from {why.regions_from})")
-    return "\n".join([*lines, *(f"  note: {note}" for note in why.notes)])
-
-
-def describe_part(part: str, summary) -> str:
-    """A summary as text: sums of regions, and the checks."""
-    lines = [f"{part}: {summary.complete[0]} of {summary.complete[1]} sums add up"]
-    lines += [f"  left out: {each}" for each in summary.left_out]
-    for stream, sanity in summary.sanity.items():
-        rows = [row for row in summary.rows if row["stream"] == stream]
-        base = rows[-1]["baseline"]
-        for emotion in summary.labels:
-            own = [r for r in rows if r["emotion"] == emotion and r["baseline"] == base]
-            own = sorted(own, key=lambda row: -abs(row["sum"]))[:4]
-            told = ", ".join(f"{row['part']} {row['sum']:+.4f}" for row in own)
-            lines += [f"  {stream}, {emotion}: {told}"] if own else []
-        lines += [f"  {stream}: {line}" for line in sanity.in_words()]
-    return "\n".join(lines)
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.explain``."""
     p = argparse.ArgumentParser(
@@ -215,6 +126,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line and explains; 1 where a clip could not be."""
+    from emotionnet.attribution.text import describe, describe_part
+
     args = parser().parse_args(argv)
     explained = explain(**vars(args))
     for each in explained:

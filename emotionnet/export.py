@@ -6,28 +6,20 @@ source. ``python -m emotionnet.verify DIR`` proves it on any machine, without Te
 """
 
 import argparse
-import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from emotionnet.command import make_callable, run_command
 from emotionnet.deploy.bundle import is_bundle, write_sums
-from emotionnet.deploy.convert import PRECISIONS
-from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import sha256, write_json, write_text
-from emotionnet.inputs.kinds import FUSED, OUTPUTS, has
+from emotionnet.deploy.exporting import KNOWN, ONNX, Export, say
+from emotionnet.errors import UsageError
+from emotionnet.files import write_text
 
-ONNX = "onnx"
-KNOWN = (*PRECISIONS, ONNX)
 PAGE = "page.html"
-#: Test clips whose crops are moved, each ten times.
-MOVED_CLIPS = 24
 
 
 def export(
@@ -80,13 +72,13 @@ def export(
         bundle = Path(work) / "bundle"
         bundle.mkdir()
         wanted = [precision for precision in KNOWN if precision in precisions]
-        job = _Export(opened, Path(work), bundle, wanted, records, timeout_s)
+        job = Export(opened, Path(work), bundle, wanted, records, timeout_s)
         if page:
-            job.check_page()
+            _check_page(job)
         job.write(clips, calibration_clips)
         write_sums(bundle)
         if page:
-            _say("making the page")
+            say("making the page")
             write_text(bundle / PAGE, build_page(bundle))
             write_sums(bundle)
         if out.exists():
@@ -95,255 +87,17 @@ def export(
     return out
 
 
-class _Export:
-    """The steps of one export; `write` takes them in order."""
+def _check_page(job: Export) -> None:
+    """Fails where a page could not be made of it, before the work begins."""
+    from emotionnet.deploy.signatures import signatures
+    from emotionnet.web.build import check_live
+    from emotionnet.web.node import packages
 
-    def __init__(self, run, work: Path, bundle: Path, precisions, records, timeout_s: float):
-        from emotionnet.deploy.rewrite import check_finite
-
-        self.run, self.work, self.bundle = run, work, bundle
-        self.precisions, self.timeout_s = precisions, timeout_s
-        if run.view().skip_frames:
-            raise UsageError(
-                f"{run.folder}: was trained with skip_frames={run.view().skip_frames}, which devices do not "
-                "do: what they see has no beginning. Train with skip_frames=0."
-            )
-        self.model = run.model()
-        check_finite(self.model)
-        self.sources = self._open_sources(records)
-
-    def write(self, clips: int, calibration_clips: int) -> None:
-        from emotionnet.cards.card import bundle_card
-        from emotionnet.cards.combined import measured
-        from emotionnet.deploy import golden
-        from emotionnet.deploy.handoff_files import write_android_files
-        from emotionnet.deploy.litert import open_model
-        from emotionnet.deploy.measure import accuracy, benchmark
-
-        layers = self._convert(calibration_clips)
-        _say("comparing with Keras")
-        files = self._files(layers)
-        models = {name: open_model(self.bundle / entry["file"]) for name, entry in files.items()}
-        inputs = golden.variants(self._golden_clips())
-        reference = {name: self._keras(clip) for name, clip in inputs.items()}
-        features = self._features(inputs["whole_1"])
-        tolerances = golden.write(self.bundle, inputs, reference, models, features)
-        names = next(iter(models.values())).names
-        _say("moving the crops")
-        contract = self._contract(files, models, tolerances, self._crop_sensitivity(clips))
-        write_json(self.bundle / "contract.json", contract)
-        write_text(self.bundle / "labels.txt", "\n".join(self.run.labels) + "\n")
-        compared = self._accuracy(models, clips, accuracy)
-        if compared:
-            write_json(self.bundle / "accuracy.json", compared)
-        _say("timing")
-        write_json(self.bundle / "benchmark.json", benchmark(self.bundle, files, names))
-        write_text(
-            self.bundle / "MODEL_CARD.md",
-            bundle_card(contract, self._metrics(), compared, measured(self.run.folder)),
-        )
-        write_android_files(self.bundle, contract)
-
-    def check_page(self) -> None:
-        """Fails where a page could not be made of it, before the work begins."""
-        from emotionnet.deploy.signatures import signatures
-        from emotionnet.web.build import check_live
-        from emotionnet.web.node import packages
-
-        system = self.run.config["system"]
-        check_live(self.run.folder, system, [s.name for s in signatures(self.model, system)])
-        if not set(self.precisions) - {ONNX}:
-            raise UsageError("--page: a browser runs a .tflite file. Add int8 to --precisions.")
-        packages()
-
-    def _open_sources(self, records) -> list[tuple[Any, dict[str, list]]]:
-        """Records, each with the run's parts of them; none where they are not needed and not there."""
-        from emotionnet.clips.remote import is_url
-        from emotionnet.inputs.opening import open_clips
-
-        places = [records] if isinstance(records, str | os.PathLike) else list(records or ())
-        places = places or [self.run.config["records"]]
-        if all(place and (is_url(place) or Path(place).is_dir()) for place in places):
-            opened = [open_clips(place) for place in places]
-            return [(each, self.run.split_rows(each)) for each in opened]
-        if records or "int8" in self.precisions:
-            raise UsageError(
-                f"{', '.join(map(str, places))}: the records of this run are not there, and int8 takes its "
-                "ranges from their training clips. Give their folder with --records (of a run combined out "
-                "of two both), or leave int8 out with --precisions float32,float16,dynamic,onnx."
-            )
-        return []
-
-    def _clips(
-        self, part: str, count: int, seed: int, faces: bool = False
-    ) -> list[tuple[list, dict]]:
-        """Of each source up to ``count`` rows of a part, with their inputs.
-
-        Args:
-            part: of the run.
-            count: of clips.
-            seed: decides which.
-            faces: only clips with a face.
-        """
-        from emotionnet.deploy.clips import load, spread
-
-        found = []
-        for records, parts in self.sources:
-            rows = spread(self._useful(records, parts[part]), count, seed)
-            rows = [row for row in rows if row.faces_found > 0] if faces else rows
-            if rows:
-                found.append((rows, load(self.run, records, rows)))
-        return found
-
-    def _convert(self, calibration_clips: int) -> dict[str, list[str]]:
-        import numpy as np
-
-        from emotionnet.deploy.clips import whole
-        from emotionnet.deploy.convert import convert
-
-        if "int8" in self.precisions:
-            clips = [inputs for _, inputs in self._clips("train", calibration_clips, seed=1)]
-            if not clips:
-                raise EmotionNetError(
-                    f"{self.run.folder}: no training clip to calibrate int8 with. Raise "
-                    "--calibration-clips, or leave int8 out (--precisions float32,onnx)."
-                )
-            calibration = whole(clips, self.run.config["streams"])
-            np.savez(self.work / "calibration.npz", **calibration)
-        _say(f"converting to {', '.join(self.precisions)}")
-        job = {
-            "model": str((self.run.folder / "model.keras").resolve()),
-            "precisions": [p for p in self.precisions if p != ONNX],
-            "onnx": ONNX in self.precisions,
-            "system": self.run.config["system"],
-        }
-        return convert(self.work, job, self.timeout_s)["quantised_layers"]
-
-    def _useful(self, records, rows: Sequence) -> list:
-        """Rows that have all the streams the run was trained on, where there are such rows."""
-        streams = self.run.config["streams"]
-        whole = [row for row in rows if all(has(records, row, each) for each in streams)]
-        return whole or list(rows)
-
-    def _files(self, layers: dict[str, list[str]]) -> dict[str, dict[str, Any]]:
-        everything = "everything"
-        quantised = {name: len(parts) for name, parts in layers.items()}
-        float_parts = {
-            "float32": everything,
-            ONNX: everything,
-            "float16": "all computation; the networks' weights are stored in 16 bits",
-            "dynamic": "all but the products of the networks' weights",
-            "int8": "audio front-end, first and last layer of the speech network, frame attention, "
-            "logits, fusion",
-        }
-        files = {}
-        for precision in self.precisions:
-            name = "model.onnx" if precision == ONNX else f"emotion_{precision}.tflite"
-            made = "model.onnx" if precision == ONNX else f"{precision}.tflite"
-            shutil.move(self.work / made, self.bundle / name)
-            files[precision] = {
-                "file": name,
-                "bytes": (self.bundle / name).stat().st_size,
-                "float32_parts": float_parts[precision],
-            }
-            if precision == "int8":
-                files[precision]["quantised_layers"] = quantised
-        return files
-
-    def _golden_clips(self) -> dict:
-        """Of the demo corpus, whose clips are free to ship."""
-        from emotionnet.deploy.clips import demo_clips
-
-        drawn = self.run.config["label_kind"] == "drawn"
-        found = self._clips("test", 2, seed=2) if drawn else []
-        return found[0][1] if found else demo_clips(self.run)
-
-    def _keras(self, inputs: dict) -> dict:
-        return self.model.predict(inputs, batch_size=8, verbose=0)
-
-    def _features(self, clip: dict):
-        import numpy as np
-
-        layer = self._front_end()
-        if layer is None:
-            return None
-        found = layer(clip["waveform"], clip["waveform_samples"])
-        return np.array(found[0] if layer.return_mask else found)
-
-    def _front_end(self):
-        from emotionnet.keras_private import layers_inside
-        from emotionnet.layers.audio import LogMelSpectrogram
-
-        for layer in layers_inside(self.model):
-            if isinstance(layer, LogMelSpectrogram):
-                return layer
-        return None
-
-    def _crop_sensitivity(self, clips: int) -> dict[str, Any] | None:
-        """Of the answer from faces, on few of the clips on which the precisions are compared."""
-        from emotionnet.deploy.jitter import crop_sensitivity
-        from emotionnet.deploy.measure import MARGIN
-
-        output = OUTPUTS["faces" if "faces" in self.run.config["streams"] else FUSED]
-        if set(self.run.config["streams"]) == {"speech"}:
-            return None
-        found = self._clips("test", min(clips, MOVED_CLIPS), seed=3, faces=True)
-        if not found:
-            return None
-        return crop_sensitivity(lambda clips: self._keras(clips)[output], found[0][1], MARGIN)
-
-    def _contract(self, files, models, tolerances, crop_sensitivity) -> dict[str, Any]:
-        from emotionnet import __version__
-        from emotionnet.deploy.contract import make_contract
-        from emotionnet.training.run import versions
-
-        config = self.run.config
-        lite = [model for model in models.values() if hasattr(model, "minimum_runtime")]
-        first = lite[0] if lite else next(iter(models.values()))
-        front_end = self._front_end()
-        told = versions()
-        kept = ("corpus", "label_kind", "protocol", "protocol_description", "leaky", "fold", "seed")
-        return make_contract(
-            name=self.run.name,
-            labels=self.run.labels,
-            system=config["system"],
-            system_config=config["system_config"],
-            front_end=front_end
-            and {"kind": type(front_end).__name__, **front_end._settings(), "dtype": "float32"},
-            files=files,
-            signatures=first.signatures(),
-            tolerances=tolerances,
-            provenance={
-                **{key: config.get(key) for key in kept},
-                **({"combined": config["combined"]} if "combined" in config else {}),
-                "manifest_hash": config.get("manifest_hash"),
-                "model_sha256": sha256((self.run.folder / "model.keras").read_bytes()),
-                "classes": self.run.classes.plain(),
-                "commit": told["commit"],
-            },
-            versions={"emotionnet": __version__, "python": told["python"], **told["packages"]},
-            minimum_runtime=max((m.minimum_runtime() for m in lite), default=""),
-            crop_sensitivity=crop_sensitivity,
-        )
-
-    def _accuracy(self, models, clips: int, accuracy) -> dict[str, Any] | None:
-        import numpy as np
-
-        found = self._clips("test", clips, seed=3)
-        if not found:
-            return None
-        rows = [row for rows, _ in found for row in rows]
-        inputs = {name: np.concatenate([each[name] for _, each in found]) for name in found[0][1]}
-        targets = np.array([self.run.labels.index(row.emotion) for row in rows])
-        return accuracy(models, inputs, targets, self._keras(inputs), self.run.config["streams"])
-
-    def _metrics(self) -> dict[str, Any] | None:
-        path = self.run.folder / "metrics.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def _say(step: str) -> None:
-    print(f"{step} …", file=sys.stderr, flush=True)
+    system = job.run.config["system"]
+    check_live(job.run.folder, system, [s.name for s in signatures(job.model, system)])
+    if not set(job.precisions) - {ONNX}:
+        raise UsageError("--page: a browser runs a .tflite file. Add int8 to --precisions.")
+    packages()
 
 
 def parser() -> argparse.ArgumentParser:

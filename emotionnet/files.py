@@ -1,14 +1,20 @@
-"""Files that are written whole or not at all, and their hashes."""
+"""Files that are written whole or not at all, their hashes, and what helps where there is none."""
 
 import csv
 import errno
+import glob
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from emotionnet.errors import EmotionNetError
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
 def cache_folder() -> Path:
@@ -101,3 +107,31 @@ def sha256(*parts: bytes | str) -> str:
     for part in parts:
         digest.update(part.encode() if isinstance(part, str) else part)
     return digest.hexdigest()
+
+
+def existing_file(place: str | os.PathLike) -> Path:
+    """``place`` as a path, if a recording may stand there.
+
+    Raises:
+        EmotionNetError: nothing is there, or something that is no file.
+    """
+    path = Path(place)
+    if path.is_file():
+        return path
+    if path.exists():
+        raise EmotionNetError(
+            "a pipe or a device, which can be read only once, and a clip is read twice: give a file"
+        )
+    raise EmotionNetError(f"no such file{_hint(os.fspath(place))}")
+
+
+def _hint(text: str) -> str:
+    if text == "-":
+        return ": standard input can be read only once, and a clip is read twice: give a file"
+    if _ADDRESS.match(text):
+        return ": it is an address, and clips are files: download it first, and give the file"
+    if glob.has_magic(text):
+        return ": it is a pattern that no file fits"
+    if text.startswith("~"):
+        return ": the shell puts a home in place of ~ only outside of quotes"
+    return ""

@@ -73,7 +73,7 @@ def label(
             f"{unusable[0].file}: {unusable[0].error}",
             file=sys.stderr,
         )
-    # What this very model was asked about stays in the list, so that it can be gone on with.
+    # What this very model was asked about stays in the list, so that it can be continued.
     earlier = {file for file, row in rows.items() if row["run"] != this_run}
     clips = most_uncertain(scored, most, earlier)
     if not clips:
@@ -134,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         label(args.run, args.pool, args.most, out, port=args.port, ready=ready)
     except KeyboardInterrupt:
-        print("\nstopped: every answer is saved, and the same command goes on", file=sys.stderr)
+        print("\nstopped: every answer is saved, and the same command continues", file=sys.stderr)
     if out.is_file():
         print(f"labels   {out}")
         print(f"next     {next_command(Path(args.pool), out)}")

@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emotionnet.classes import Classes
-from emotionnet.command import make_callable, resumes, run_command
+from emotionnet.command import make_callable, resumes, run_command, text_table
 from emotionnet.errors import UsageError
 
 PAGE, TABLE, FULL = "leave_out.html", "leave_out.csv", "full"
@@ -22,11 +21,8 @@ def leave_out(
     *,
     name: str = "leave_out",
     out: str | os.PathLike = "saved_models",
-    corpus: str | None = None,
     root: str | os.PathLike | None = None,
-    records: str | os.PathLike | None = None,
     workers: int | None = None,
-    corpus_options: dict | None = None,
     **options: Any,
 ) -> list[dict[str, Any]]:
     """Trains without each emotion in turn, and compares with the full model.
@@ -34,7 +30,7 @@ def leave_out(
     Args:
         name: of the folder that holds all the runs, ``leave_out.html`` and ``leave_out.csv``.
         out: where that folder goes.
-        corpus, root, records, workers, corpus_options: as of `emotionnet.fit`.
+        root, workers: as of `emotionnet.fit`.
         **options: of `emotionnet.fit`.
 
     Returns:
@@ -51,14 +47,16 @@ def leave_out(
     from emotionnet.fit import fit
     from emotionnet.inputs.opening import open_clips
     from emotionnet.prepare import records_of
+    from emotionnet.training.config import asked
 
-    if options.pop("only", None) is not None:
-        raise UsageError("leave_out leaves emotions out itself: it takes no --only.")
     options.pop("resume", None)
+    run = asked({**options, "root": root})
+    if run.only is not None:
+        raise UsageError("leave_out leaves emotions out itself: it takes no --only.")
     direct = options.pop("direct", False)
-    records = records_of(records, corpus, root, workers, corpus_options, direct)
+    records = records_of(run.records, run.corpus, root, workers, run.corpus_options, direct)
     opened = open_clips(records)
-    labels = Classes.of(options.get("merge")).labels(row.emotion for row in opened.rows)
+    labels = run.classes.labels(row.emotion for row in opened.rows)
     if len(labels) < 3:
         raise UsageError(
             f"leave_out: only {' and '.join(labels)} are there; without one of them nothing is left to "
@@ -68,7 +66,8 @@ def leave_out(
 
     def trained(called: str, only: Sequence[str] | None) -> Path:
         print(f"\n== {called}")
-        return fit(records=records, name=called, out=top, resume="auto", only=only, **options)
+        own = {"corpus": None, "records": records, "only": only}
+        return fit(name=called, out=top, resume="auto", **{**options, **own})
 
     with resumes(f"the same command continues in {top}"):
         full = trained(FULL, None)
@@ -82,15 +81,13 @@ def leave_out(
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> str:
     """The table as text."""
-    lines = [f"{'without':<12}{'full, masked':>14}{'left out':>12}{'p (McNemar)':>14}"]
+    lines = [("without", "full, masked", "left out", "p (McNemar)")]
     for row in rows:
         p = row.get("p_mcnemar")
         told = f"{p:.3f}" if p is not None else row.get("problem") or "–"
-        lines.append(
-            f"{row['without']:<12}{100 * row['full_masked']:>12.1f} %{100 * row['left_out']:>10.1f} %"
-            f"{told:>14}"
-        )
-    return "\n".join(lines)
+        rates = (f"{100 * row[key]:.1f} %" for key in ("full_masked", "left_out"))
+        lines.append((row["without"], *rates, told))
+    return text_table(lines)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -56,8 +56,8 @@ def show_run(run: str | os.PathLike) -> Page:
     Raises:
         UsageError: it was not evaluated yet.
     """
-    from emotionnet.evaluate import summary
     from emotionnet.evaluation import plots
+    from emotionnet.evaluation.headline import summary
     from emotionnet.evaluation.learning import learning_curves
     from emotionnet.inputs.kinds import TITLES
 

@@ -74,28 +74,9 @@ def predict(
 
 
 def _moments(predictor: Predictor) -> Callable[[dict[str, Any]], None]:
-    """What adds to an answer which moments make it.
+    from emotionnet.attribution.moments import adds_moments
 
-    Raises:
-        UsageError: emotions are merged or left out, which the streams do not know of.
-    """
-    from emotionnet.attribution.explainer import Explainer
-    from emotionnet.attribution.moments import moments
-
-    if predictor.classes:
-        raise UsageError("--moments explains the run's own emotions: leave out --merge and --only.")
-    explainer = Explainer(predictor.network(), predictor.view, predictor.labels, predictor.streams)
-
-    def add(answer: dict[str, Any]) -> None:
-        if "error" in answer:
-            return
-        _, parsed = predictor.record(answer["clip"])
-        starts_s = [each["start_s"] for each in answer["timeline"] if each["emotion"]]
-        found = moments(explainer, parsed, starts_s, answer["duration_s"], answer["emotion"])
-        answer["moments"] = found[0]
-        answer["notes"] += found[1]
-
-    return add
+    return adds_moments(predictor)
 
 
 def _outputs(clips: Sequence[str | os.PathLike], **places: str | os.PathLike | None) -> Outputs:

@@ -1,6 +1,6 @@
 """``python -m emotionnet.prepare``: a folder of clips becomes a folder of records.
 
-Also ``emotionnet.prepare(corpus, root, out)``. What is in the folder is told in
+Also ``emotionnet.prepare(corpus, root, out)``. What is in the folder is described in
 `emotionnet.clips.records`. With ``--fields`` it adds side fields (`emotionnet.clips.fields`), with
 ``--records`` to records that are there already.
 """

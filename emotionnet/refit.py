@@ -1,4 +1,4 @@
-"""``python -m emotionnet.refit RUN``: learn on from the validation people too, then evaluate again.
+"""``python -m emotionnet.refit RUN``: continue training, from the validation people too, then evaluate again.
 
 A run holds some people back to choose its epoch. Once it is chosen, the weights can learn from them as
 well: for a quarter of the epochs, at half the rate, the last epoch counts. The test people stay unseen.
@@ -26,7 +26,7 @@ def refit(
     device: str = "auto",
     replicas: int | None = None,
 ) -> Path:
-    """Lets a run, or every run of a group, learn on from its validation part too.
+    """Continues the training of a run, or of every run of a group, from its validation part too.
 
     Args:
         run: a run folder, or a folder of runs (folds, seeds), trained to the end.
@@ -42,16 +42,16 @@ def refit(
         The new run folder, or the folder of the group.
 
     Raises:
-        UsageError: there is no run, or it cannot learn on; the message says why.
+        UsageError: there is no run, or it cannot be continued; the message says why.
         EmotionNetError: a run is not trained to the end, or its records cannot be used.
     """
     from emotionnet.evaluate import evaluate
     from emotionnet.evaluation.asked import open_records
-    from emotionnet.one_run import about, train_and_evaluate
+    from emotionnet.runs import train_and_evaluate
     from emotionnet.training.begin import check_kind, check_resume
     from emotionnet.training.devices import choose
     from emotionnet.training.refit import refit_config, refit_split
-    from emotionnet.training.run import Run, group_members
+    from emotionnet.training.run import Run, about, group_members
 
     check_resume(resume)
     for option, value in (("epochs", epochs), ("learning-rate", learning_rate)):
@@ -84,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.refit``."""
     p = argparse.ArgumentParser(
         prog="python -m emotionnet.refit",
-        description="Let a trained run learn on from its validation people too, and evaluate it again.",
+        description="Continue the training of a run, from its validation people too, and evaluate it again.",
     )
     p.add_argument("run", metavar="RUN", help="a run folder, or a folder of runs (folds, seeds)")
     p.add_argument("--records", metavar="DIR", help="its records, where they have moved")
@@ -92,17 +92,17 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--learning-rate", type=float, help="default: half of the run's")
     p.add_argument("--name", help="of the new folder beside RUN (default: RUN's with -refit)")
     p.add_argument("--resume", nargs="?", const=True, default=False, metavar="auto",
-                   help="go on after a kill; auto: or start where there is none")  # fmt: skip
+                   help="continue after a kill; auto: or start where there is none")  # fmt: skip
     p.add_argument("--device", default="auto", help="auto (default), cpu, gpu or tpu")
     p.add_argument("--replicas", type=int, metavar="N", help="devices that share a batch")
     return p
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parses the command line, learns on, and prints the headline."""
+    """Parses the command line, trains, and prints the headline."""
     import json
 
-    from emotionnet.evaluate import summary
+    from emotionnet.evaluation.headline import summary
 
     folder = refit(**vars(parser().parse_args(argv)))
     print(f"\n{summary(json.loads((folder / 'metrics.json').read_text(encoding='utf-8')))}")

@@ -40,8 +40,8 @@ def robustness(
         UsageError: no run there, or no such part.
         EmotionNetError: the run is not trained, or its records cannot be used.
     """
-    from emotionnet.evaluate import group_provenance, open_group, provenance
     from emotionnet.evaluation.asked import check_part, result_path
+    from emotionnet.evaluation.provenance import group_provenance, open_group, provenance
     from emotionnet.evaluation.robustness import Disturbed
     from emotionnet.evaluation.robustness_report import write_robustness
     from emotionnet.training.run import Run, group_members
@@ -77,31 +77,6 @@ def _answer(run, records, part: str, batch_size: int):
     )
 
 
-def summary(result: dict[str, Any]) -> str:
-    """The worst level of each disturbance as a few lines of text."""
-    from emotionnet.evaluation.disturbances import disturbances
-    from emotionnet.evaluation.report import percent
-    from emotionnet.evaluation.robustness_report import caption, curve, titles
-
-    names = titles(result)
-    kinds = [kind for kind in names if curve(result, disturbances(result["streams"])[0], kind)]
-
-    def line(name: str, points: Sequence[dict[str, Any]]) -> str:
-        return f"  {name:<44}" + "".join(f"{percent(point['uar']):>14}" for point in points)
-
-    lines = [caption(result), f"  {'UAR':<44}" + "".join(f"{names[k]:>14}" for k in kinds)]
-    for i, hit in enumerate(disturbances(result["streams"])):
-        curves = [curve(result, hit, kind) for kind in kinds]
-        if i == 0:
-            lines.append(line("clean", [points[hit.axis.index(None)] for points in curves]))
-        ends = [hit.axis[-1]] if hit.clean is None else [hit.axis[0], hit.axis[-1]]
-        for level in ends:
-            at = hit.axis.index(level)
-            name = f"{hit.title}, {level:g} ({hit.unit})"
-            lines.append(line(name, [points[at] for points in curves]))
-    return "\n".join([*lines, *(f"  note: {note}" for note in result["notes"])])
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.robustness``."""
     p = argparse.ArgumentParser(
@@ -118,9 +93,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line, measures and prints the worst of each disturbance."""
-    from emotionnet.evaluation.asked import result_path
-
     args = parser().parse_args(argv)
+    from emotionnet.evaluation.asked import result_path
+    from emotionnet.evaluation.robustness_text import summary
+
     result = robustness(args.run, args.records, args.part, args.batch_size)
     print(summary(result))
     print(f"report: {result_path(Path(args.run), 'robustness.html', args.part)}")

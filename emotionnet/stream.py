@@ -10,14 +10,10 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from emotionnet.command import make_callable, run_command
-from emotionnet.errors import EmotionNetError
-from emotionnet.inputs.kinds import in_words
-
-SPEEDS = ("real", "max")
+from emotionnet.streaming.text import describe, summary
 
 
 def stream(
@@ -48,8 +44,9 @@ def stream(
         EmotionNetError: the run, the file or the camera cannot be used.
     """
     from emotionnet.streaming.live import open_stream
+    from emotionnet.streaming.sources import open_source
 
-    opened = _open_source(source, speed, microphone)
+    opened = open_source(source, speed, microphone)
     try:
         live = open_stream(
             run, window_s, hop_s, faces=opened.has_pictures, sound=opened.has_sound, start_s=0.0
@@ -75,67 +72,6 @@ def _answers(live, source):
             else:
                 yield from live.add_sound(event.samples, event.time_s, event.arrived)
     yield from live.finish()
-
-
-def _open_source(source: str | os.PathLike, speed: str, microphone: str | None):
-    from emotionnet.errors import UsageError
-    from emotionnet.prediction.clips import existing_file
-    from emotionnet.streaming.sources import CameraSource, FileSource
-
-    if speed not in SPEEDS:
-        raise UsageError(f"--speed {speed}: not known. Choose one of {', '.join(SPEEDS)}.")
-    kind, _, which = str(source).partition(":")
-    if kind == "camera" and not Path(source).exists():
-        return CameraSource(int(which or 0) if (which or "0").isdecimal() else which, microphone)
-    try:
-        return FileSource(existing_file(source), speed == "real")
-    except EmotionNetError as error:
-        raise EmotionNetError(f"{source}: {error}") from None
-
-
-def describe(answer: Any) -> str:
-    """An answer as one line of text."""
-    if answer.emotion is None:
-        return f"{answer.time_s:8.1f} s  nothing seen or heard"
-    best = 100 * float(answer.probabilities.max())
-    return (
-        f"{answer.time_s:8.1f} s  {answer.emotion:<10} {best:3.0f} %  {in_words(answer.streams):<16}  "
-        f"{answer.faces} of {answer.segments} segments with a face, {answer.sound_s:.1f} s of sound"
-    )
-
-
-def summary(report: dict[str, Any]) -> str:
-    """The report as a few lines of text."""
-    lines = [
-        f"{report['answers']} answers to {report['stream_s']:.1f} s, one every {report['hop_s']:g} s"
-    ]
-    if report["answers"]:
-        if report["speed"] == "real":
-            ms = report["latency_ms"]
-            lines.append(
-                f"latency            p50 {ms['p50']:.0f} ms, p95 {ms['p95']:.0f} ms "
-                "from the end of a segment to its answer"
-            )
-            if report["look_ahead_s"]:
-                lines.append(
-                    f"                   ({1000 * report['look_ahead_s']:.0f} ms of it wait for the "
-                    "sound that belongs to the segment)"
-                )
-        ms = report["work_ms"]
-        lines.append(f"work an answer     p50 {ms['p50']:.0f} ms, p95 {ms['p95']:.0f} ms")
-        factor = report["real_time_factor"]
-        lines.append(
-            f"real-time factor   faces {factor['faces']:.3f}, network {factor['network']:.3f} "
-            "(seconds of work for a second of stream)"
-        )
-    late = []
-    if report["late_frames"]:
-        late.append(f"{report['late_frames']} pictures")
-    if report["late_sound_s"]:
-        late.append(f"{report['late_sound_s']:g} s of sound")
-    if late:
-        lines.append(f"came too late      {' and '.join(late)}")
-    return "\n".join([*lines, *(f"note: {note}" for note in report["notes"])])
 
 
 def parser() -> argparse.ArgumentParser:

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emotionnet.command import make_callable, resumes, run_command
+from emotionnet.command import make_callable, resumes, run_command, text_table
 from emotionnet.errors import UsageError
+from emotionnet.training.config import DEFAULT_SYSTEM, RunConfig
 
 PAGE, TABLE = "sweep.html", "sweep.csv"
 #: Trainings that are begun without being asked.
@@ -26,11 +27,8 @@ def sweep(
     out: str | os.PathLike = "saved_models",
     choose: bool = False,
     yes: bool = False,
-    corpus: str | None = None,
     root: str | os.PathLike | None = None,
-    records: str | os.PathLike | None = None,
     workers: int | None = None,
-    corpus_options: dict | None = None,
     **options: Any,
 ) -> list[dict[str, Any]]:
     """Trains what the cells of a product of settings need, and compares the cells.
@@ -42,7 +40,7 @@ def sweep(
         out: where that folder goes.
         choose: the best is chosen, so that test figures are given of it alone.
         yes: begin however many trainings there are.
-        corpus, root, records, workers, corpus_options: as of `emotionnet.fit`.
+        root, workers: as of `emotionnet.fit`.
         **options: of `emotionnet.fit`, for all cells.
 
     Returns:
@@ -60,34 +58,31 @@ def sweep(
     from emotionnet.inputs.opening import open_clips
     from emotionnet.prepare import records_of
     from emotionnet.progress import progress
-    from emotionnet.training import plan
+    from emotionnet.training.config import asked
     from emotionnet.training.grid import axes_of, cells_of
+    from emotionnet.training.streams import streams_of
 
     options.pop("resume", None)
-    system = options["system"] = options.get("system") or "ghost_fan"
+    run = asked({**options, "root": root})
+    system = options["system"] = run.system or DEFAULT_SYSTEM
     _check_fields(axes, system, options)
     direct = options.pop("direct", False)
-    records = records_of(records, corpus, root, workers, corpus_options, direct)
+    records = records_of(run.records, run.corpus, root, workers, run.corpus_options, direct)
     opened = open_clips(records)
-    streams = plan.streams_of(options.pop("streams", "both"), system, opened)
+    options |= {"corpus": None, "records": records}
+    streams = streams_of(run.streams, system, opened)
     checked = axes_of(axes, system, streams, options)
-    cells = cells_of(checked, system, streams, options.get("joint", False))
+    cells = cells_of(checked, system, streams, run.joint)
     trainings = list(dict.fromkeys(each for cell in cells for each in cell.trainings))
-    _check_values(trainings, cells, system, opened.rows[0].corpus, options)
+    _check_values(trainings, cells, opened.rows[0].corpus, options)
     top = Path(out) / name
-    _check_number(trainings, top, opened, options, yes)
+    _check_number(trainings, top, opened, run, yes)
     bar = progress(trainings, what="sweep", unit="trainings")
     with resumes(f"the same command continues in {top}"):
         for training in bar:
             print(f"\n== {training.name}")
             keras.backend.clear_session()
-            fit(
-                records=records,
-                name=training.name,
-                out=top,
-                resume="auto",
-                **training.options(options),
-            )
+            fit(name=training.name, out=top, resume="auto", **training.options(options))
     fusing = [axis.field for axis in checked if not axis.streams]
     found = [
         read_cell(
@@ -110,38 +105,30 @@ def _check_fields(
     axes_of(axes, system, get_system(system).STREAMS, options)
 
 
-def _check_values(trainings, cells, system: str, corpus: str, options: Mapping[str, Any]) -> None:
+def _check_values(trainings, cells, corpus: str, options: Mapping[str, Any]) -> None:
     """Refuses a value that a setting cannot have, before anything is trained."""
-    from emotionnet.fit import AUGMENT, PRECISIONS, check_choices
-    from emotionnet.inputs.augmentation import plain_fields
-    from emotionnet.systems import make_config
-    from emotionnet.training import plan
+    from emotionnet.training.config import asked
     from emotionnet.training.grid import Training
+    from emotionnet.training.plan import check
 
     wholes = [
         Training("", tuple(each for training in cell.trainings for each in training.values))
         for cell in cells
     ]
     for training in (*trainings, *wholes):
-        own = training.options(options)
-        config = own.get("system_config") or {}
-        make_config(system, **config)
-        plan.stream_settings(system, corpus, own.get("train"), config)
-        plain_fields(own.get("augmentation") or {})
-        for option, known in (("augment", AUGMENT), ("precision", PRECISIONS)):
-            if own.get(option):
-                check_choices(**{option: (own[option], known)})
+        check(asked(training.options(options)), corpus)
 
 
-def _check_number(trainings, top: Path, opened, options: Mapping[str, Any], yes: bool) -> None:
+def _check_number(trainings, top: Path, opened, run: RunConfig, yes: bool) -> None:
     """Refuses more than `MANY` trainings that are not finished yet, unless that is wanted."""
-    from emotionnet.inputs.protocols import number_of_folds, usual_protocol
+    from emotionnet.inputs.protocols import number_of_folds
+    from emotionnet.training.plan import usual_protocol
 
-    folds = options.get("folds", (1,))
+    folds = run.folds
     if folds == "all":
-        protocol = options.get("protocol") or usual_protocol(opened.rows)
+        protocol = run.protocol or usual_protocol(opened.rows)
         folds = range(number_of_folds(opened.rows, protocol))
-    each = len(folds) * len(options.get("seeds", (0,)))
+    each = len(folds) * len(run.seeds)
     done = sum(
         len(list((top / one.name).glob(f"{'*/' * (each > 1)}model.keras"))) for one in trainings
     )
@@ -158,11 +145,7 @@ def summary(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> str:
     from emotionnet.evaluation.cells import table
 
     header, cells = table(rows, fields)
-    widths = [max(map(len, column)) for column in zip(header, *cells)]
-    lines = [
-        "  ".join(c.ljust(w) for c, w in zip(line, widths)).rstrip() for line in (header, *cells)
-    ]
-    return "\n".join(lines)
+    return text_table((header, *cells), left=len(header))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -172,6 +155,7 @@ def parser() -> argparse.ArgumentParser:
     p = fit.parser(
         "sweep",
         "Train every cell of a product of settings, what is equal once, and compare them. Options of fit.",
+        " FIELD=VALUES …",
     )
     p.set_defaults(name="sweep")
     p.add_argument("axes", metavar="FIELD=VALUES", nargs="+", help="a setting and its values: "

@@ -167,7 +167,7 @@ def test_what_cannot_be_combined_is_refused(place, tmp_path):
         (UsageError, s, s, "knows nothing of faces"),
         (UsageError, f, f, "knows nothing of speech"),
         (UsageError, f, other, "share no class"),
-        (UsageError, clips, s, "other sound settings"),
+        (UsageError, clips, s, "different sound settings"),
         (UsageError, place / "both", s, "already"),
         (UsageError, f, tmp_path / "none", "no run here"),
         (EmotionNetError, unfinished, s, "not trained to the end"),

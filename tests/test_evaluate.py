@@ -7,6 +7,7 @@ from tiny_run import LABELS, build_model, make_clip, make_run, write_records
 
 from emotionnet import evaluate as evaluating
 from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.evaluation import measuring
 from emotionnet.evaluation.answers import Answers
 from emotionnet.evaluation.temperature import fit_temperatures
 from emotionnet.files import read_csv, write_csv, write_json
@@ -293,7 +294,7 @@ def test_a_group_answers_again_only_where_the_model_is_newer(run, records, tmp_p
     make_run(group / "fold_1_seed_0", records, records.rows[:4], run.model())
     evaluating.evaluate(group)
     again = []
-    monkeypatch.setattr(evaluating, "_evaluate_run", lambda run, *rest: again.append(run.name))
+    monkeypatch.setattr(measuring, "evaluate_run", lambda run, *rest: again.append(run.name))
     evaluating.evaluate(group)
     assert again == []
     (group / "fold_1_seed_0" / "metrics.json").unlink()

@@ -9,6 +9,8 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+import emotionnet
+
 PACKAGE = Path(__file__).resolve().parents[1] / "emotionnet"
 #: What anything may import, and what imports only these.
 SHARED = {
@@ -23,11 +25,12 @@ ARROWS = {
     "inputs": {"clips", "corpora"},
     "layers": set(),
     "systems": {"layers", "inputs"},
-    "training": {"systems", "layers", "inputs", "clips"},
-    "evaluation": {"training", "systems", "inputs", "clips"},
+    "recipes": set(),
+    "training": {"recipes", "systems", "layers", "inputs", "clips"},
+    "evaluation": {"cards", "training", "systems", "inputs", "clips"},
     "attribution": {"evaluation", "layers", "inputs", "clips"},
     "streaming": {"deploy", "systems", "inputs", "clips"},
-    "deploy": {"training", "systems", "layers", "inputs", "clips", "corpora"},
+    "deploy": {"cards", "training", "systems", "layers", "inputs", "clips", "corpora"},
     "cards": {"inputs"},
     "web": {"deploy", "cards"},
     "prediction": {"deploy", "evaluation", "training", "systems", "inputs", "clips", "corpora"},
@@ -35,14 +38,13 @@ ARROWS = {
 }
 #: A module beside the folders may import any folder; of its like it may import these.
 VERBS = {
+    "__init__": set(emotionnet.VERBS),
     "backbones": {"fit", "prepare"},
     "compare": {"evaluate"},
-    "fit": {"evaluate", "one_run", "prepare"},
+    "fit": {"refit", "runs"},
     "leave_out": {"fit", "prepare"},
-    "notebook": {"evaluate"},
-    "one_run": {"evaluate"},
-    "refit": {"evaluate", "one_run"},
-    "robustness": {"evaluate"},
+    "runs": {"evaluate", "prepare"},
+    "refit": {"evaluate", "runs"},
     "sweep": {"fit", "prepare"},
 }
 

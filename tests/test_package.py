@@ -1,7 +1,9 @@
 """What a user meets first: imports that load nothing heavy, help texts, exit codes."""
 
+import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +29,46 @@ def test_import_and_help_load_nothing_heavy():
     code = LIGHT.replace("{heavy}", repr(HEAVY))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+ALL = """
+import sys
+sys.argv = ["emotionnet"]
+from emotionnet.__main__ import main
+assert main() == 0
+heavy = [name for name in (*{heavy}, "numpy") if name in sys.modules]
+assert not heavy, heavy
+"""
+
+
+def test_one_command_lists_all_verbs_and_runs_them(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", ALL.replace("{heavy}", repr(HEAVY))], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    for verb, line in emotionnet.VERBS.items():
+        assert f"{verb} " in done.stdout
+        assert line in done.stdout
+    for words, said in ((["fitt"], "Did you mean fit"), (["fit", "--epochs", "x"], "--epochs")):
+        done = subprocess.run(
+            [sys.executable, "-m", "emotionnet", *words],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_every_verb_is_a_file_and_has_a_signature():
+    folder = Path(emotionnet.__file__).parent
+    main = {path.stem for path in folder.glob("*.py") if "run_command(main)" in path.read_text()}
+    assert main - {"__main__"} == set(emotionnet.VERBS)
+    for verb in emotionnet.VERBS:
+        parameters = inspect.signature(getattr(emotionnet, verb)).parameters
+        assert "args" not in parameters
+        assert parameters, verb
 
 
 @pytest.mark.parametrize("verb", emotionnet.VERBS)

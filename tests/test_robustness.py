@@ -8,6 +8,7 @@ from tiny_run import LABELS, make_clip, make_run, write_records
 from emotionnet import robustness as measuring
 from emotionnet.errors import UsageError
 from emotionnet.evaluation.disturbances import disturbances
+from emotionnet.evaluation.robustness_text import summary
 from emotionnet.files import read_csv
 
 HITS = disturbances(("faces", "speech"))
@@ -108,7 +109,7 @@ def test_the_folder_gets_table_picture_page_and_numbers(result, run):
     assert "holdout: actors 01 and 02 are tested" in page
     for disturbance in HITS:
         assert disturbance.about in html.unescape(page)
-    text = measuring.summary(result)
+    text = summary(result)
     assert "holdout" in text
     assert "white noise, 0" in text
     assert "shifted sound, -0.5" in text
@@ -121,8 +122,8 @@ def test_a_run_of_one_stream_gets_the_curves_of_that_stream(records, tmp_path):
     assert hit == {"clean", *(d.name for d in HITS if d.stream == "speech")}
     assert {p["kind"] for p in result["points"]} == {"fused"}
     assert {p["n"] for p in result["points"]} == {7}
-    assert "speech only" in measuring.summary(result)
-    assert "fused" not in measuring.summary(result)
+    assert "speech only" in summary(result)
+    assert "fused" not in summary(result)
 
 
 def test_a_group_pools_its_runs_and_counts_a_clip_once(run, records, tmp_path):

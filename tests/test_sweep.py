@@ -111,7 +111,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(tmp_path, asked, s
 def test_what_is_given_for_all_cells_is_not_varied_too():
     with pytest.raises(UsageError, match="learning_rate: is varied, and given for all"):
         cells({"learning_rate": [0.1, 0.2]}, learning_rate=0.3)
-    given = {"precision": "float32", "learning_rate": None, "train": {}}
+    given = {"precision": None, "learning_rate": None, "train": {}}
     assert len(cells({"precision": ["float32", "mixed_bfloat16"]}, **given)) == 2
 
 

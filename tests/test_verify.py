@@ -183,7 +183,7 @@ def test_every_single_file_is_covered(bundle, tmp_path):
 
 @pytest.mark.parametrize("name", [".DS_Store", "golden/._expected.json", "Thumbs.db"])
 def test_what_a_file_manager_leaves_is_passed_over(copy, name):
-    from emotionnet.verify import _check_sums
+    from emotionnet.deploy.checking import _check_sums
 
     (copy / name).write_bytes(b"\x00\x00\x00\x01Bud1")
     _check_sums(copy)

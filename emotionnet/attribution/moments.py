@@ -1,14 +1,14 @@
 """Which moment of a clip makes its answer: the share of each second, for each stream."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from emotionnet.attribution.explainer import Explainer, StreamWhy, Why
 from emotionnet.clips import SAMPLE_RATE
-from emotionnet.errors import BadClip
+from emotionnet.errors import BadClip, UsageError
 from emotionnet.inputs.kinds import STREAMS
 from emotionnet.inputs.picking import seconds
 
@@ -98,3 +98,30 @@ def length_of(values: np.ndarray, seconds: float, window_s: float) -> float:
         window_s: length of the model's window.
     """
     return window_s if len(values) == 1 else seconds
+
+
+def adds_moments(predictor: Any) -> Callable[[dict[str, Any]], None]:
+    """What adds to an answer which moments make it.
+
+    Args:
+        predictor: an `emotionnet.prediction.predictor.Predictor`.
+
+    Raises:
+        UsageError: emotions are merged or left out, which the streams do not know of.
+    """
+    from emotionnet.attribution.explainer import Explainer
+
+    if predictor.classes:
+        raise UsageError("--moments explains the run's own emotions: leave out --merge and --only.")
+    explainer = Explainer(predictor.network(), predictor.view, predictor.labels, predictor.streams)
+
+    def add(answer: dict[str, Any]) -> None:
+        if "error" in answer:
+            return
+        _, parsed = predictor.record(answer["clip"])
+        starts_s = [each["start_s"] for each in answer["timeline"] if each["emotion"]]
+        found = moments(explainer, parsed, starts_s, answer["duration_s"], answer["emotion"])
+        answer["moments"] = found[0]
+        answer["notes"] += found[1]
+
+    return add

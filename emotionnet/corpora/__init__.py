@@ -6,9 +6,8 @@ and appends ``(path, reason)`` to ``ignored`` for every file that it saw and lef
 ``notes``, a list, it appends lines that say how the folder was read.
 
 Optional: ``PICTURES`` (True: each clip is one picture, which is a face already), ``given_part(row)``
-(``train``, ``test``, …: the division that the corpus brings), and ``PROTOCOL`` and ``AUGMENT``, what `fit`
-does with it unless told otherwise; ``remark(rows)``, what has to stand beside every number measured on them; and
-``HOW_TO_GET``, for sets that `download` cannot fetch.
+(``train``, ``test``, …: the division that the corpus brings); ``remark(rows)``, what has to stand beside every number
+measured on them; and ``HOW_TO_GET``, for sets that `download` cannot fetch.
 """
 
 import importlib

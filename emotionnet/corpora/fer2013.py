@@ -39,8 +39,6 @@ LABELS = ("fer2013", "ferplus")
 VOTES_FILE = "fer2013new.csv"
 #: Every clip is one picture, and that is a face: see `emotionnet.clips.pictures`.
 PICTURES = True
-#: The division that the set brings itself; and little variation, since a small network underfits it.
-PROTOCOL, AUGMENT = "given", "light"
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 CSV_FILES = ("fer2013.csv", "icml_face_data.csv", "train.csv")

@@ -13,8 +13,8 @@ import numpy as np
 from emotionnet.clips import SAMPLE_RATE
 from emotionnet.files import sha256
 from emotionnet.inputs.augmentation import Augmentation
-from emotionnet.inputs.kinds import MOVES, presences
-from emotionnet.inputs.moves import drawn_move, move_landmarks
+from emotionnet.inputs.crop_moves import drawn_move, move_landmarks
+from emotionnet.inputs.kinds import WINDOW_MOVES, presences
 from emotionnet.inputs.pictures import DRAWS, vary
 
 
@@ -49,10 +49,10 @@ def augment(
         inputs["waveform"] = shift_sound(
             inputs["waveform"], inputs["waveform_samples"], sound[2] * strength.sound_shift_s
         )
-    if MOVES.name in inputs and strength.window_shift_s > 0:
+    if WINDOW_MOVES.name in inputs and strength.window_shift_s > 0:
         furthest = strength.window_shift_s * SAMPLE_RATE
-        shifts = generator.uniform(-furthest, furthest, len(inputs[MOVES.name]))
-        inputs[MOVES.name] = inputs[MOVES.name] + np.round(shifts).astype(np.int32)
+        shifts = generator.uniform(-furthest, furthest, len(inputs[WINDOW_MOVES.name]))
+        inputs[WINDOW_MOVES.name] = inputs[WINDOW_MOVES.name] + np.round(shifts).astype(np.int32)
     if "waveform" in inputs and strength.adds_noise:
         noise = generator.standard_normal(len(inputs["waveform"]), np.float32)
         inputs["waveform"] = add_noise(

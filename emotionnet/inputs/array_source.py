@@ -13,7 +13,7 @@ import numpy as np
 from emotionnet.inputs.array_augment import augment, clip_generator
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.cache import check_augmentation
-from emotionnet.inputs.kinds import MOVES
+from emotionnet.inputs.kinds import WINDOW_MOVES
 from emotionnet.inputs.source import WHOLE, Source, epoch_rows
 
 #: Batches that are made ready before they are asked for.
@@ -53,7 +53,7 @@ class ArraySource(Source):
 
     def check(self, strength: Augmentation | None) -> None:
         """See `Source.check`."""
-        if "faces" in self.inputs or MOVES.name in self.inputs:
+        if "faces" in self.inputs or WINDOW_MOVES.name in self.inputs:
             check_augmentation(self.records.folder, strength)
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from emotionnet.clips import SAMPLE_RATE
 from emotionnet.clips.landmarks import MIRROR_68
 from emotionnet.inputs.augmentation import Augmentation
-from emotionnet.inputs.kinds import MOVES, presences
+from emotionnet.inputs.kinds import WINDOW_MOVES, presences
 
 
 def clip_seed(seed: tf.Tensor | int, epoch: tf.Tensor | int, clip: tf.Tensor) -> tf.Tensor:
@@ -54,12 +54,12 @@ def augment(inputs: dict, seed: tf.Tensor, strength: Augmentation) -> dict:
     if "waveform" in inputs and strength.sound_shift_s > 0:
         shift_s = tf.random.stateless_uniform((), seed + 2, -1.0, 1.0) * strength.sound_shift_s
         inputs["waveform"] = shift_sound(inputs["waveform"], inputs["waveform_samples"], shift_s)
-    if MOVES.name in inputs and strength.window_shift_s > 0:
+    if WINDOW_MOVES.name in inputs and strength.window_shift_s > 0:
         furthest = strength.window_shift_s * SAMPLE_RATE
         shifts = tf.random.stateless_uniform(
-            tf.shape(inputs[MOVES.name]), seed + 4, -furthest, furthest
+            tf.shape(inputs[WINDOW_MOVES.name]), seed + 4, -furthest, furthest
         )
-        inputs[MOVES.name] += tf.cast(tf.round(shifts), tf.int32)
+        inputs[WINDOW_MOVES.name] += tf.cast(tf.round(shifts), tf.int32)
     if "waveform" in inputs and strength.adds_noise:
         noise = tf.random.stateless_normal(tf.shape(inputs["waveform"]), seed)
         inputs["waveform"] = add_noise(
@@ -148,7 +148,7 @@ def move_landmarks(
 
 
 def _drawn_move(draws: tf.Tensor, strength: Augmentation) -> tuple[tuple, tf.Tensor]:
-    """As `emotionnet.inputs.moves.drawn_move`."""
+    """As `emotionnet.inputs.crop_moves.drawn_move`."""
     angle = draws[0] * math.radians(strength.rotation_degrees)
     mirror = tf.where(draws[1] < 2 * strength.flip - 1, -1.0, 1.0)
     side = 1 + draws[4] * strength.scale

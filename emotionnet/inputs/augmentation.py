@@ -15,7 +15,7 @@ from typing import Any
 
 from emotionnet.errors import UsageError
 from emotionnet.inputs.copies import parse_kind
-from emotionnet.inputs.kinds import MOVES, streams_in
+from emotionnet.inputs.kinds import WINDOW_MOVES, streams_in
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Augmentation:
             "faces": faces,
             "waveform": self.changes_sound,
             "landmarks": self.moves_faces,
-            MOVES.name: self.moves_windows,
+            WINDOW_MOVES.name: self.moves_windows,
         }
         some_are_dropped = len(streams_in(inputs)) > 1 and self.modality_dropout > 0
         return some_are_dropped or any(changed.get(name) for name in inputs)

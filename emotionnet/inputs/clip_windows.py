@@ -1,9 +1,11 @@
 """Windows of one clip as a model's inputs: what `View` gives of its record, without TensorFlow."""
 
+import io
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from emotionnet.clips import SAMPLE_RATE
 from emotionnet.clips.clip import ClipData
@@ -52,22 +54,16 @@ def clip_windows(
 
 def decode_face(jpeg: bytes, size: int) -> np.ndarray:
     """A stored face as (size, size, 3) uint8 RGB, see `View.decode`."""
-    data = np.frombuffer(jpeg, np.uint8)
-    face = _decode(data, 1)
-    ratio = shrinks_by(size)
-    is_crop = face.shape[:2] == (CROP_SIZE, CROP_SIZE)
-    if is_crop and ratio > 1:
-        face = _decode(data, ratio)
+    with Image.open(io.BytesIO(jpeg)) as header:  # nothing is decoded yet
+        is_crop = header.size == (CROP_SIZE, CROP_SIZE)
+    flags = _REDUCED[shrinks_by(size) if is_crop else 1] | cv2.IMREAD_IGNORE_ORIENTATION
+    face = cv2.imdecode(np.frombuffer(jpeg, np.uint8), flags)
     if face.shape[:2] != (size, size):
         shrink = max(face.shape[:2]) > size
         method = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
         # In float32, since OpenCV's arithmetic on bytes rounds earlier.
         face = np.rint(cv2.resize(face.astype(np.float32), (size, size), interpolation=method))
     return face[..., ::-1].astype(np.uint8)
-
-
-def _decode(data: np.ndarray, ratio: int) -> np.ndarray:
-    return cv2.imdecode(data, _REDUCED[ratio] | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
 def _sound_s(clip: ClipData) -> np.float32:

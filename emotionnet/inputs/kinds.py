@@ -183,7 +183,7 @@ _KINDS = (
 #: Stream → what it is, in the order in which they are listed everywhere.
 STREAMS: dict[str, StreamKind] = {kind.name: kind for kind in _KINDS}
 #: No stream, and no model that answers has it: in training alone the sound around a face follows it.
-MOVES = Input(
+WINDOW_MOVES = Input(
     "moves",
     ("frames",),
     "int32",
@@ -192,7 +192,7 @@ MOVES = Input(
 #: Input → what it is.
 INPUTS: dict[str, Input] = {
     each.name: each
-    for each in (*(one for kind in _KINDS for one in (kind.content, kind.presence)), MOVES)
+    for each in (*(one for kind in _KINDS for one in (kind.content, kind.presence)), WINDOW_MOVES)
 }
 #: Kind of answer → the model's output.
 OUTPUTS: dict[str, str] = {FUSED: FUSED_OUTPUT, **{kind.name: kind.output for kind in _KINDS}}

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from emotionnet.inputs.crop_moves import MIRRORED, move_landmarks
 from emotionnet.inputs.kinds import STREAMS
-from emotionnet.inputs.moves import MIRRORED, move_landmarks
 
 
 def mirrored(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from emotionnet.inputs.augmentation import Augmentation
-from emotionnet.inputs.moves import drawn_move
+from emotionnet.inputs.crop_moves import drawn_move
 
 #: What is drawn for a picture: those of `emotionnet.inputs.augment.augment_faces`, then of erasing.
 DRAWS = 12

@@ -17,7 +17,7 @@ from emotionnet.corpora import CORPORA, get_corpus
 from emotionnet.inputs.augment import augment, clip_seed, draw_jitter
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.copies import speech_copies
-from emotionnet.inputs.kinds import INPUTS, MOVES, streams_in
+from emotionnet.inputs.kinds import INPUTS, WINDOW_MOVES, streams_in
 from emotionnet.inputs.pictures import Pictures, picture_batches
 from emotionnet.inputs.source import WHOLE, Source, epoch_rows
 from emotionnet.inputs.views import View
@@ -138,7 +138,7 @@ def _look(parse, view: View, fields: tuple[str, ...], names: tuple[str, ...]):
     @tf.function
     def look(record):
         inputs = view(parse(record, fields))
-        inputs[MOVES.name] = tf.zeros(view.frames, tf.int32)  # an answer is from the centres
+        inputs[WINDOW_MOVES.name] = tf.zeros(view.frames, tf.int32)  # an answer is from the centres
         return {name: inputs[name] for name in names}
 
     return look
@@ -154,7 +154,7 @@ def _look_and_augment(
     def vary(clip, record, seed, epoch):
         draw = clip_seed(seed, epoch, clip)
         jitter = draw_jitter(view.frames, draw, strength)
-        if jitter is None and MOVES.name in names:
+        if jitter is None and WINDOW_MOVES.name in names:
             jitter = tf.zeros(view.frames)
         inputs = view(parse(record, fields), jitter=jitter)
         return augment({name: inputs[name] for name in names}, draw, strength)

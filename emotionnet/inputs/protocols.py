@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from emotionnet.corpora import CORPORA, canonical, get_corpus, remarks
+from emotionnet.corpora import canonical, remarks
 from emotionnet.emotions import label_order
 from emotionnet.errors import UsageError
 from emotionnet.inputs.apart import Parts, describe, without_copies
@@ -19,7 +19,7 @@ from emotionnet.inputs.by_clip import (
     divide_stratified,
     stratified_count,
 )
-from emotionnet.inputs.given import divide_given, given_parts, is_division
+from emotionnet.inputs.given import divide_given
 from emotionnet.inputs.split import (
     Row,
     Rows,
@@ -37,7 +37,6 @@ __all__ = [
     "check_disjoint",
     "number_of_folds",
     "split_rows",
-    "usual_protocol",
 ]
 
 #: Folds where a corpus brings none of its own.
@@ -370,17 +369,3 @@ PROTOCOLS: dict[str, Protocol] = {
         whole=False,
     ),
 }
-
-
-def usual_protocol(rows: Sequence[Row]) -> str:
-    """The corpus' own protocol, else the division that it brings if nobody is named, else folds over people."""
-    parts, corpus = given_parts(rows), rows[0].corpus
-    protocol = "holdout" if corpus == "demo" else "actor_folds"
-    protocol = getattr(get_corpus(corpus) if corpus in CORPORA else None, "PROTOCOL", protocol)
-    if is_division(parts) and protocol != "given":
-        sizes = ", ".join(f"{part or 'no part'} {count}" for part, count in sorted(parts.items()))
-        if not any(row.actor for row in rows):
-            print(f"division   that of the data ({sizes}), since nobody is named")
-            return "given"
-        print(f"division   the data bring one ({sizes}): --protocol given uses it")
-    return protocol

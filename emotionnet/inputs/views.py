@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotionnet.clips import SAMPLE_RATE
+from emotionnet.clips.crop import CROP_SIZE
 from emotionnet.clips.sound import SILENCE_STEPS
-from emotionnet.inputs.kinds import INPUTS, MOVES, STREAMS, inputs_of
+from emotionnet.inputs.kinds import INPUTS, STREAMS, WINDOW_MOVES, inputs_of
 from emotionnet.inputs.picking import faces_at, frame_seconds, nearest, points_at, seconds
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-STORED_FACE = 224
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class View:
     """
 
     frames: int = 15
-    image_size: int = STORED_FACE
+    image_size: int = CROP_SIZE
     samples: int = 96000
     frame_hz: float = 0.0
     landmarks: int = 0
@@ -115,7 +114,7 @@ class View:
         if self.landmarks:
             given |= self._pick_landmarks(parsed, window)
         if jitter is not None:
-            given |= {MOVES.name: self._moves(parsed, window[0], *picked, jitter)}
+            given |= {WINDOW_MOVES.name: self._moves(parsed, window[0], *picked, jitter)}
         return given
 
     def _moves(self, parsed: dict, start_s, numbers, found, jitter) -> tf.Tensor:
@@ -188,8 +187,8 @@ class View:
 
         def crop():
             face = tf.io.decode_jpeg(jpeg, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
-            if size != STORED_FACE // ratio:
-                face = resize(face, "area" if size < STORED_FACE else "bilinear")
+            if size != CROP_SIZE // ratio:
+                face = resize(face, "area" if size < CROP_SIZE else "bilinear")
             return face
 
         def picture():
@@ -199,7 +198,7 @@ class View:
 
         def decode():
             # Single pictures keep their own size in the records.
-            is_crop = tf.reduce_all(tf.image.extract_jpeg_shape(jpeg)[:2] == STORED_FACE)
+            is_crop = tf.reduce_all(tf.image.extract_jpeg_shape(jpeg)[:2] == CROP_SIZE)
             return tf.cond(is_crop, crop, picture)
 
         return tf.cond(
@@ -219,7 +218,7 @@ class View:
 
 def shrinks_by(size: int) -> int:
     """By how much libjpeg shrinks a stored face of which ``size`` is wanted while decoding, at a fraction of the cost."""
-    return next((ratio for ratio in (8, 4, 2) if STORED_FACE // ratio >= size), 1)
+    return next((ratio for ratio in (8, 4, 2) if CROP_SIZE // ratio >= size), 1)
 
 
 def view_example(

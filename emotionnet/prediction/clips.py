@@ -2,14 +2,12 @@
 
 import glob
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from emotionnet.command import not_empty
 from emotionnet.errors import EmotionNetError
-
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+from emotionnet.files import existing_file
 
 
 def find_clips(
@@ -50,31 +48,3 @@ def find_clips(
     if ignored is not None:
         ignored += [(str(place / path), reason) for path, reason in others]
     return files
-
-
-def existing_file(place: str | os.PathLike) -> Path:
-    """``place`` as a path, if a recording may stand there.
-
-    Raises:
-        EmotionNetError: nothing is there, or something that is no file.
-    """
-    path = Path(place)
-    if path.is_file():
-        return path
-    if path.exists():
-        raise EmotionNetError(
-            "a pipe or a device, which can be read only once, and a clip is read twice: give a file"
-        )
-    raise EmotionNetError(f"no such file{_hint(os.fspath(place))}")
-
-
-def _hint(text: str) -> str:
-    if text == "-":
-        return ": standard input can be read only once, and a clip is read twice: give a file"
-    if _ADDRESS.match(text):
-        return ": it is an address, and clips are files: download it first, and give the file"
-    if glob.has_magic(text):
-        return ": it is a pattern that no file fits"
-    if text.startswith("~"):
-        return ": the shell puts a home in place of ~ only outside of quotes"
-    return ""

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -16,9 +17,12 @@ from emotionnet.clips.decode import Recording
 from emotionnet.clips.frame import Frame
 from emotionnet.clips.sound import Mixer, to_int16
 from emotionnet.errors import BadClip, EmotionNetError, UsageError
+from emotionnet.files import existing_file
 
 #: Sound is handed over in pieces of this length.
 CHUNK_S = 0.05
+#: A file is played at its own speed, or as fast as it goes.
+SPEEDS = ("real", "max")
 #: Events of a camera that may wait; of older ones the pictures are dropped.
 _WAITING = 120
 
@@ -235,3 +239,21 @@ def _open_microphone(name: str, kind: str | None):
             f"microphone {name} ({kind}): cannot be opened ({error}). Give another --microphone, "
             "or --microphone none for pictures alone."
         ) from None
+
+
+def open_source(source: str | os.PathLike, speed: str, microphone: str | None):
+    """The source that `emotionnet.stream` is asked for.
+
+    Raises:
+        UsageError: an unknown speed.
+        EmotionNetError: the file or the camera cannot be used.
+    """
+    if speed not in SPEEDS:
+        raise UsageError(f"--speed {speed}: not known. Choose one of {', '.join(SPEEDS)}.")
+    kind, _, which = str(source).partition(":")
+    if kind == "camera" and not Path(source).exists():
+        return CameraSource(int(which or 0) if (which or "0").isdecimal() else which, microphone)
+    try:
+        return FileSource(existing_file(source), speed == "real")
+    except EmotionNetError as error:
+        raise EmotionNetError(f"{source}: {error}") from None

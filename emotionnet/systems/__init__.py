@@ -12,11 +12,9 @@ Optional:
 
 - ``take_apart(model)``: its parts for live use and export, see `emotionnet.systems.apart`;
 - ``ENCODERS``: stream → the layers that ``--init-faces`` and ``--init-speech`` take over;
-- ``SETTINGS``, ``DEMO_SETTINGS``: stream → fields of `emotionnet.training.settings.Settings`; ``CORPUS_SETTINGS``: corpus → the same;
-- ``CORPUS_CONFIG``: corpus, or ``*``, → fields of ``Config``;
-- ``AUGMENTATION``: ``light``, ``ours``, ``paper`` → fields of `emotionnet.inputs.augmentation.Augmentation`;
 - ``with_labels(fields, labels)``: fields of ``Config`` for other classes, where they name classes;
-- ``RECIPES``: (field, value) of ``Config`` → what it changes in the settings above;
+- ``USUAL``: rules for what its runs have where they are not asked for otherwise (its config, how its streams are
+  trained, augmentation), see `emotionnet.systems.usual`;
 - ``CONCERNS`` and ``fuse_answers(config, answers)``: which fields concern one stream alone, and late fusion, where
   streams are trained apart and fused without weights.
 """
@@ -68,23 +66,6 @@ def get_system(name: str):
             f"system {name!r}: the module has no {', '.join(missing)}; see get_system."
         )
     return module
-
-
-def recipe(name: str, which: str, config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """How a system asks to be trained, with what its ``RECIPES`` change for this config.
-
-    Args:
-        name: of the system.
-        which: ``SETTINGS``, ``DEMO_SETTINGS`` or ``AUGMENTATION``.
-        config: fields of the system's ``Config``.
-    """
-    system = get_system(name)
-    found = {key: dict(fields) for key, fields in getattr(system, which, {}).items()}
-    for (field, value), changes in getattr(system, "RECIPES", {}).items():
-        if config.get(field) == value:
-            for key, fields in changes.get(which, {}).items():
-                found[key] = {**found.get(key, {}), **fields}
-    return found
 
 
 def make_config(name: str, **fields: Any):

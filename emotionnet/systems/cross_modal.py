@@ -52,6 +52,7 @@ from emotionnet.layers import (
 from emotionnet.systems.backbones import backbone_of, check_backbone
 from emotionnet.systems.base import check_fields, check_streams, clip_inputs
 from emotionnet.systems.stages import JOINT, Learn
+from emotionnet.systems.usual import Usual
 
 NAME = "cross_modal"
 
@@ -61,43 +62,33 @@ STREAMS = ("faces", "speech")
 #: Where a stream is learnt before it is answered or fused: what another run may begin with.
 ENCODERS = {"faces": ("face_encoder", "backbone")}
 
-#: How the paper trains (section 4.2.1): batches of 64 clips, here in eight steps. Its weight decay of
-#: 1e-3 is PyTorch's, which momentum makes ten times as strong (see `loop.Settings.weight_decay`).
-#: It does not say how patient it is, nor by how much a plateau lowers the rate (both ours), nor of any
-#: other loss, clipping or warming up.
-SETTINGS = {
-    "joint": {
+#: The paper names no augmentation. Ours is that of the project, and now and then one modality alone.
+_OURS = {"modality_dropout": 0.2, "copies": ()}
+USUAL = (
+    # How the paper trains (section 4.2.1): batches of 64 clips, here in eight steps. Its weight decay of
+    # 1e-3 is PyTorch's, which momentum makes ten times as strong (see `Settings.weight_decay`).
+    # It does not say how patient it is, nor by how much a plateau lowers the rate (both ours), nor of any
+    # other loss, clipping or warming up. 3.6 s whatever the corpus.
+    Usual(config={"samples": 57600}, train={"joint": {
         "epochs": 100, "batch_size": 8, "accumulate": 8,
         "optimizer": "sgd", "momentum": 0.9, "weight_decay": 1e-2,
         "learning_rate": 0.04, "decay": "plateau", "plateau_factor": 0.5, "plateau_patience": 5,
         "patience": 15, "clip_norm": 0.0,
-    },
-}  # fmt: skip
-#: The demo in minutes on two cores (ours): Adam, fast for the backbone, since it starts from nothing.
-DEMO_SETTINGS = {
-    "joint": {
-        "epochs": 24, "batch_size": 8, "learning_rate": 2e-3, "rate_scales": {"fusion": 0.25},
-        "warmup_epochs": 1, "patience": 0,
-    },
-}  # fmt: skip
-
-#: 3.6 s whatever the corpus. 128 drawn clips and no ImageNet weights teach EfficientNetV2-B0 next to
-#: nothing, so the demo has a small backbone of our own, on small pictures.
-CORPUS_CONFIG = {
-    "*": {"samples": 57600},
-    "demo": {"image_size": 96, "backbone": "GhostNet", "backbone_weights": "none"},
-}
-
-#: The paper names no augmentation. Ours is that of the project, and now and then one modality alone.
-_OURS = {"modality_dropout": 0.2, "copies": ()}
-AUGMENTATION = {"light": _OURS, "ours": _OURS, "paper": NOTHING}
-
-#: Without pretraining faces are learnt more slowly than sound: half of the clips lack one (ours).
-RECIPES = {
-    ("backbone", "GhostNet"): {
-        "AUGMENTATION": {"light": {"modality_dropout": 0.5, "sound_shift_s": 0.1}}
-    },
-}
+    }}),
+    # The demo in minutes on two cores (ours). 128 drawn clips and no ImageNet weights teach EfficientNetV2-B0 next to
+    # nothing: so a small backbone of our own, on small pictures; and Adam, fast for it, since it starts from nothing.
+    Usual({"corpus": "demo"},
+          config={"image_size": 96, "backbone": "GhostNet", "backbone_weights": "none"},
+          train={"joint": {
+              "epochs": 24, "batch_size": 8, "learning_rate": 2e-3, "rate_scales": {"fusion": 0.25},
+              "warmup_epochs": 1, "patience": 0,
+          }}),
+    Usual({"augment": ("light", "ours")}, augmentation=_OURS),
+    Usual({"augment": "paper"}, augmentation=NOTHING),
+    # Without pretraining faces are learnt more slowly than sound: half of the clips lack one (ours).
+    Usual({"backbone": "GhostNet", "augment": "light"},
+          augmentation={"modality_dropout": 0.5, "sound_shift_s": 0.1}),
+)  # fmt: skip
 
 #: What is concatenated for the classifier, beside AV and VA.
 VARIANTS = {"baseline": (), "id": ("inputs",), "sa": ("inputs", "self_attention")}

@@ -48,6 +48,7 @@ from emotionnet.systems.apart import Apart, Step, named
 from emotionnet.systems.base import check_fields, check_streams, clip_inputs
 from emotionnet.systems.fits import marginal_fisher, pca, standard_scaler
 from emotionnet.systems.stages import Fit, Learn, Stage
+from emotionnet.systems.usual import Usual
 
 NAME = "dv_emotionnet"
 
@@ -57,24 +58,22 @@ ENCODERS = {"faces": ("face_network",), "speech": ("speech_network",)}
 
 #: The paper gives neither optimizer, rate, epochs nor batch (ours).
 _LEARNT = {"epochs": 70, "batch_size": 64, "learning_rate": 1e-3, "patience": 0}
-_NETWORKS = ("speech", "faces", "fused")
-SETTINGS = dict.fromkeys(_NETWORKS, _LEARNT)
 _DEMO = {**_LEARNT, "batch_size": 8, "epochs": 40}
-DEMO_SETTINGS = dict.fromkeys(_NETWORKS, _DEMO)
-
-#: The sound lasts as long as the faces.
-CORPUS_CONFIG = {"*": {"samples": 57600}}
-
+_NETWORKS = ("speech", "faces", "fused")
 #: A clip stays as it is: its features are computed once. Copies of the sound are rows of their own, as the paper's
 #: counts show; which changes it made is ours.
 _STILL = {
     "rotation_degrees": 0.0, "flip": 0.0, "brightness": 0.0, "contrast": 0.0, "scale": 0.0, "shift": 0.0,
     "noise_share": 0.0, "copies": (),
 }  # fmt: skip
-AUGMENTATION = {
-    "light": _STILL,
-    "paper": {**_STILL, "copies": ("noise15", "stretch_pitch+0.7")},
-}
+_COPIES = {"copies": ("noise15", "stretch_pitch+0.7")}
+USUAL = (
+    # The sound lasts as long as the faces.
+    Usual(config={"samples": 57600}, train=dict.fromkeys(_NETWORKS, _LEARNT)),
+    Usual({"corpus": "demo"}, train=dict.fromkeys(_NETWORKS, _DEMO)),
+    Usual({"augment": ("light", "ours", "paper")}, augmentation=_STILL),
+    Usual({"augment": ("ours", "paper")}, augmentation=_COPIES),
+)
 
 #: Width of the vectors that the paper's networks take.
 WIDTH = 162

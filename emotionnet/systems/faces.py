@@ -25,6 +25,7 @@ from emotionnet.layers import FoldFrames, LateFusion, MaskedMean, UnfoldFrames
 from emotionnet.systems.backbones import backbone_of, check_backbone
 from emotionnet.systems.base import check_fields, clip_inputs
 from emotionnet.systems.stages import Learn
+from emotionnet.systems.usual import Usual
 
 NAME = "faces"
 
@@ -33,14 +34,10 @@ STREAMS = ("faces",)
 ENCODERS = {"faces": ("face_encoder", "backbone")}
 
 #: Adam 1e-4, early stopping and plateaus are the paper's; the numbers beside them ours.
-SETTINGS = {
-    "faces": {
-        "epochs": 60, "batch_size": 64, "learning_rate": 1e-4,
-        "decay": "plateau", "plateau_factor": 0.5, "plateau_patience": 3, "patience": 10, "clip_norm": 0.0,
-    },
+_TRAIN = {
+    "epochs": 60, "batch_size": 64, "learning_rate": 1e-4,
+    "decay": "plateau", "plateau_factor": 0.5, "plateau_patience": 3, "patience": 10, "clip_norm": 0.0,
 }  # fmt: skip
-
-CORPUS_CONFIG = {"demo": {"backbone_weights": "none", "image_size": 64}}
 
 #: What the paper names: rotation, shift, zoom, flip, brightness, contrast and random erasing, as
 #: strong as we like. Resizing and cropping anew is the sampling that shift and zoom are done by.
@@ -48,7 +45,11 @@ _PAPER = {
     "rotation_degrees": 10.0, "shift": 0.1, "scale": 0.15, "flip": 0.5,
     "brightness": 0.15, "contrast": 0.2, "erase_share": 0.25, "copies": False,
 }  # fmt: skip
-AUGMENTATION = {"paper": _PAPER, "strong": _PAPER}
+USUAL = (
+    Usual({"corpus": "!demo"}, train={"faces": _TRAIN}),
+    Usual({"corpus": "demo"}, config={"backbone_weights": "none", "image_size": 64}),
+    Usual({"augment": ("ours", "paper", "strong")}, augmentation=_PAPER),
+)
 
 #: Width of the two layers before the classes.
 HEAD = (5120, 768)

@@ -37,29 +37,13 @@ from emotionnet.systems import speech_net
 from emotionnet.systems.apart import Apart, Step, named, part
 from emotionnet.systems.base import check_fields, check_streams, clip_inputs
 from emotionnet.systems.stages import Learn
+from emotionnet.systems.usual import Usual
 
 NAME = "ghost_fan"
 
 STREAMS = ("faces", "speech")
 #: Where a stream is learnt before it is answered or fused: what another run may begin with.
 ENCODERS = {"faces": ("face_encoder",), "speech": ("speech_stream",)}
-
-#: Single pictures: the face encoder alone, in its small form, to begin the training on clips from.
-CORPUS_CONFIG = {
-    "fer2013": {
-        "frames": 1, "image_size": 48, "variant": "F1", "depthwise": "stride2",
-        "batch_norm_momentum": 0.99,
-    },
-}  # fmt: skip
-CORPUS_SETTINGS = {
-    "fer2013": {
-        "faces": {
-            "epochs": 24, "batch_size": 64, "learning_rate": 3e-3, "patience": 0,
-            "optimizer": "adamw", "weight_decay": 0.02, "warmup_epochs": 1,
-            "label_smoothing": 0.1, "average": 0.998,
-        },
-    },
-}  # fmt: skip
 
 #: Table I: kernel, expansion, triplet attention, stride, maps out.
 BOTTLENECKS = (
@@ -83,13 +67,6 @@ VARIANTS = {"F1": (), "F2": ("TAM",), "F3": ("FAN",), "F4": ("TAM", "FAN")}
 #: Channels of the eight Conv1D blocks (Table II).
 SPEECH = {"S1": (128,) * 4 + (64,) * 4, "S2": (128,) * 6 + (64,) * 2, "S3": (128,) * 8}
 
-#: What the paper names (sections III-A.1, III-B.1, IV-A), and nothing else; that a clip gets noise with a
-#: chance of one half is ours. "ours" is the project's own.
-AUGMENTATION = {
-    "ours": {},
-    "paper": {"scale": 0.0, "shift": 0.0, "noise_std": 0.0, "noise_variance": 0.01},
-}
-
 #: Fields of `Config` that concern one stream alone, and those of the fusion, which has no weights: streams are
 #: trained apart, and what is the same for one of them need not be trained twice.
 CONCERNS = {
@@ -101,13 +78,24 @@ CONCERNS = {
     "fusion": ("fusion",),
 }  # fmt: skip
 
-#: What a value of a field of `Config` changes about the training.
-RECIPES = {
-    ("speech", speech_net.NAME): {
-        "SETTINGS": {"speech": speech_net.SETTINGS},
-        "AUGMENTATION": speech_net.AUGMENTATION,
-    }
-}
+USUAL = (
+    # Single pictures: the face encoder alone, in its small form, to begin the training on clips from.
+    Usual({"corpus": "fer2013"},
+          config={
+              "frames": 1, "image_size": 48, "variant": "F1", "depthwise": "stride2",
+              "batch_norm_momentum": 0.99,
+          },
+          train={"faces": {
+              "epochs": 24, "batch_size": 64, "learning_rate": 3e-3, "patience": 0,
+              "optimizer": "adamw", "weight_decay": 0.02, "warmup_epochs": 1,
+              "label_smoothing": 0.1, "average": 0.998,
+          }}),
+    # What the paper names (sections III-A.1, III-B.1, IV-A), and nothing else; that a clip gets noise with a
+    # chance of one half is ours. "ours" is the project's own.
+    Usual({"augment": "paper"},
+          augmentation={"scale": 0.0, "shift": 0.0, "noise_std": 0.0, "noise_variance": 0.01}),
+    *speech_net.USUAL,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

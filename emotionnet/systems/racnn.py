@@ -61,6 +61,7 @@ from emotionnet.systems.base import check_fields, check_streams, clip_inputs
 from emotionnet.systems.fits import kernel_discriminant
 from emotionnet.systems.racnn_net import WIDTH, WINDOWS, racnn
 from emotionnet.systems.stages import Fit, Learn, Stage
+from emotionnet.systems.usual import Usual
 
 NAME = "racnn"
 STREAMS = ("faces", "speech", "geometry")
@@ -72,24 +73,18 @@ _PAPER = {
     "epochs": 100, "batch_size": 10, "learning_rate": 1e-3, "patience": 15, "clip_norm": 0.0,
 }  # fmt: skip
 _LAST = {"epochs": 60, "batch_size": 32, "learning_rate": 1e-2, "patience": 10}
-SETTINGS = {"speech": _PAPER, "fused": _PAPER, "head": _LAST, "speech_head": _LAST}
-
-#: The demo in minutes on two cores: pictures a quarter as large, and a small backbone (ours).
-DEMO_SETTINGS = {
-    "speech": {"epochs": 24, "batch_size": 8, "learning_rate": 1e-3, "patience": 0},
-    "fused": {"epochs": 24, "batch_size": 8, "learning_rate": 1e-3, "patience": 0},
-    "head": {"epochs": 40, "batch_size": 16, "learning_rate": 1e-2, "patience": 0},
-    "speech_head": {"epochs": 40, "batch_size": 16, "learning_rate": 1e-2, "patience": 0},
-}
-CORPUS_CONFIG = {
-    "demo": {
-        "image_size": 64, "picture_size": 64, "backbone": "GhostNet", "backbone_weights": "none",
-    },
-}  # fmt: skip
-
-#: The paper names no augmentation. Ours is that of the project, and now and then one stream alone.
-_OURS = {"modality_dropout": 0.3, "copies": ()}
-AUGMENTATION = {"light": _OURS, "ours": _OURS, "paper": NOTHING}
+_DEMO = {"epochs": 24, "batch_size": 8, "learning_rate": 1e-3, "patience": 0}
+_DEMO_LAST = {"epochs": 40, "batch_size": 16, "learning_rate": 1e-2, "patience": 0}
+USUAL = (
+    Usual(train={"speech": _PAPER, "fused": _PAPER, "head": _LAST, "speech_head": _LAST}),
+    # The demo in minutes on two cores: pictures a quarter as large, and a small backbone (ours).
+    Usual({"corpus": "demo"},
+          config={"image_size": 64, "picture_size": 64, "backbone": "GhostNet", "backbone_weights": "none"},
+          train={"speech": _DEMO, "fused": _DEMO, "head": _DEMO_LAST, "speech_head": _DEMO_LAST}),
+    # The paper names no augmentation. Ours is that of the project, and now and then one stream alone.
+    Usual({"augment": ("light", "ours")}, augmentation={"modality_dropout": 0.3, "copies": ()}),
+    Usual({"augment": "paper"}, augmentation=NOTHING),
+)  # fmt: skip
 
 #: What is subtracted from decibels, and what becomes 1 of them and of their two derivatives: mean and
 #: deviation over 120 speech recordings of RAVDESS, every twelfth (ours).

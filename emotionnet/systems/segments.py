@@ -43,6 +43,7 @@ from emotionnet.layers import (
 from emotionnet.systems.apart import Apart, Step, named, part
 from emotionnet.systems.base import check_fields, check_streams, clip_inputs
 from emotionnet.systems.stages import JOINT, Learn
+from emotionnet.systems.usual import Usual
 
 NAME = "segments"
 
@@ -50,31 +51,25 @@ STREAMS = ("faces", "speech")
 #: Where a stream is learnt before it is answered or fused: what another run may begin with.
 ENCODERS = {"faces": ("visual_net",), "speech": ("audio_net",)}
 
-#: How the paper trains (Table 2 and section V-A), and how the demo is trained (ours).
-SETTINGS = {
-    "joint": {
-        "epochs": 100, "batch_size": 16, "learning_rate": 1e-4, "patience": 0, "decay": "step",
-        "clip_norm": 0.0,
-    },
-}  # fmt: skip
-DEMO_SETTINGS = {
-    "joint": {"epochs": 30, "batch_size": 8, "learning_rate": 3e-4, "patience": 0},
-}
-
-#: What the paper sets otherwise for a corpus.
-CORPUS_CONFIG = {"ravdess": {"segments": 12}}
-
 #: A random frame of each segment, its sound around it within 10 ms: the paper's only augmentation.
 _JITTER = {"frame_jitter": 1.0, "window_shift_s": 0.01}
-AUGMENTATION = {
-    "light": _JITTER,
-    "paper": {
-        **_JITTER,
-        "rotation_degrees": 0.0, "flip": 0.0, "brightness": 0.0, "contrast": 0.0,
-        "scale": 0.0, "shift": 0.0,
-        "noise_share": 0.0, "copies": (),
-    },
+_NOTHING_ELSE = {
+    "rotation_degrees": 0.0, "flip": 0.0, "brightness": 0.0, "contrast": 0.0,
+    "scale": 0.0, "shift": 0.0, "noise_share": 0.0, "copies": (),
 }  # fmt: skip
+USUAL = (
+    # How the paper trains (Table 2 and section V-A), and how the demo is trained (ours).
+    Usual(train={"joint": {
+        "epochs": 100, "batch_size": 16, "learning_rate": 1e-4, "patience": 0, "decay": "step",
+        "clip_norm": 0.0,
+    }}),
+    Usual({"corpus": "demo"}, train={
+        "joint": {"epochs": 30, "batch_size": 8, "learning_rate": 3e-4, "patience": 0},
+    }),
+    Usual({"corpus": "ravdess"}, config={"segments": 12}),  # as in the paper
+    Usual({"augment": ("light", "ours", "paper")}, augmentation=_JITTER),
+    Usual({"augment": ("ours", "paper")}, augmentation=_NOTHING_ELSE),
+)  # fmt: skip
 
 #: Table 1: filters of the three convolutions, width of the embedding.
 VISUAL, VISUAL_FEATURES = (16, 32, 64), 512

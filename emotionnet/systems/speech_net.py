@@ -20,12 +20,13 @@ from emotionnet.layers import (
     SpectrogramAugment,
     SpeechWindow,
 )
+from emotionnet.systems.usual import Usual
 
 #: Name of this stream as a value of ``speech``.
 NAME = "logmel"
 
 #: How it is trained. What is augmented are the features, behind the front-end, so sound is not.
-SETTINGS = {
+_TRAIN = {
     "epochs": 60,
     "batch_size": 16,
     "learning_rate": 2e-3,
@@ -37,7 +38,10 @@ SETTINGS = {
     "patience": 0,
 }
 _STILL = {"noise_share": 0.0, "sound_shift_s": 0.0, "copies": ()}
-AUGMENTATION = dict.fromkeys(("light", "ours", "paper"), _STILL)
+USUAL = (
+    Usual({"speech": NAME, "corpus": "!demo"}, train={"speech": _TRAIN}),
+    Usual({"speech": NAME, "augment": ("light", "ours", "paper")}, augmentation=_STILL),
+)
 
 #: Of the spectrogram: frames of 64 ms every 16 ms, bands from 50 Hz. So many that the harmonics of
 #: a voice stand apart: their distance is its pitch.

@@ -16,7 +16,7 @@ _TOLD = ("protocol_description", "split_warning", "leaky")
 
 
 def open_run(folder: Path, config: dict, split, resume: bool | str) -> Run:
-    """The run in ``folder``: a new one, or to be gone on with.
+    """The run in ``folder``: a new one, or one to be continued.
 
     Args:
         folder: of the run.
@@ -53,13 +53,6 @@ def check_resume(resume: bool | str) -> None:
     """Refuses what ``--resume`` does not know."""
     if resume not in (False, True, "auto"):
         raise UsageError(f"--resume {resume}: not known. It is --resume alone, or --resume auto.")
-
-
-def default_name(*parts: str) -> str:
-    """The name of a run of this system, corpus, protocol, streams and learning."""
-    if parts == ("ghost_fan", "demo", "holdout", "both", "all"):
-        return "demo"
-    return "-".join(part for part in parts if part not in ("both", "all"))
 
 
 def name_for(out: Path, name: str, resume: bool | str) -> str:

@@ -132,7 +132,7 @@ def _system_config(runs, called, fusion: str, frames: int | None) -> dict[str, A
             for stream, each in own.items()
         )
         raise UsageError(
-            f"the two runs have other sound settings: windows of {told}. Train one of them anew with "
+            f"the two runs have different sound settings: windows of {told}. Train one of them anew with "
             "the other's (--set samples=…)."
         )
     return {

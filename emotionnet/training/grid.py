@@ -5,8 +5,6 @@ concern it, and a cell is a set of such trainings. What concerns which stream sa
 """
 
 import ast
-import dataclasses
-import difflib
 import itertools
 import re
 from collections.abc import Mapping, Sequence
@@ -14,17 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from emotionnet.errors import UsageError
+from emotionnet.training.config import home_of
 
 #: Options of `emotionnet.fit`, beside the fields of a system, a training and an augmentation, that cells
 #: may differ in.
 FLAGS = (
     *("augment", "backbone_weights", "init", "init_faces", "init_speech", "joint", "learning"),
     *("per_epoch", "pool_every", "precision", "start_fraction", "teachers_share", "train_actors"),
-)
-#: Of these an option has a value whether or not it is given.
-_ALWAYS_GIVEN = (
-    *("joint", "learning", "per_epoch", "pool_every", "precision", "start_fraction"),
-    "teachers_share",
 )
 #: How a cell's own fusion is called in ``CONCERNS``, beside the streams.
 FUSION = "fusion"
@@ -138,20 +132,13 @@ def axes_of(
     """
     if not asked:
         raise UsageError("nothing to vary: name settings, like variant=F1,F4 dropout=0.1,0.2.")
-    homes, concerns = _homes(system), _concerns(system)
+    concerns = _concerns(system)
     axes = []
     for field, values in asked.items():
-        stream, _, last = field.rpartition(".")
-        home = "train" if stream and last in homes["train"] else None
-        for each, known in homes.items():
-            home = each if home is None and field in known else home
-        if home is None:
-            known = sorted({name for names in homes.values() for name in names})
-            near = difflib.get_close_matches(last, known, n=3)
-            meant = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known)}."
-            raise UsageError(f"{field}: neither {system} nor fit has such a setting. {meant}")
+        home = "" if field in FLAGS else home_of(field, system, FLAGS)
+        stream = field.rpartition(".")[0]
         fixed = {**options, **((options.get(home) if home else None) or {})}
-        if fixed.get(field) is not None and field not in _ALWAYS_GIVEN:
+        if fixed.get(field) is not None:
             raise UsageError(f"{field}: is varied, and given for all cells too. Leave one of both.")
         alone = stream or field.removeprefix("init_") * field.startswith("init_")
         own = [
@@ -199,20 +186,3 @@ def _concerns(system: str) -> Mapping[str, Sequence[str]]:
     from emotionnet.systems import get_system
 
     return getattr(get_system(system), "CONCERNS", {})
-
-
-def _homes(system: str) -> dict[str, tuple[str, ...]]:
-    """Option of `emotionnet.fit` ("" for itself) → settings that it takes; the first home is meant."""
-    from emotionnet.inputs.augmentation import Augmentation
-    from emotionnet.systems import get_system
-    from emotionnet.training.settings import Settings
-
-    def names(of: type, *without: str) -> tuple[str, ...]:
-        return tuple(f.name for f in dataclasses.fields(of) if f.name not in without)
-
-    return {
-        "system_config": names(get_system(system).Config, "streams", "backbone_weights"),
-        "train": names(Settings, "seed"),
-        "augmentation": names(Augmentation),
-        "": FLAGS,
-    }

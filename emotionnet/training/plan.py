@@ -1,24 +1,15 @@
-"""What a training does unless the command says otherwise: settings a stream, and the system's config."""
+"""From what is asked for to the runs: every setting with its value, and how the clips are divided."""
 
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from emotionnet.errors import UsageError
-from emotionnet.inputs.kinds import STREAMS, has, ordered, stream_named
+from emotionnet.training.config import DEFAULT_SYSTEM, RunConfig
+from emotionnet.training.streams import left_out, streams_of
 
-#: How each stream is trained (no paper gives these: ours). A system may bring ``SETTINGS`` of its own.
-SETTINGS = {
-    "faces": {"epochs": 40, "batch_size": 8, "learning_rate": 1e-3, "patience": 10},
-    "speech": {"epochs": 100, "batch_size": 32, "learning_rate": 1e-3, "patience": 30},
-}
-#: The demo is the same system on smaller pictures and for fewer epochs: minutes on two cores.
-DEMO_SETTINGS = {
-    "faces": {"epochs": 12, "batch_size": 8, "learning_rate": 2e-3, "patience": 0},
-    "speech": {"epochs": 30, "batch_size": 16, "learning_rate": 1e-3, "patience": 0},
-}
-DEMO_SYSTEM = {"image_size": 112}
 #: Sound given to a model is at most this long.
 LONGEST_S = 6.0
 
@@ -28,7 +19,7 @@ def stream_settings(
     corpus: str,
     train: Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
-    usual: Mapping[str, Mapping] | None = None,
+    instead: Mapping[str, Mapping] | None = None,
     **overrides: Any,
 ) -> dict[str, dict[str, Any]]:
     """Settings of each stream, every field of `emotionnet.training.settings.Settings` but the seed.
@@ -37,22 +28,18 @@ def stream_settings(
         system: name of the system.
         corpus: the demo is trained for minutes, others until they are done.
         config: fields of the system's ``Config``, on which its settings may hang.
-        usual: stream → fields that stand in place of the system's own.
+        instead: stream → fields that stand in place of the system's own.
         train: field → value for every stream, or "stream.field" → value for one.
         overrides: fields for every stream; None leaves the default.
 
     Raises:
         UsageError: an unknown stream or field, or a value that it cannot have.
     """
-    from emotionnet.systems import get_system, recipe
+    from emotionnet.systems.usual import usual
     from emotionnet.training.settings import Settings, check_names, plain
 
-    which, general = (
-        ("DEMO_SETTINGS", DEMO_SETTINGS) if corpus == "demo" else ("SETTINGS", SETTINGS)
-    )
-    fields = {**general, **recipe(system, which, config or {})}
-    fields |= getattr(get_system(system), "CORPUS_SETTINGS", {}).get(corpus, {})
-    fields |= usual or {}
+    known = {**(config or {}), "corpus": corpus}
+    fields = {**usual(system, "train", known), **(instead or {})}
     own: dict[str, dict] = {stream: {} for stream in fields}
     overrides = {key: value for key, value in overrides.items() if value is not None}
     for key, value in (train or {}).items():
@@ -90,39 +77,14 @@ def system_config(
         UsageError: a field that the system does not have.
     """
     from emotionnet.systems import get_system, make_config
+    from emotionnet.systems.usual import usual
 
-    own = getattr(get_system(system), "CORPUS_CONFIG", {})
     known = {field.name for field in dataclasses.fields(get_system(system).Config)}
-    general = {
-        "samples": window_samples(rows),
-        "batch_norm_momentum": 0.9,  # 0.99 lags behind in trainings of a few hundred steps
-        **(DEMO_SYSTEM if corpus == "demo" else {}),
-    }
-    fields = {
-        **{name: value for name, value in general.items() if name in known},
-        **own.get("*", {}),
-        **own.get(corpus, {}),
-        **overrides,
-        "streams": tuple(streams),
-    }
+    general = {"samples": window_samples(rows), **usual(system, "config", {"corpus": corpus})}
+    fields = {name: value for name, value in general.items() if name in known}
+    fields |= {**overrides, "streams": tuple(streams)}
     full = dataclasses.asdict(make_config(system, **fields))
     return {key: list(value) if isinstance(value, tuple) else value for key, value in full.items()}
-
-
-def left_out(trained: Sequence[str], system: str, records: Any) -> list[str]:
-    """A line for each stream of the system that is not trained since the records lack a side field."""
-    from emotionnet.systems import get_system
-
-    fields = {
-        each: STREAMS[each].field for each in get_system(system).STREAMS if each not in trained
-    }
-    have = getattr(records, "fields", {})
-    return [
-        f"{stream:<10} left out: these records have no {field}; `python -m emotionnet.prepare --records "
-        f"{records.address} --fields {field}` adds it"
-        for stream, field in fields.items()
-        if field and field not in have
-    ]
 
 
 def window_samples(rows: Sequence) -> int:
@@ -131,21 +93,161 @@ def window_samples(rows: Sequence) -> int:
     return 8000 * min(round(2 * LONGEST_S), max(2, math.ceil(longest / 8000)))
 
 
-def streams_of(asked: str, system: str, records: Any) -> list[str]:
-    """The streams to train: those that were asked for; of ``both``, all of the system that any clip has.
+def check(run: RunConfig, corpus: str) -> None:
+    """Refuses a setting that there is not, or a value that it cannot have, before any clip is looked at.
 
     Args:
-        asked: ``both`` (or ``all``), or streams joined by "+" or ",", by any of their names.
-        system: name of the system.
+        run: what is asked for.
+        corpus: that it will be trained on.
+
+    Raises:
+        UsageError: says which.
+    """
+    from emotionnet.inputs.augmentation import plain_fields
+    from emotionnet.systems import make_config
+
+    system = run.system or DEFAULT_SYSTEM
+    make_config(system, **run.system_config)
+    stream_settings(system, corpus, run.train, run.system_config)
+    plain_fields(run.augmentation)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Runs that are asked for together, over folds and seeds.
+
+    Attributes:
+        name: of their folder, where none is given.
+        config: what the configs of all of them say.
+        splits: an `emotionnet.inputs.split.Split` for each.
+        own: what each config says besides.
+    """
+
+    name: str
+    config: dict[str, Any]
+    splits: list[Any]
+    own: list[dict[str, Any]]
+
+
+def plan_runs(run: RunConfig, records: Any) -> Plan:
+    """What is trained, on which clips, when ``run`` is asked for on ``records``.
+
+    Args:
+        run: what is asked for.
         records: opened records, or a cache of them.
 
     Raises:
-        UsageError: a stream that there is not, or that the system does not look at.
+        UsageError: a contradiction, or something that is not there.
     """
-    from emotionnet.systems import get_system
+    from emotionnet.inputs.protocols import number_of_folds, split_rows
+    from emotionnet.systems.usual import usual
+    from emotionnet.training import tuning
+    from emotionnet.training.actors import with_actors
+    from emotionnet.training.init import init_sources
+    from emotionnet.training.run import Run, about, classes_in_words
+    from emotionnet.training.stream_data import check_copies
+    from emotionnet.training.teachers import config_of
+    from emotionnet.training.uncertainty import Learning
 
-    known = get_system(system).STREAMS
-    if asked in ("both", "all"):
-        return [each for each in known if any(has(records, row, each) for row in records.rows)]
-    words = asked.replace(",", "+").split("+")
-    return list(ordered(stream_named(word.strip(), "--streams", known) for word in words))
+    learning = Learning(run.learning, run.start_fraction, run.per_epoch, run.pool_every)
+    classes = run.classes
+    labels = classes.labels(row.emotion for row in records.rows)
+    rows, corpus = classes.rows(records.rows), records.rows[0].corpus
+    begun = init_sources(init=run.init, init_faces=run.init_faces, init_speech=run.init_speech)
+    tuned = Run.open(run.init) if run.init is not None and run.system is None else None
+    if tuned:
+        system, trained, form = tuning.form_of(tuned, run.streams, labels, records)
+        run = dataclasses.replace(
+            run,
+            system=system,
+            system_config={**form, **run.system_config},
+            protocol=run.protocol or tuning.protocol_of(rows),
+            augment=run.augment or tuning.AUGMENT,
+        )
+    else:
+        run = dataclasses.replace(run, system=run.system or DEFAULT_SYSTEM)
+        trained = streams_of(run.streams, run.system, records)
+        whole = run.streams in ("both", "all")
+        for line in left_out(trained, run.system, records) if whole else ():
+            print(line)
+    protocol = run.protocol or usual_protocol(rows)
+    augment = run.augment or usual(None, "run", {"corpus": corpus})["augment"]
+    config = system_config(run.system, corpus, rows, trained, run.system_config)
+    instead = {}
+    if tuned:
+        epochs = run.train.get("epochs")
+        instead = tuning.settings_of(run.system, config, labels, trained, run.joint, epochs)
+    common = {
+        "system": run.system,
+        "system_config": config,
+        "labels": list(labels),
+        "corpus": corpus,
+        "label_kind": rows[0].label_kind,
+        "records": records.address,
+        "manifest_hash": records.manifest_hash,
+        "protocol": protocol,
+        "streams": trained,
+        "joint": run.joint,
+        "settings": stream_settings(run.system, corpus, run.train, config, instead),
+        "augment": augment,
+        "precision": run.precision,
+        "learning": dataclasses.asdict(learning),
+    }
+    # Only where asked for, so that runs from before can still be resumed.
+    if records.meta.get("direct"):
+        common["direct"] = records.meta["root"]
+    if classes:
+        common["classes"] = classes.plain()
+    if run.augmentation:
+        common["augmentation"] = _augmentation(run.augmentation, augment)
+    common |= begun
+    if run.train_actors is not None:
+        common["train_actors"] = run.train_actors
+    folds = run.folds
+    if folds == "all":
+        folds = range(1, number_of_folds(rows, protocol) + 1)
+    splits = [split_rows(rows, protocol, fold, seed) for seed in run.seeds for fold in folds]
+    for split in splits:
+        split.description += classes_in_words(classes)
+    if tuned:
+        tuning.check_clips(splits, labels, trained, records)
+    if run.train_actors is not None:
+        splits = [with_actors(split, run.train_actors, split.seed) for split in splits]
+    check_copies(common)
+    taught = [config_of(run.teachers, run.teachers_share, split, common) for split in splits]
+    own_classes = [classes.slug()] * bool(classes)
+    what = tuned.name if tuned else run.system
+    name = default_name(what, corpus, protocol, run.streams, run.learning, *own_classes)
+    own = [{**each, **about(split)} for each, split in zip(taught, splits)]
+    return Plan(run.name or name, common, splits, own)
+
+
+def usual_protocol(rows: Sequence) -> str:
+    """The corpus' own protocol, else the division that it brings if nobody is named, else folds over people."""
+    from emotionnet.inputs.given import given_parts, is_division
+    from emotionnet.systems.usual import usual
+
+    parts = given_parts(rows)
+    protocol = usual(None, "run", {"corpus": rows[0].corpus})["protocol"]
+    if is_division(parts) and protocol != "given":
+        sizes = ", ".join(f"{part or 'no part'} {count}" for part, count in sorted(parts.items()))
+        if not any(row.actor for row in rows):
+            print(f"division   that of the data ({sizes}), since nobody is named")
+            return "given"
+        print(f"division   the data bring one ({sizes}): --protocol given uses it")
+    return protocol
+
+
+def default_name(*parts: str) -> str:
+    """The name of a run of this system, corpus, protocol, streams and learning."""
+    if parts == ("ghost_fan", "demo", "holdout", "both", "all"):
+        return "demo"
+    return "-".join(part for part in parts if part not in ("both", "all"))
+
+
+def _augmentation(fields: Mapping[str, Any], augment: str) -> dict:
+    from emotionnet.inputs.augmentation import plain_fields
+
+    if augment == "none":
+        raise UsageError("--augmentation changes strengths: it needs --augment light or another.")
+    return plain_fields(fields)

@@ -31,7 +31,7 @@ def refit_config(
         learning_rate: by default half of the run's, of each stream.
 
     Raises:
-        UsageError: the run is one that has learnt on already, or it learns from few labels.
+        UsageError: the run is one that was continued already, or it learns from few labels.
         EmotionNetError: it is not trained to its end.
     """
     config = run.config

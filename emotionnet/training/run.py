@@ -304,6 +304,18 @@ def _besides_clips(config: dict[str, Any]) -> str:
     return "; ".join(told)
 
 
+def about(split) -> dict[str, Any]:
+    """What a run's config says of its split."""
+    return {
+        "protocol_description": split.description,
+        "split_warning": split.warning,
+        "leaky": split.leaky,
+        "fold": split.fold,
+        "folds": split.folds,
+        "seed": split.seed,
+    }
+
+
 def division(configs: Sequence[dict[str, Any]]) -> str:
     """How the clips of runs were divided, in words: as each says it, or what all have in common."""
     from emotionnet.inputs.protocols import PROTOCOLS

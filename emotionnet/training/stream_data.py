@@ -10,11 +10,10 @@ import numpy as np
 
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.inputs.augmentation import Augmentation
-from emotionnet.inputs.copies import KINDS
 from emotionnet.inputs.opening import open_source
 from emotionnet.inputs.protocols import PROTOCOLS
 from emotionnet.inputs.source import Source, training_steps
-from emotionnet.systems import recipe
+from emotionnet.systems.usual import usual
 from emotionnet.training.devices import ONE, Devices
 from emotionnet.training.front import Front, uncertainty
 from emotionnet.training.loop import Settings, StreamData
@@ -22,24 +21,14 @@ from emotionnet.training.run import Run
 from emotionnet.training.uncertainty import LabelPool, Learning
 from emotionnet.training.unit import Unit, cut_of, is_still, moving
 
-#: System 3's way with faces: as named there (rotation, shift, zoom, flip, brightness, contrast, random
-#: erasing); how strong is ours.
-STRONG = {
-    "rotation_degrees": 10.0, "shift": 0.07, "scale": 0.12, "brightness": 0.15, "contrast": 0.25,
-    "erase_share": 0.15, "erase_area": 0.12, "noise_share": 0.0,
-}  # fmt: skip
-
 
 def augmentation(config: dict) -> Augmentation | None:
     """What ``--augment`` means for the run's system."""
     if config["augment"] == "none":
         return None
-    own = recipe(config["system"], "AUGMENTATION", config.get("system_config", {}))
-    # "ours" is what the paper does, where a system has nothing of its own.
-    own = own.get(config["augment"], own.get("paper", {}) if config["augment"] == "ours" else {})
-    general = {"copies": KINDS if config["augment"] in ("ours", "paper") else ()}
-    general |= STRONG if config["augment"] == "strong" else {}
-    return Augmentation(**{**general, **own, **config.get("augmentation", {})})
+    known = {**config.get("system_config", {}), **{k: config.get(k) for k in ("corpus", "augment")}}
+    own = usual(config["system"], "augmentation", known)
+    return Augmentation(**{**own, **config.get("augmentation", {})})
 
 
 def check_copies(config: dict) -> None:

@@ -30,7 +30,7 @@ def form_of(
 
     Args:
         run: trained to its end.
-        asked: streams, as for `emotionnet.training.plan.streams_of`.
+        asked: streams, as for `emotionnet.training.streams.streams_of`.
         labels: the classes of the clips.
         records: opened.
 
@@ -42,7 +42,7 @@ def form_of(
         UsageError: no clip has what is asked for, or there is one class only.
     """
     from emotionnet.systems import PAIR, with_labels
-    from emotionnet.training import plan
+    from emotionnet.training.streams import streams_of
 
     if len(labels) < 2:
         raise UsageError(
@@ -51,7 +51,7 @@ def form_of(
         )
     system, fields = run.config["system"], dict(run.config["system_config"])
     known = run.config["streams"]
-    streams = [each for each in plan.streams_of(asked, system, records) if each in known]
+    streams = [each for each in streams_of(asked, system, records) if each in known]
     having = [s for s in streams if any(has(records, row, s) for row in records.rows)]
     for stream in [each for each in known if each not in having]:
         print(

@@ -10,7 +10,7 @@ import keras
 
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.inputs.augmentation import Augmentation
-from emotionnet.inputs.kinds import MOVES, STREAMS, has, streams_in
+from emotionnet.inputs.kinds import STREAMS, WINDOW_MOVES, has, streams_in
 from emotionnet.keras_private import given_by, layers_inside
 from emotionnet.systems import stages_of
 from emotionnet.systems.stages import Fit, Learn, Stage, seen_by
@@ -175,7 +175,7 @@ def _is_statistic(weight) -> bool:
 def is_still(unit: Unit, strength: Augmentation | None) -> bool:
     """Whether a clip gives ``unit`` the same in every epoch."""
     still = isinstance(unit.stage, Learn) and unit.stage.still
-    moved = (MOVES.name,) if windows_of(unit.model) else ()
+    moved = (WINDOW_MOVES.name,) if windows_of(unit.model) else ()
     return still or strength is None or not strength.changes((*unit.inputs, *moved))
 
 
@@ -189,7 +189,7 @@ def windows_of(model: keras.Model) -> keras.Layer | None:
 def moving(unit: Unit, strength: Augmentation | None) -> keras.Model:
     """The model of ``unit``; where its windows of sound follow drawn frames, with the input for it.
 
-    It has the same weights, and `MOVES` for an input more. What answers later does not have it.
+    It has the same weights, and `WINDOW_MOVES` for an input more. What answers later does not have it.
     """
     cutter = windows_of(unit.model)
     if cutter is None or strength is None or not strength.moves_windows:
@@ -200,12 +200,12 @@ def moving(unit: Unit, strength: Augmentation | None) -> keras.Model:
         name: keras.Input(own[name].shape[1:], name=name, dtype=own[name].dtype)
         for name in unit.inputs
     }
-    moves = keras.Input((cutter.segments,), name=MOVES.name, dtype=MOVES.dtype)
+    moves = keras.Input((cutter.segments,), name=WINDOW_MOVES.name, dtype=WINDOW_MOVES.dtype)
     windows = type(cutter).from_config(cutter.get_config())
     cut = windows(*(inputs[name] for name in STREAMS["speech"].inputs), moves)
     between = dict(zip((cutter.name, f"{cutter.name}_mask"), cut, strict=True))
     given = {name: between.get(name, inputs.get(name)) for name in rest.input}
-    return keras.Model({**inputs, MOVES.name: moves}, rest(given), name=unit.model.name)
+    return keras.Model({**inputs, WINDOW_MOVES.name: moves}, rest(given), name=unit.model.name)
 
 
 def trained_part(

@@ -59,7 +59,7 @@ def test_coefficients_of_sound_are_rows_of_the_table(records, tmp_path):
 
 
 def test_of_each_emotion_so_many_are_chosen_evenly(run):
-    from emotionnet.evaluate import open_part
+    from emotionnet.evaluation.asked import open_part
 
     _, rows = open_part(run, None, "train")
     kept = chosen(rows, 2)

@@ -204,11 +204,13 @@ def test_profiler_rules_of_single_operations():
 
 
 def test_report_and_json_of_the_command(capsys):
+    from emotionnet.deploy.cost_text import report
+
     command = ["ghost_fan", "--no-latency", "--set", "image_size=32", "--set", "frames=2"]
     assert cost_verb.main([*command, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["sum"]["networks"]["parameters"] == 920_756
-    text = cost_verb.report(result)
+    text = report(result)
     assert "equation 13" in text
     assert "profiler" in text
     assert "equation 10" in text

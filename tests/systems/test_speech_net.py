@@ -5,7 +5,7 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from emotionnet.systems import build_model, load_model, recipe  # noqa: E402
+from emotionnet.systems import build_model, load_model  # noqa: E402
 
 SMALL = {"image_size": 32, "frames": 2, "samples": 32000, "speech": "logmel"}
 RNG = np.random.default_rng(0)
@@ -94,6 +94,7 @@ def test_members_hear_different_voices(model):
 
 
 def test_its_recipe_and_that_of_the_paper_s_streams():
+    from emotionnet.systems.usual import usual
     from emotionnet.training.plan import stream_settings
 
     own = stream_settings("ghost_fan", "ravdess", config={"speech": "logmel"})
@@ -102,10 +103,14 @@ def test_its_recipe_and_that_of_the_paper_s_streams():
     assert plain["speech"]["optimizer"] == "adam"
     assert own["faces"] == plain["faces"] == stream_settings("ghost_fan", "ravdess")["faces"]
     # Sound stays as it is, so that its spectrograms are computed once.
-    assert recipe("ghost_fan", "AUGMENTATION", {"speech": "logmel"})["paper"]["noise_share"] == 0
-    plain = recipe("ghost_fan", "AUGMENTATION", {"speech": "S2"})
-    assert "light" not in plain
-    assert plain["paper"]["noise_variance"] == 0.01
+    own, plain = (
+        usual("ghost_fan", "augmentation", {"speech": speech, "augment": "paper"})
+        for speech in ("logmel", "S2")
+    )
+    assert own["noise_share"] == 0
+    assert "noise_share" not in plain
+    assert plain["noise_variance"] == own["noise_variance"] == 0.01
+    assert not usual("ghost_fan", "augmentation", {"speech": "S2", "augment": "light"})
 
 
 def test_int8_takes_the_convolutions_and_leaves_what_decides(model):

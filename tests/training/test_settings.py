@@ -64,7 +64,7 @@ def test_settings_are_for_all_streams_or_for_one():
     assert made["faces"]["frozen"] == ["stem"]
     assert made["speech"]["frozen"] == []
     assert {each["epochs"] for each in made.values()} == {7}
-    assert made["speech"]["patience"] == plan.SETTINGS["speech"]["patience"]
+    assert made["speech"]["patience"] == 30
 
 
 @pytest.mark.parametrize("name", ["lerning_rate", "seed", "faces.nope"])

@@ -1,0 +1,150 @@
+"""A run, or a group of runs, is asked about clips: answers, numbers and pages are written beside it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from emotionnet.cards.card import run_card
+from emotionnet.cards.combined import measured
+from emotionnet.errors import UsageError
+from emotionnet.evaluation.affect import affect_of
+from emotionnet.evaluation.answers import Answers, answer_rows, measure
+from emotionnet.evaluation.asked import Asked, open_part, result_path, shared_classes
+from emotionnet.evaluation.intervals import mean_and_sd
+from emotionnet.evaluation.learning import kept_epochs, learning_curves, mean_kept
+from emotionnet.evaluation.provenance import group_provenance, open_group, provenance
+from emotionnet.evaluation.report import write_report
+from emotionnet.evaluation.temperature import calibrated_scores, fit_temperatures, pool_calibrated
+from emotionnet.files import write_json, write_text
+from emotionnet.inputs.kinds import OUTPUTS
+from emotionnet.systems import get_system
+
+
+def evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]:
+    """Answers what is asked of one run, and writes the results beside it; see `emotionnet.evaluate`.
+
+    Args:
+        run: an `emotionnet.training.run.Run`.
+        records: in place of its own, or None.
+        asked: which part, in which state.
+        batch_size: clips at a time.
+    """
+    config, mask = run.config, asked.mask
+    if mask and config["streams"] == [mask]:
+        raise UsageError(f"--mask {mask}: nothing is left, {run.folder} was trained on that alone.")
+    if asked.mirror and (mask == "faces" or "faces" not in config["streams"]):
+        raise UsageError(f"--mirror: {run.folder} is asked about no faces.")
+    model = run.model()
+    opened, rows = open_part(run, records, asked.part, asked.classes, bool(asked.on))
+    where, notes = asked, []
+    if asked.on:
+        classes, rows, notes = shared_classes(run, rows, asked)
+        asked = replace(asked, classes=classes)
+    answers = answer_rows(
+        model, run.view(), opened, rows, run.labels, config["streams"], batch_size,
+        mask, asked.mirror,
+    )  # fmt: skip
+    answers = answers.under(asked.classes)
+    answers.write(where.path(run.folder, "predictions.csv"))
+    metrics = {"run": run.name, **_about(provenance(run), asked)}
+    metrics |= measure(answers, mask, get_system(config["system"]).STREAMS)
+    metrics["affect"] = affect_of(metrics, answers.labels, asked.affect)
+    metrics["notes"] += notes
+    if asked.part == "test" and asked.plainly:
+        metrics["calibrated"] = _calibrated(run, model, opened, answers, batch_size)
+    if asked.part == "unseen":
+        metrics["protocol_text"] = (
+            f"{len(rows)} clips of {asked.on or opened.folder} that the run neither learnt nor chose its epoch from"
+        )
+    elif config.get("split_warning"):
+        metrics["notes"].append(config["split_warning"])
+    known = config.get("manifest_hash", opened.manifest_hash)
+    if asked.part != "unseen" and opened.manifest_hash not in (known or ""):
+        metrics["notes"].append("The records have changed since the run was trained.")
+    curves = learning_curves(run.folder / "history.csv")
+    metrics["learning"] = kept_epochs(curves)
+    _write(run.folder, where, metrics, curves)
+    if config.get("combined"):
+        write_text(run.folder / "README.md", run_card(run.name, config, None, measured(run.folder)))
+    elif asked.part == "test" and asked.plainly:
+        write_text(run.folder / "README.md", run_card(run.name, config, metrics))
+    return metrics
+
+
+def _about(provenance: dict[str, Any], asked: Asked) -> dict[str, Any]:
+    """What was asked of what, as ``metrics.json`` says it."""
+    question = {"part": asked.part}
+    question |= {"mask": asked.mask} if asked.mask else {}
+    question |= {"mirror": True} if asked.mirror else {}
+    question |= {"on": asked.on} if asked.on else {}
+    classes = "; ".join(filter(None, (provenance["classes"], str(asked.classes))))
+    labels = list(asked.classes.labels(provenance["labels"]))
+    return {**question, **provenance, "classes": classes, "labels": labels}
+
+
+def _calibrated(run, model, opened, answers, batch_size: int) -> dict[str, Any]:
+    """How sure the answers are at temperatures fitted on the run's validation clips, if it has any."""
+    rows = run.split_rows(opened)["validation"]
+    if not rows:
+        return {}
+    streams = run.config["streams"]
+    validation = answer_rows(model, run.view(), opened, rows, run.labels, streams, batch_size)
+    validation.write(result_path(run.folder, "predictions.csv", "validation"))
+    return calibrated_scores(answers, fit_temperatures(validation))
+
+
+def evaluate_group(
+    folder: Path, children: Sequence[Path], records, asked: Asked, batch_size: int
+) -> dict[str, Any]:
+    """Evaluates those runs of a group that are not yet, and pools their answers; see `emotionnet.evaluate`.
+
+    Args:
+        folder: of the group.
+        children: folders of its runs.
+        records, asked, batch_size: as of `evaluate_run`.
+    """
+    runs, unfinished = open_group(folder, children)
+    answers, each, calibrated, learning = [], [], [], []
+    for run in runs:
+        # Answered already, by the model that is there now; unseen clips may be those of other records.
+        place = asked.path(run.folder, "metrics.json")
+        if asked.part == "unseen" or not _is_newer(place, run.folder / "model.keras"):
+            evaluate_run(run, records, asked, batch_size)
+        scores = json.loads(place.read_text(encoding="utf-8"))
+        answers.append(Answers.read(asked.path(run.folder, "predictions.csv"), scores["labels"]))
+        calibrated.append(scores.get("calibrated", {}))
+        learning.append(scores.get("learning", {}))
+        kinds = [k for k in OUTPUTS if k in scores]
+        short = {k: {m: scores[k][m] for m in ("accuracy", "uar", "n")} for k in kinds}
+        each.append({"run": run.name, "fold": scores["fold"], "seed": scores["seed"], **short})
+    metrics = {"run": folder.name, **_about(group_provenance(runs), asked)}
+    metrics |= {"labels": scores["labels"], "classes": scores["classes"]}
+    offered = get_system(runs[0].config["system"]).STREAMS
+    metrics |= measure(Answers.pool(answers), asked.mask, offered)
+    metrics["affect"] = affect_of(metrics, metrics["labels"], asked.affect)
+    metrics["calibrated"] = pool_calibrated(answers, calibrated)
+    metrics["learning"] = mean_kept(learning)
+    metrics["runs"] = each
+    metrics["over_runs"] = {}
+    for kind in OUTPUTS:
+        having = [entry[kind] for entry in each if kind in entry]
+        if kind in metrics and having:
+            over = metrics["over_runs"][kind] = {"runs": len(having)}
+            for which in ("accuracy", "uar"):
+                mean, sd = mean_and_sd([entry[which] for entry in having])
+                over |= {f"{which}_mean": mean, f"{which}_sd": sd}
+    if unfinished:
+        metrics["notes"].append(f"Not trained to the end yet, left out: {', '.join(unfinished)}.")
+    _write(folder, asked, metrics, {})
+    return metrics
+
+
+def _is_newer(path: Path, than: Path) -> bool:
+    return path.is_file() and path.stat().st_mtime >= than.stat().st_mtime
+
+
+def _write(folder: Path, asked: Asked, metrics: dict[str, Any], curves: dict[str, Any]) -> None:
+    write_report(asked.path(folder, "report.html"), metrics, curves)
+    write_json(asked.path(folder, "metrics.json"), metrics)

@@ -1,0 +1,39 @@
+"""Which streams a run trains: of those that its system looks at, what was asked for and any clip has."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from emotionnet.inputs.kinds import STREAMS, has, ordered, stream_named
+from emotionnet.systems import get_system
+
+
+def streams_of(asked: str, system: str, records: Any) -> list[str]:
+    """The streams to train: those that were asked for; of ``both``, all of the system that any clip has.
+
+    Args:
+        asked: ``both`` (or ``all``), or streams joined by "+" or ",", by any of their names.
+        system: name of the system.
+        records: opened records, or a cache of them.
+
+    Raises:
+        UsageError: a stream that there is not, or that the system does not look at.
+    """
+    known = get_system(system).STREAMS
+    if asked in ("both", "all"):
+        return [each for each in known if any(has(records, row, each) for row in records.rows)]
+    words = asked.replace(",", "+").split("+")
+    return list(ordered(stream_named(word.strip(), "--streams", known) for word in words))
+
+
+def left_out(trained: Sequence[str], system: str, records: Any) -> list[str]:
+    """A line for each stream of the system that is not trained since the records lack a side field."""
+    fields = {
+        each: STREAMS[each].field for each in get_system(system).STREAMS if each not in trained
+    }
+    have = getattr(records, "fields", {})
+    return [
+        f"{stream:<10} left out: these records have no {field}; `python -m emotionnet.prepare --records "
+        f"{records.address} --fields {field}` adds it"
+        for stream, field in fields.items()
+        if field and field not in have
+    ]
