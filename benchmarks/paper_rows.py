@@ -112,9 +112,10 @@ def learn(x, classes, train, count: int, epochs: int, seed: int):
     """Log-probabilities of all rows by a network that learnt from some of them."""
     import keras
 
-    from emotionnet.systems.dv_emotionnet import SETTINGS, fercnn
+    from emotionnet.systems.dv_emotionnet import fercnn
+    from emotionnet.systems.usual import usual
 
-    settings = SETTINGS["speech"]
+    settings = usual("dv_emotionnet", "train", {"corpus": "ravdess"})["speech"]
     batch = settings["batch_size"]
     keras.utils.set_random_seed(seed)
     network = fercnn(x.shape[1], count, 0.2, "network")
