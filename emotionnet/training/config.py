@@ -178,7 +178,8 @@ class RunConfig:
         joined = {name: dict(own.pop(name, None) or {}) for name in _MAPPINGS}
         system = dataclasses.replace(self, **own)._any_system() if rest else ""
         for name, value in rest.items():
-            joined[home_of(name, system)][name] = value
+            plain = os.fspath(value) if isinstance(value, os.PathLike) else value
+            joined[home_of(name, system)][name] = plain
         # What is said for every stream is meant for each.
         every = {f".{name}" for name in joined["train"]}
         kept = {k: v for k, v in self.train.items() if k[k.find(".") :] not in every}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 from tiny_run import TOY, make_clip, make_run, write_records
@@ -35,6 +36,11 @@ def test_any_setting_is_changed_by_its_name():
     assert found.train == {"faces.mixup": 0.2}
     assert found.augmentation == {"noise_share": 0}
     assert (found.folds, found.seeds) == ("all", (0, 1))
+
+
+def test_a_place_is_plain_text_in_a_config():
+    found = asked({"system": "cross_modal", "backbone_weights": Path("weights")})
+    assert found.system_config == {"backbone_weights": "weights"}
 
 
 def test_what_is_said_for_every_stream_later_is_meant_for_each():
