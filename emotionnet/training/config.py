@@ -206,19 +206,8 @@ FIELDS = tuple(each.name for each in dataclasses.fields(RunConfig))
 _BEGINNINGS = ("init", "init_faces", "init_speech")
 #: Options of `emotionnet.fit` that are no choice of a run.
 _HOW = (
-    *(
-        "config",
-        "recipe",
-        "root",
-        "records_cache",
-        "name",
-        "out",
-        "resume",
-        "device",
-        "replicas",
-        "workers",
-        "direct",
-    ),
+    *("config", "recipe", "root", "records_cache", "name", "out"),
+    *("resume", "device", "replicas", "workers", "direct"),
 )
 _MAPPINGS = ("corpus_options", "system_config", "train", "augmentation")
 
