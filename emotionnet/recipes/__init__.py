@@ -56,7 +56,9 @@ def load(recipe: str | os.PathLike) -> Recipe:
     if not path.is_file() or path.stem.startswith("_"):
         near = difflib.get_close_matches(path.stem, names(), n=3)
         meant = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(names())}."
-        raise UsageError(f"--recipe {recipe}: there is none. {meant} A file of your own ends in .py.")
+        raise UsageError(
+            f"--recipe {recipe}: there is none. {meant} A file of your own ends in .py."
+        )
     spec = importlib.util.spec_from_file_location(f"{__name__}.{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
     try:
