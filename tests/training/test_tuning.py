@@ -77,10 +77,6 @@ def test_one_stream_alone_becomes_its_own_system(people, tmp_path, capsys):
     )
     assert (config["system"], config["streams"]) == ("ghost_fan", ["speech"])
     assert "faces      left out" in capsys.readouterr().out
-    model = build_model("ghost_fan", 2, **config["system_config"])
-    warm_start(model, config)
-    happy = columns(people.model(), "speech_stream")[:, SPEECH.index("happy")]
-    np.testing.assert_array_equal(columns(model, "speech_stream")[:, 0], happy)
 
 
 def test_the_last_layers_learn_alone_first(people, tmp_path):
@@ -131,7 +127,7 @@ def test_clips_of_one_person_are_divided_clip_by_clip(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_run_learns_on_from_clips_of_ones_own(people, tmp_path):
+def test_a_run_learns_on_from_clips_of_ones_own(people, tmp_path, capsys):
     from emotionnet.files import read_csv
     from emotionnet.fit import main
 
@@ -139,6 +135,9 @@ def test_a_run_learns_on_from_clips_of_ones_own(people, tmp_path):
     records = own_clips(tmp_path / "r", dict.fromkeys(OWN, 2), faces=False)
     main(["--init", str(people.folder), "--records", str(records.folder), "--epochs", "2",
           "--out", str(tmp_path)])  # fmt: skip
+    assert "speech_stream/classifier, 258 numbers (other labels; happy as there)" in (
+        capsys.readouterr().out
+    )
     run = Run.open(tmp_path / "people-folder-stratified")
     assert run.labels == OWN
     assert run.config["init"]["run"] == str(people.folder)
