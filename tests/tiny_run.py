@@ -12,9 +12,6 @@ STREAMS = ("faces", "speech")
 #: A system that is traced in a moment, for tests of what is the same whatever learns.
 TOY = "toys.three_streams"
 
-#: XLA_FLAGS for programs under JAX: the machine code need not be fast, and takes half of the time to make.
-XLA_QUICKLY = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-
 
 def make_clip(name, emotion="happy", actor="01", sex="male", faces=True, sound=True, seed=0):
     """A `ClipData` of 0.8 s that never was a file: noise for a face and noise for a voice."""

@@ -10,6 +10,8 @@ from tiny_model import tiny_inputs, tiny_model
 from emotionnet.errors import UsageError
 from emotionnet.evaluation.gradient import input_gradient
 
+pytestmark = pytest.mark.usefixtures("four_bottlenecks")
+
 
 def test_it_agrees_with_finite_differences_in_both_streams():
     check_both_streams()
