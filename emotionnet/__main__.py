@@ -3,8 +3,11 @@
 import difflib
 import importlib
 import sys
+from collections.abc import Sequence
 
 from emotionnet import VERBS, __version__
+from emotionnet.command import run_command
+from emotionnet.errors import UsageError
 
 
 def overview() -> str:
@@ -18,8 +21,12 @@ def overview() -> str:
     ])  # fmt: skip
 
 
-def main() -> int:
-    """Runs the verb that the command line names."""
+def main() -> None:
+    """Runs the verb that the command line names, and leaves the process."""
+    run_command(_run)
+
+
+def _run(argv: Sequence[str] | None = None) -> int | None:
     verb, *rest = sys.argv[1:] or ["--help"]
     if verb in ("-h", "--help"):
         print(overview())
@@ -31,14 +38,11 @@ def main() -> int:
     if name not in VERBS:
         near = difflib.get_close_matches(name, VERBS, n=2)
         meant = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(VERBS)}."
-        print(f"usage: emotionnet VERB …: there is no verb {verb!r}. {meant}", file=sys.stderr)
-        return 2
-    from emotionnet.command import run_command
-
+        raise UsageError(f"emotionnet VERB …: there is no verb {verb!r}. {meant}")
     module = importlib.import_module(f"emotionnet.{name}")
     sys.argv = [module.__file__, *rest]  # what a run notes as its command
-    run_command(module.main)
+    return module.main()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
