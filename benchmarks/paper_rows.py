@@ -49,11 +49,10 @@ def features_of(records, layer: str, kinds: tuple[str, ...] = (), **config):
 
 def sound_rows(records, log_mel: bool):
     """A row of 162 numbers for each sound and each copy, its clip, its class, and the classes."""
-    from emotionnet.systems.dv_emotionnet import AUGMENTATION
+    from emotionnet.systems.dv_emotionnet import COPIES
 
-    kinds = AUGMENTATION["paper"]["copies"]
     found, clips, classes, labels = features_of(
-        records, "sound_vector", kinds, streams=("speech",), samples=96000, log_mel=log_mel
+        records, "sound_vector", COPIES, streams=("speech",), samples=96000, log_mel=log_mel
     )
     return found["sound_vector"], clips, classes, labels
 

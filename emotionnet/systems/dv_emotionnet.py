@@ -66,13 +66,13 @@ _STILL = {
     "rotation_degrees": 0.0, "flip": 0.0, "brightness": 0.0, "contrast": 0.0, "scale": 0.0, "shift": 0.0,
     "noise_share": 0.0, "copies": (),
 }  # fmt: skip
-_COPIES = {"copies": ("noise15", "stretch_pitch+0.7")}
+COPIES = ("noise15", "stretch_pitch+0.7")
 USUAL = (
     # The sound lasts as long as the faces.
     Usual(config={"samples": 57600}, train=dict.fromkeys(_NETWORKS, _LEARNT)),
     Usual({"corpus": "demo"}, train=dict.fromkeys(_NETWORKS, _DEMO)),
     Usual({"augment": ("light", "ours", "paper")}, augmentation=_STILL),
-    Usual({"augment": ("ours", "paper")}, augmentation=_COPIES),
+    Usual({"augment": ("ours", "paper")}, augmentation={"copies": COPIES}),
 )
 
 #: Width of the vectors that the paper's networks take.

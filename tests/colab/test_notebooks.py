@@ -11,6 +11,8 @@ import pytest
 from colab_notebooks import CHECKOUT, COLAB, NAMES, PARAM, load, repository, sources
 
 import emotionnet
+from emotionnet.errors import UsageError
+from emotionnet.training.config import DEFAULT_SYSTEM, home_of
 
 each = pytest.mark.parametrize("name", NAMES)
 
@@ -123,6 +125,14 @@ def called(node: ast.expr, names: dict[str, object]):
     return None
 
 
+def check_call(function, args, keywords: dict[str, None], whole: bool = True) -> None:
+    """Binds the arguments; what is no argument of `fit` has to be a setting."""
+    signature = inspect.signature(function)
+    bound = (signature.bind if whole else signature.bind_partial)(*args, **keywords)
+    for name in bound.arguments.get("fields", ()):
+        home_of(name, DEFAULT_SYSTEM)
+
+
 @each
 def test_every_call_of_the_package_has_arguments_that_exist(name):
     tree = ast.parse(code(name))
@@ -134,11 +144,9 @@ def test_every_call_of_the_package_has_arguments_that_exist(name):
             continue
         if inspect.ismodule(function):  # a verb: `emotionnet.fit` is module and function
             function = getattr(function, function.__name__.rpartition(".")[2])
-        signature = inspect.signature(function)
         keywords = {k.arg: None for k in node.keywords if k.arg}
         # What comes in by ** is not known here: only that what is written fits.
-        bind = signature.bind_partial if len(keywords) < len(node.keywords) else signature.bind
-        bind(*node.args, **keywords)
+        check_call(function, node.args, keywords, whole=len(keywords) == len(node.keywords))
         checked += 1
     assert checked >= 3
 
@@ -157,5 +165,7 @@ def test_the_check_of_calls_finds_an_argument_that_does_not_exist():
     broken = ast.parse("import emotionnet\nemotionnet.fit(no_such_argument=1)")
     call = next(node for node in ast.walk(broken) if isinstance(node, ast.Call))
     assert called(call.func, names_of(broken)) is emotionnet.fit
+    with pytest.raises(UsageError, match="no_such_argument"):
+        check_call(emotionnet.fit.fit, (), {"no_such_argument": None})
     with pytest.raises(TypeError):
-        inspect.signature(emotionnet.fit.fit).bind(no_such_argument=1)
+        check_call(emotionnet.evaluate.evaluate, (), {"no_such_argument": None}, whole=False)

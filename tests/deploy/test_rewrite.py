@@ -10,8 +10,6 @@ from emotionnet.deploy.rewrite import banded, deploy_form
 from emotionnet.errors import EmotionNetError
 from emotionnet.layers import MFCC, LogMelSpectrogram, SoundVector, TripletAttention
 
-pytestmark = pytest.mark.usefixtures("four_bottlenecks")
-
 #: gamma, beta, mean and variance of three channels.
 NORM = list(np.array([[0.5, 2, 1], [1, 0, 1], [0.1, 0.2, 0.3], [1, 2, 3]], np.float32))
 

@@ -7,6 +7,7 @@ from tiny_run import LABELS, make_clip, write_records
 
 from emotionnet.errors import UsageError
 from emotionnet.fit import fit
+from emotionnet.inputs.copies import KINDS
 from emotionnet.inputs.pipeline import RecordSource
 from emotionnet.inputs.protocols import split_rows
 from emotionnet.inputs.source import training_steps
@@ -26,7 +27,7 @@ def trained_on(records, protocol, folder, monkeypatch):
     """Names of the clips in the first epoch of the speech stream, steps of it, and the split."""
 
     def copies(source, rows, kinds):
-        return [dataclasses.replace(r, clip=f"{r.clip}~{k}") for r in rows for k in data.KINDS]
+        return [dataclasses.replace(r, clip=f"{r.clip}~{k}") for r in rows for k in KINDS]
 
     def batches(source, rows, **_):
         seen.extend(row.clip for row in rows)
@@ -61,7 +62,7 @@ def test_only_the_leaking_protocol_trains_on_copies_of_test_clips(records, tmp_p
     tested = {row.clip for row in split.test}
     assert not any(clip.partition("~")[0] in tested for clip in clean)
     # Each copy of each clip, but of the clips themselves only those of the training part.
-    copies = {f"{row.clip}~{kind}" for row in records.rows for kind in data.KINDS}
+    copies = {f"{row.clip}~{kind}" for row in records.rows for kind in KINDS}
     assert set(leaking) == copies | {row.clip for row in split.train}
     assert len(leaking) == len(set(leaking))
     assert steps == training_steps(len(leaking), 4)
