@@ -8,6 +8,7 @@ matters; what cannot is said in one line.
 
 import importlib.util
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -22,6 +23,8 @@ _LEGACY = "TF_USE_LEGACY_KERAS"
 def own_process() -> None:
     """Sets the environment of a process that is the project's own, before it imports Keras."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Some of Keras's layers import something when they are first called. TensorFlow warns that it leaves that alone.
+    logging.getLogger("tensorflow").addFilter(lambda said: "_gcd_import" not in said.getMessage())
     # Other packages ask for Keras 2 by this variable; this process has none of them.
     os.environ.pop(_LEGACY, None)
     asked, by = os.environ.get("KERAS_BACKEND"), "KERAS_BACKEND"

@@ -1,6 +1,7 @@
 """What other tools leave in a home or an environment changes no answer, or is named in one line."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -137,3 +138,13 @@ def test_the_answer_is_the_same_whatever_was_left_in_the_home(run, home, tmp_pat
     done = program("-c", code, run, clip, TF_USE_LEGACY_KERAS="1")
     (found,) = json.loads(done.stdout.splitlines()[-1])
     assert found["probabilities"] == pytest.approx(usual["probabilities"], abs=1e-4)
+
+
+def test_what_keras_imports_in_a_graph_is_no_warning_of_ours(home):
+    home()
+    environment.own_process()
+    logger = logging.getLogger("tensorflow")
+    said = "AutoGraph could not transform %s and will run it as-is."
+    for name, shown in (("<function _gcd_import>", False), ("<function mine>", True)):
+        record = logger.makeRecord(logger.name, logging.WARNING, "", 0, said, (name,), None)
+        assert bool(logger.filter(record)) == shown
