@@ -53,10 +53,15 @@ def field_value(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals:
         raise argparse.ArgumentTypeError(f"{text!r}: expected FIELD=VALUE")
+    return key, value_of(value)
+
+
+def value_of(word: str) -> Any:
+    """A word of a command line as a Python literal where it is one (``true`` and ``false`` too), else text."""
     try:
-        return key, ast.literal_eval(value)
+        return ast.literal_eval({"true": "True", "false": "False"}.get(word.lower(), word))
     except (ValueError, SyntaxError):
-        return key, value
+        return word
 
 
 def not_empty(value: str | os.PathLike, what: str) -> str | os.PathLike:

@@ -8,7 +8,8 @@ import threading
 
 import pytest
 
-from emotionnet.command import explain_os_error, resumes, run_command
+from emotionnet.command import explain_os_error, field_value, resumes, run_command
+from emotionnet.errors import UsageError
 from emotionnet.locks import alone
 
 
@@ -105,3 +106,19 @@ def test_where_nothing_can_be_locked_work_goes_on(tmp_path, home, capsys):
     with alone(tmp_path / home / "records"):
         pass
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [("false", False), ("True", True), ("1e-3", 1e-3), ("F1", "F1"), ("('speech',)", ("speech",))],
+)
+def test_a_word_is_what_it_looks_like(word, value):
+    assert field_value(f"field={word}") == ("field", value)
+
+
+def test_a_switch_of_a_system_takes_nothing_but_true_and_false():
+    from emotionnet.systems import make_config
+
+    assert make_config("racnn", **dict([field_value("klda=false")])).klda is False
+    with pytest.raises(UsageError, match="klda is 'no'; it needs True or False"):
+        make_config("racnn", klda="no")

@@ -79,7 +79,12 @@ def make_config(name: str, **fields: Any):
     unknown = sorted(set(fields) - set(known))
     if unknown:
         raise UsageError(f"{name} has no setting {unknown[0]!r}. It has: {', '.join(known)}.")
-    return config(**fields)
+    made = config(**fields)
+    for field in dataclasses.fields(made):
+        value = getattr(made, field.name)
+        if isinstance(field.default, bool) and not isinstance(value, bool):
+            raise UsageError(f"{name}: {field.name} is {value!r}; it needs True or False.")
+    return made
 
 
 def build_model(name: str, num_classes: int, **config: Any):

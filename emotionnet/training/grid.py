@@ -4,13 +4,13 @@ Where answers are fused without weights, each stream is trained by itself for ea
 concern it, and a cell is a set of such trainings. What concerns which stream says the system (``CONCERNS``).
 """
 
-import ast
 import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from emotionnet.command import value_of
 from emotionnet.errors import UsageError
 from emotionnet.training.config import home_of
 
@@ -104,15 +104,8 @@ def read_axes(texts: Sequence[str]) -> dict[str, list[Any]]:
             raise UsageError(f"{text!r}: expected FIELD=VALUE,VALUE … like variant=F1,F4")
         if field in axes:
             raise UsageError(f"{field}: is named twice.")
-        axes[field] = [_literal(word) for word in words]
+        axes[field] = [value_of(word) for word in words]
     return axes
-
-
-def _literal(word: str) -> Any:
-    try:
-        return ast.literal_eval(word)
-    except (ValueError, SyntaxError):
-        return word
 
 
 def axes_of(
