@@ -1,8 +1,17 @@
 """Being here, it makes the helpers beside it (``tiny_run``) importable from every test."""
 
+import os
 import sys
+import tempfile
 
 import pytest
+
+# librosa keeps what numba compiles beside its own files. Two test processes that wrote there at once left a file that
+# crashed whoever loaded it, so each has a folder of its own.
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+os.environ["NUMBA_CACHE_DIR"] = os.path.join(
+    tempfile.gettempdir(), f"emotionnet-numba-{os.getuid()}-{_WORKER}"
+)
 
 #: The files that take longest: where tests run in several processes (``-n 2 --dist loadfile``) these begin, so
 #: that none of them is left to one process at the end.
