@@ -111,6 +111,6 @@ def write_leave_out(
         html.table(header, cells),
         *(html.box(row["without"], f"Not tested: {row['problem']}.") for row in rows if row["problem"]),
         html.heading("Who gains when which is missing"),
-        html.figures([(plots.as_svg(plot_gains(rows, labels)), "Recall, points more or less")]),
+        html.figures([(plots.as_svg(plot_gains(rows, labels)), "Recall, points more or less")], True),
     ]  # fmt: skip
     write_text(page, html.page("EmotionNet: one emotion left out", parts))
