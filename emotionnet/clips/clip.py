@@ -44,6 +44,13 @@ class ClipData:
     waveform: np.ndarray
     notes: list[str] = field(default_factory=list)
 
+    @classmethod
+    def of_sound(cls, row: ManifestRow, waveform: np.ndarray) -> "ClipData":
+        """A clip without a picture."""
+        none = np.zeros(0, np.float32)
+        boxes, landmarks = none.reshape(0, 4), none.reshape(0, 5, 2)
+        return cls(row, none, [], boxes, landmarks, (0, 0), waveform)
+
     @property
     def faces_found(self) -> int:
         """Frames with a face."""

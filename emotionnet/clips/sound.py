@@ -21,6 +21,8 @@ EVIDENCE_S = 0.1
 WORTH_SAYING_S = 0.3
 #: Channels that leave less than this share of their power when they are averaged cancel out.
 CANCELLED = 0.1
+#: A sound is clipped where more than this share of its samples is at full scale.
+CLIPPED_SHARE, FULL_SCALE = 0.01, 0.999
 
 
 @dataclass
@@ -82,7 +84,7 @@ def decode_sound(container, stream, timing: Timing, mixer: "Mixer") -> Sound:
         if not finite.all():
             bad += mono.size - int(finite.sum())
             mono = np.where(finite, mono, np.float32(0))
-        clipped += int((np.abs(mono) >= 0.999).sum())
+        clipped += int((np.abs(mono) >= FULL_SCALE).sum())
         seconds += mono.size / frame.sample_rate
         line.add(mono, frame.sample_rate, time_s)
     if not samples:
@@ -93,7 +95,7 @@ def decode_sound(container, stream, timing: Timing, mixer: "Mixer") -> Sound:
     decoder.note(sound.notes, "sound", seconds)
     if bad:
         sound.notes.append(f"{bad} of {samples} samples were no numbers and became 0")
-    if clipped > 0.01 * samples:
+    if clipped > CLIPPED_SHARE * samples:
         sound.notes.append(f"the sound is clipped: {clipped / samples:.0%} at full scale")
     return sound
 

@@ -27,7 +27,7 @@ from emotionnet.clips import SAMPLE_RATE
 from emotionnet.clips.clip import ClipData, read_clip
 from emotionnet.clips.records import RecordRow, Records, parse, read_one, without_autotune
 from emotionnet.clips.remote import is_url, open_bucket
-from emotionnet.clips.sound import CANCELLED, SILENCE_STEPS
+from emotionnet.clips.sound import CANCELLED, CLIPPED_SHARE, FULL_SCALE, SILENCE_STEPS
 from emotionnet.clips.span import span_of
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import BadClip, EmotionNetError
@@ -190,7 +190,7 @@ def read_sounds(
         if file.decoder:
             try:
                 samples, ordinary = next(decoded)
-                clip = sound_clip(row, samples.numpy()) if ordinary else None
+                clip = ClipData.of_sound(row, samples.numpy()) if ordinary else None
             except tf.errors.OpError:
                 pass  # the next element is that of the next clip
             if clip is None:
@@ -213,13 +213,6 @@ def by_pyav(place: Place, rows: Sequence[ManifestRow]) -> Iterator[ClipData | Ba
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for first in range(0, len(rows), 8 * AT_ONCE):  # no more than these wait to be taken
             yield from pool.map(read, rows[first : first + 8 * AT_ONCE])
-
-
-def sound_clip(row: ManifestRow, samples: np.ndarray) -> ClipData:
-    """A clip of sound alone."""
-    none = np.zeros(0, np.float32)
-    boxes, landmarks = none.reshape(0, 4), none.reshape(0, 5, 2)
-    return ClipData(row, none, [], boxes, landmarks, (0, 0), samples)
 
 
 def _columns(files: Sequence[SoundFile]) -> tuple:
@@ -247,7 +240,7 @@ def decode(content, decoder, rate):
         ],
     )
     mono = tf.reduce_mean(sound, axis=1)
-    clipped = tf.reduce_mean(tf.cast(tf.abs(mono) >= 0.999, tf.float32))
+    clipped = tf.reduce_mean(tf.cast(tf.abs(mono) >= FULL_SCALE, tf.float32))
     left = tf.reduce_mean(tf.square(mono)) >= CANCELLED * tf.reduce_mean(tf.square(sound))
     resampled = tf.cond(
         tf.equal(rate, SAMPLE_RATE),
@@ -258,7 +251,7 @@ def decode(content, decoder, rate):
     heard = tf.reduce_any(tf.abs(steps) > SILENCE_STEPS)
     finite = tf.reduce_all(tf.math.is_finite(sound))
     samples = tf.ensure_shape(tf.cast(steps, tf.int16), (None,))
-    return samples, finite & heard & left & (clipped <= 0.01)
+    return samples, finite & heard & left & (clipped <= CLIPPED_SHARE)
 
 
 def _resample(mono: np.ndarray, rate: np.ndarray) -> np.ndarray:

@@ -224,10 +224,7 @@ def _write_shard(folder: Path, number: int, kind: str, rows, copies, bar) -> Non
             manifest_row = dataclasses.replace(
                 as_manifest_rows([row])[0], clip=f"{row.clip}~{kind}", picture=""
             )
-            nothing = np.zeros(0, np.float32)
-            example = serialize(
-                ClipData(manifest_row, nothing, [], nothing, nothing, (0, 0), sound)
-            )
+            example = serialize(ClipData.of_sound(manifest_row, sound))
             writer.write(example)
             written.append(
                 RecordRow(
