@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from wrapt import register_post_import_hook
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 #: Verb → what it is for.
 VERBS = {

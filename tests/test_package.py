@@ -1,14 +1,17 @@
-"""What a user meets first: imports that load nothing heavy, help texts, exit codes."""
+"""What a user meets first: imports that load nothing heavy, help texts, exit codes, one version."""
 
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 import emotionnet
 
+HOME = Path(__file__).parents[1]
 HEAVY = ("tensorflow", "keras", "jax", "mtcnn", "librosa", "sklearn", "matplotlib")
 
 LIGHT = """
@@ -88,3 +91,12 @@ def test_bad_usage_is_exit_code_2_without_traceback(verb, tmp_path):
     assert "Traceback" not in done.stderr
     assert done.stderr.strip()
     assert not done.stdout
+
+
+def test_the_version_is_that_of_the_citation_and_of_the_changelogs_last_section():
+    cited = yaml.safe_load((HOME / "CITATION.cff").read_text(encoding="utf-8"))
+    changes = (HOME / "CHANGELOG.md").read_text(encoding="utf-8")
+    version, date = re.search(r"^## (\d\S*) \((\S+)\)$", changes, re.MULTILINE).groups()
+    assert emotionnet.__version__ == version == cited["version"]
+    assert str(cited["date-released"]) == date
+    assert re.findall("^## .*", changes, re.MULTILINE)[0] == "## Unreleased"
