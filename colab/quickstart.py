@@ -12,7 +12,7 @@
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/emotionnet/emotionnet/blob/main/colab/quickstart.ipynb)
 #
 # You get a trained audio-visual emotion recogniser, its report, its answer to a clip, and a file for a
-# phone. A CPU runtime will do: on two cores it took seven minutes to the report, and one more to the phone's file.
+# phone. A CPU runtime is enough: on two cores it took seven minutes to the report, and one more to the phone's file.
 # Choose *Runtime → Run all*.
 #
 # The faces are **drawn** and the voices are made up: this shows that everything works, and knows nothing
@@ -23,7 +23,7 @@
 
 # %% cellView="form"
 # @title Setup { display-mode: "form" }
-# @markdown Colab forgets its files. On Google Drive results stay, and a training that was cut off goes on.
+# @markdown Colab deletes its files. On Google Drive results stay, and an interrupted training continues.
 USE_DRIVE = False  # @param {type:"boolean"}
 
 import sys
@@ -48,8 +48,8 @@ if "google.colab" in sys.modules:
 # ## Train
 #
 # `fit` draws the corpus, finds the faces once, trains a network for faces and one for speech, fuses them,
-# and tests on "actors" that neither has seen. `speech` alone takes a fraction of the time. Were you cut off? Run
-# the cell again: it goes on.
+# and tests on "actors" that neither has seen. `speech` alone takes a fraction of the time. After an interruption, run
+# the cell again: it continues.
 
 # %%
 STREAMS = "both"  # @param ["both", "faces", "speech"]
@@ -68,8 +68,8 @@ run = emotionnet.fit(
 )
 
 # %% [markdown]
-# What it learnt from: a row of faces for each emotion. Two pairs of emotions look the same, and two others
-# sound the same, so that neither faces nor voices alone can tell more than 75 %.
+# The training clips: a row of faces for each emotion. Two pairs of emotions look the same, and two others
+# sound the same, so neither faces nor voices alone can reach more than 75 %.
 
 # %%
 from emotionnet.notebook import show_answer, show_records, show_run
@@ -77,9 +77,9 @@ from emotionnet.notebook import show_answer, show_records, show_run
 show_records("data/demo/records")
 
 # %% [markdown]
-# ## What is it worth?
+# ## How good is it?
 #
-# *UAR* is the share of clips named rightly within each emotion, averaged: guessing among eight gives
+# *UAR* is the share of correct answers within each emotion, averaged: guessing among eight gives
 # 12.5 %. The interval says how far chance alone may have moved the accuracy. The dotted line marks the epoch that was
 # kept; it was chosen on other actors than those of the test.
 
@@ -89,7 +89,7 @@ show_run(run)
 # %% [markdown]
 # ## Ask it about a clip
 #
-# One of an actor that it never saw. Instead of the name below, any video or sound file will do.
+# A clip of an actor that it never saw. You can put the name of any video or sound file below.
 
 # %%
 CLIP = "data/demo/clips/actor_12/demo-12-happy-1.mp4"  # @param {type:"string"}
@@ -100,8 +100,8 @@ show_answer(answer)
 # %% [markdown]
 # ## To a phone
 #
-# The same network as TFLite files, with all there is to know to call them. `verify` proves every promise of
-# the folder, and needs no TensorFlow: how far the answers are off those that the folder expects, and off Keras.
+# The same network as TFLite files, with everything needed to call them. `verify` checks every promise of
+# the folder without TensorFlow: how far the answers are from those that the folder expects, and from Keras.
 
 # %%
 bundle = emotionnet.export(
@@ -114,7 +114,7 @@ print(emotionnet.verify.table(emotionnet.verify(bundle)))
 #
 # The int8 file again, in a page that runs it on your machine, with your camera and your microphone. It first
 # checks that it answers as the folder expects. Nothing is sent: the browser lets the page connect to nothing.
-# The file `quickstart_bundle.html` is the same page, to keep or to pass on. (This model knows drawn faces only.)
+# The file `quickstart_bundle.html` is the same page, to keep or to share. (This model knows drawn faces only.)
 
 # %%
 from emotionnet.notebook import show_page
@@ -126,11 +126,11 @@ show_page(emotionnet.page(bundle))
 #
 # The speech recordings of RAVDESS: 24 actors, eight emotions, 1,440 recordings
 # ([Zenodo 1188976](https://zenodo.org/records/1188976), Livingstone & Russo 2018). They are under
-# **CC BY-NC-SA 4.0**: name the authors, no commercial use, pass adaptations on under the same licence. They
-# voice identifiable people. The archive has 208 MB, unpacked about 0.6 GB.
+# **CC BY-NC-SA 4.0**: name the authors, no commercial use, share adaptations under the same licence. They
+# contain the voices of identifiable people. The archive has 208 MB, unpacked about 0.6 GB.
 #
 # Tick the box to agree; then this and the next cells train a small network on 16 actors, choose the epoch on
-# 4, and test on 4 whom it never heard.
+# 4, and test on 4 that it never heard.
 
 # %%
 I_AGREE_TO_THE_LICENCE = False  # @param {type:"boolean"}
@@ -161,9 +161,9 @@ show_run(voices) if I_AGREE_TO_THE_LICENCE else None
 
 # %% [markdown]
 # On another division of the actors the number may be several points higher or lower: four people are few.
-# `folds="all"` tests on each of them once; [what that gave](https://github.com/emotionnet/emotionnet/blob/main/docs/results/speech.md).
+# `folds="all"` tests on each of them once; [the results](https://github.com/emotionnet/emotionnet/blob/main/docs/results/speech.md).
 #
-# ## Where to go on
+# ## Next
 #
 # - [ravdess.ipynb](https://colab.research.google.com/github/emotionnet/emotionnet/blob/main/colab/ravdess.ipynb): faces and voices of RAVDESS, on a GPU.
 # - [your_own_clips.ipynb](https://colab.research.google.com/github/emotionnet/emotionnet/blob/main/colab/your_own_clips.ipynb): your recordings, your classes.

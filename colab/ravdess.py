@@ -12,19 +12,19 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/emotionnet/emotionnet/blob/main/colab/ravdess.ipynb)
 #
-# You get a model of how 24 actors show eight emotions, tested on actors that it has never seen; what it is
-# worth without picture or sound; a comparison with another speech network; and a file for a phone.
+# You get a model of how 24 actors show eight emotions, tested on actors that it has never seen; its
+# accuracy without picture or sound; a comparison with another speech network; and a file for a phone.
 #
-# With the sound alone a training is a matter of minutes. With picture and sound, 13 GB are downloaded, every face of
-# 1,440 clips is found, and the training wants a GPU (*Runtime → Change runtime type*): that takes long, so switch
-# Drive on, and nothing is lost when Colab cuts off.
+# With sound alone, training takes minutes. With picture and sound, 13 GB are downloaded, every face of
+# 1,440 clips is found, and the training needs a GPU (*Runtime → Change runtime type*). That takes long, so switch
+# Drive on: nothing is lost when Colab disconnects.
 #
 # What such models must not be used for, and what the EU AI Act prohibits:
 # [model card](https://github.com/emotionnet/emotionnet/blob/main/docs/model_card.md).
 
 # %% cellView="form"
 # @title Setup { display-mode: "form" }
-# @markdown Colab forgets its files. On Google Drive results stay, and a training that was cut off goes on.
+# @markdown Colab deletes its files. On Google Drive results stay, and an interrupted training continues.
 USE_DRIVE = False  # @param {type:"boolean"}
 
 import sys
@@ -49,15 +49,15 @@ if "google.colab" in sys.modules:
 # ## Download
 #
 # RAVDESS is at [Zenodo, record 1188976](https://zenodo.org/records/1188976) (Livingstone & Russo 2018), under
-# **CC BY-NC-SA 4.0**: name the authors, no commercial use, pass adaptations on under the same licence. The
-# recordings show and voice identifiable people.
+# **CC BY-NC-SA 4.0**: name the authors, no commercial use, share adaptations under the same licence. The
+# recordings show identifiable people.
 #
 # | part | what | download | on disk |
 # |---|---|---|---|
 # | `speech-audio` | sound, 24 actors | 208 MB | about 0.6 GB |
 # | `speech-video` | picture and sound, 24 actors | 13.4 GB | about 14 GB |
 #
-# Checksums are compared with those of the record. A download that broke off goes on where it stopped.
+# Checksums are compared with those of the record. An interrupted download continues where it stopped.
 
 # %%
 PART = "speech-audio"  # @param ["speech-audio", "speech-video"]
@@ -77,8 +77,8 @@ else:
 # %% [markdown]
 # ## Prepare
 #
-# Each clip is decoded once, its faces are found, its sound is kept. What was finished stays: after a break the
-# same cell goes on. The records (not the clips) are what a training reads, so they are what is worth keeping.
+# Each clip is decoded once, its faces are found, its sound is kept. Finished work stays: after a break the
+# same cell continues. Training reads the records, not the clips, so keep the records.
 
 # %%
 from emotionnet.notebook import show_answer, show_page, show_records, show_run
@@ -99,11 +99,11 @@ print("read from", shutil.copytree(kept, records, dirs_exist_ok=True))
 # %% [markdown]
 # ## Train
 #
-# Sixteen actors are learnt from, four choose the epoch, four are tested: nobody is in two parts. `FOLDS` says
+# Sixteen actors train, four choose the epoch, four test: nobody is in two parts. `FOLDS` says
 # which four; `all` trains six times and tests on everybody once, which is the number to quote. `EPOCHS` 0
-# means what the system's own recipe says.
+# takes the system's usual number.
 #
-# The first lines say which device is used. Cut off? Run all cells again: with Drive it goes on where it was.
+# The first lines say which device is used. After an interruption, run all cells again: with Drive the training continues.
 
 # %%
 FOLDS = "1"  # @param ["1", "2", "3", "4", "5", "6", "all"]
@@ -128,7 +128,7 @@ show_run(run)
 # %% [markdown]
 # ## Without picture, without sound
 #
-# What is left when the camera is covered or the microphone is muted. It needs a model of both.
+# The accuracy when the camera is covered or the microphone is muted. It needs a model of both.
 
 # %%
 if streams == "both":
@@ -139,7 +139,7 @@ if streams == "both":
 # ## Is it better than another?
 #
 # The same training with the speech network of the paper that `ghost_fan` follows (mean MFCCs, `S2`). Both answer the same clips,
-# so that a paired test can say whether the difference is more than chance. Switch it off to save the time of a
+# so a paired test can say whether the difference is more than chance. Switch it off to save the
 # second training.
 
 # %%
@@ -172,8 +172,8 @@ show_answer(answer)
 # %% [markdown]
 # ## To a phone
 #
-# TFLite files with a contract, golden vectors and checksums; `verify` proves them. With Drive the folder is there,
-# else download it from the files on the left.
+# TFLite files with a contract, golden vectors and checksums; `verify` checks them. With Drive the folder is there;
+# otherwise download it from the files on the left.
 
 # %%
 bundle = emotionnet.export(

@@ -12,11 +12,11 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/emotionnet/emotionnet/blob/main/colab/tpu.ipynb)
 #
-# You get the training of the other notebooks through JAX: on a TPU (*Runtime → Change runtime type → v5e-1
-# TPU*), and as well on a GPU or a CPU. The model file is the same, and TensorFlow reads it.
-# The drawn corpus is a matter of minutes.
+# The training of the other notebooks through JAX: on a TPU (*Runtime → Change runtime type → v5e-1
+# TPU*), a GPU or a CPU. The model file is the same, and TensorFlow reads it.
+# The drawn corpus takes minutes.
 #
-# It has not been run on a TPU by its authors yet; what has been run, and where, is in
+# Its authors have not run it on a TPU yet; what was run, and where, is in
 # [distribution.md](https://github.com/emotionnet/emotionnet/blob/main/docs/distribution.md).
 #
 # What such models must not be used for, and what the EU AI Act prohibits:
@@ -24,7 +24,7 @@
 
 # %% cellView="form"
 # @title Setup { display-mode: "form" }
-# @markdown Colab forgets its files. On Google Drive results stay, and a training that was cut off goes on.
+# @markdown Colab deletes its files. On Google Drive results stay, and an interrupted training continues.
 USE_DRIVE = False  # @param {type:"boolean"}
 
 import sys
@@ -48,7 +48,7 @@ if "google.colab" in sys.modules:
 # %% [markdown]
 # ## JAX
 #
-# Keras asks for its backend when it is first imported, so this comes before all else. After a change, restart
+# Keras chooses its backend when it is first imported, so this comes first. After a change, restart
 # the runtime.
 
 # %%
@@ -62,11 +62,11 @@ import keras
 print(f"Keras {keras.__version__} on {keras.backend.backend()}: {jax.devices()}")
 
 # %% [markdown]
-# ## What to learn from
+# ## The training data
 #
 # `demo` is drawn by the project. `ravdess` are the speech recordings of RAVDESS
 # ([Zenodo 1188976](https://zenodo.org/records/1188976), Livingstone & Russo 2018): 208 MB, about 0.6 GB unpacked,
-# under **CC BY-NC-SA 4.0** (name the authors, no commercial use, pass adaptations on under the same licence),
+# under **CC BY-NC-SA 4.0** (name the authors, no commercial use, share adaptations under the same licence),
 # voices of identifiable people. Choosing it needs the tick.
 
 # %%
@@ -82,12 +82,12 @@ cache = HOME / "cache" / CORPUS
 # %% [markdown]
 # ## Clips as arrays
 #
-# Clips are decoded, and their faces found, with TensorFlow, which a TPU runtime does not have. So this happens
-# once, and what the network sees is kept as plain arrays (`cache`): with Drive, later trainings need no TensorFlow.
-# You may as well write them on another machine, by `python -m emotionnet.fit --records-cache DIR …`, and copy the
+# Decoding clips and finding faces needs TensorFlow, which a TPU runtime does not have. So it is done
+# once, and the network's inputs are kept as plain arrays (`cache`): with Drive, later trainings need no TensorFlow.
+# You can also write them on another machine, by `python -m emotionnet.fit --records-cache DIR …`, and copy the
 # folder here.
 #
-# The next cell installs `tensorflow-cpu` where it is needed and missing, and leaves JAX as it is. It takes no TPU
+# The next cell installs `tensorflow-cpu` if it is needed and missing, and leaves JAX as it is. It does not use the TPU
 # and trains nothing.
 
 # %%
@@ -114,8 +114,8 @@ elif to_prepare:
 # %% [markdown]
 # ## Train
 #
-# The first lines say which device is used, and why. `EPOCHS` 0 means what the system's own recipe says. Cut off? Run
-# all cells again: with Drive the training goes on where it was.
+# The first lines say which device is used, and why. `EPOCHS` 0 takes the system's usual number. After an interruption, run
+# all cells again: with Drive the training continues.
 
 # %%
 DEVICE = "auto"  # @param ["auto", "tpu", "gpu", "cpu"]
@@ -141,8 +141,8 @@ show_run(run)
 # %% [markdown]
 # ## The same model under TensorFlow
 #
-# `model.keras` in the run's folder holds no trace of the backend. In a runtime with TensorFlow (the default one, with
-# the same Drive) it answers and is exported as any other:
+# `model.keras` in the run's folder does not depend on the backend. In a runtime with TensorFlow (the default one, with
+# the same Drive) it answers and is exported like any other:
 #
 # ```
 # python -m emotionnet.predict  RUN CLIP

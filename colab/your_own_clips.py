@@ -11,16 +11,16 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/emotionnet/emotionnet/blob/main/colab/your_own_clips.ipynb)
 #
-# You get from a folder of recordings (video, sound or both) with your own classes to a model, an honest
-# number, and answers to new clips. A CPU runtime will do for some hundred short clips: with faces it is a matter of
-# minutes, with speech alone of fewer. For thousands switch a GPU on (*Runtime → Change runtime type*).
+# From a folder of recordings (video, sound or both) with your own classes, you get a model, an honest
+# accuracy, and answers to new clips. A CPU runtime is enough for some hundred short clips: minutes with faces,
+# less with speech alone. For thousands, use a GPU (*Runtime → Change runtime type*).
 #
 # Record and use people only with their consent. What such models must not be used for, and what the EU AI Act
 # prohibits: [model card](https://github.com/emotionnet/emotionnet/blob/main/docs/model_card.md).
 
 # %% cellView="form"
 # @title Setup { display-mode: "form" }
-# @markdown Colab forgets its files. On Google Drive results stay, and a training that was cut off goes on.
+# @markdown Colab deletes its files. On Google Drive results stay, and an interrupted training continues.
 USE_DRIVE = False  # @param {type:"boolean"}
 
 import sys
@@ -63,9 +63,9 @@ if "google.colab" in sys.modules:
 # ```
 #
 # **Who is in a clip matters more than anything else here.** Without it, the same people are in training and test, and the
-# number says how well people are recognised whom the model knows.
+# number says how well the model works on people that it knows.
 #
-# Have you none at hand? Tick the second box: a few are drawn.
+# If you have no clips, tick the second box: a few are drawn.
 
 # %%
 CLIPS = "clips"  # @param {type:"string"}
@@ -85,8 +85,8 @@ if DRAW_AN_EXAMPLE:
 # %% [markdown]
 # ## What is found
 #
-# A clip a line, as the training will take it. Leave `TABLE` empty where folders say the class. Files that were
-# passed over are listed with the reason.
+# One clip a line, as the training will use it. Leave `TABLE` empty if folders name the class. Files that are
+# not used are listed with the reason.
 
 # %%
 TABLE = ""  # @param {type:"string"}
@@ -108,7 +108,7 @@ for file, reason in ignored:
 # ## Find the faces
 #
 # Every clip is decoded once and its faces are cut out. **Look at them.** A wall in place of a face, the wrong
-# person, or the wrong row is cheaper to mend now than after a training.
+# person, or the wrong row is cheaper to fix now than after a training.
 
 # %%
 import emotionnet
@@ -120,10 +120,10 @@ show_records(records)
 # %% [markdown]
 # ## Train
 #
-# `actor_folds` tests on people whom the training has not seen. If you do not know who is who, `stratified` works,
-# and every number then says that it leaks. `EPOCHS` 0 means what the system's own recipe says.
+# `actor_folds` tests on people that the training has not seen. If you do not know who is who, use `stratified`;
+# every number then says that it leaks. `EPOCHS` 0 takes the system's usual number.
 #
-# With few clips, `START_FROM` a run that knows something already: its folder, or `people`, the run that comes with
+# With few clips, set `START_FROM` to a trained run: its folder, or `people`, the run that comes with
 # EmotionNet (research only, see its licence). It is fine-tuned on your clips and classes:
 # [how many it takes](https://github.com/emotionnet/emotionnet/blob/main/docs/make_it_yours.md).
 
@@ -149,14 +149,14 @@ run = emotionnet.fit(
 show_run(run)
 
 # %% [markdown]
-# With few clips the interval is wide: that is no fault of the model, it says that nobody can know yet. More
-# *people* help more than more clips of the same ones.
+# With few clips the interval is wide: the accuracy cannot be known better yet. More
+# *people* help more than more clips of the same people.
 #
-# To train once more after a change of clips or settings, give another `name` in the cell above.
+# To train again with other clips or settings, give another `name` in the cell above.
 #
 # ## Which clips to label next
 #
-# Recordings without a label: the model is asked about each of them, and those that it is least sure of teach it most.
+# The model answers each recording without a label. Those that it is least sure of come first.
 
 # %%
 POOL = ""  # @param {type:"string"}
@@ -185,7 +185,7 @@ if POOL:
 #
 # ## Ask it about a clip
 #
-# Without a name, a clip of the test, which the model has not learnt from. A whole folder at once:
+# Without a name, a test clip, which the model was not trained on. A whole folder at once:
 # `emotionnet.predict(run, "folder")`.
 
 # %%
