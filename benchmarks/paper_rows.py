@@ -25,7 +25,7 @@ TEST_SHARE = {"sound": 0.25, "frames": 0.2, "pooled": 0.2}
 
 def features_of(records, layer: str, kinds: tuple[str, ...] = (), **config):
     """What ``layer`` gives of every clip and of its copies: features, masks, clips and labels."""
-    from emotionnet.inputs.copies import speech_copies
+    from emotionnet.clips.copies import speech_copies
     from emotionnet.inputs.kinds import has
     from emotionnet.inputs.opening import open_source
     from emotionnet.systems import build_model

@@ -23,7 +23,7 @@ PROTOCOLS = ("actor_folds", "stratified", "random", "random_copies")
 
 def features_of(records) -> dict[str, np.ndarray]:
     """Clip, or copy of it (``clip~kind``) → its 40 scaled mean MFCCs."""
-    from emotionnet.inputs.copies import speech_copies
+    from emotionnet.clips.copies import speech_copies
     from emotionnet.inputs.opening import open_source
     from emotionnet.inputs.views import View
     from emotionnet.systems import build_model

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from emotionnet.command import field_value, make_callable, run_command, text_table
+from emotionnet.command import as_verb, field_value, text_table
 from emotionnet.errors import UsageError
 
 #: The 16 of system 3's paper with their accuracy on 3,589 FER2013 test pictures, ImageNet weights.
@@ -80,7 +80,7 @@ def backbones(
     names = list(dict.fromkeys(names))
     out = Path(out)
     if training:
-        from emotionnet.prepare import records_of
+        from emotionnet.clips.preparing import records_of
 
         if records is corpus is None:
             raise UsageError("give --corpus with --root, or --records; or --no-training")
@@ -249,7 +249,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    run_command(main)
-else:
-    make_callable(__name__)
+as_verb(__name__, main)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from emotionnet.classes import Classes, add_options
-from emotionnet.command import make_callable, run_command
+from emotionnet.command import as_verb
 from emotionnet.errors import UsageError
 
 
@@ -87,7 +87,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    run_command(main)
-else:
-    make_callable(__name__)
+as_verb(__name__, main)

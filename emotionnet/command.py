@@ -43,9 +43,12 @@ class Verb(types.ModuleType):
         return inspect.signature(self._verb)
 
 
-def make_callable(module_name: str) -> None:
-    """Turns the (imported) module ``module_name`` into a `Verb`."""
-    sys.modules[module_name].__class__ = Verb
+def as_verb(module_name: str, main: Callable[[Sequence[str] | None], int | None]) -> None:
+    """What the module of a verb ends with: it runs ``main`` as a program, and is a `Verb` where it is imported."""
+    if module_name == "__main__":
+        run_command(main)
+    else:
+        sys.modules[module_name].__class__ = Verb
 
 
 def field_value(text: str) -> tuple[str, Any]:

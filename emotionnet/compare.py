@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from emotionnet.command import make_callable, run_command, text_table
+from emotionnet.command import as_verb, text_table
 from emotionnet.errors import UsageError
 
 PAGE, TABLE = "compare.html", "compare.csv"
@@ -156,7 +156,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    run_command(main)
-else:
-    make_callable(__name__)
+as_verb(__name__, main)

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from emotionnet.command import field_value, make_callable, run_command
+from emotionnet.command import as_verb, field_value
 from emotionnet.errors import UsageError
 
 
@@ -142,7 +142,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    run_command(main)
-else:
-    make_callable(__name__)
+as_verb(__name__, main)

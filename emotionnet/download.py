@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from emotionnet.command import make_callable, resumes, run_command
+from emotionnet.command import as_verb, resumes
 from emotionnet.errors import UsageError
 
 PLACES = ("ravdess", "crema_d", "landmarks")
@@ -134,7 +134,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    run_command(main)
-else:
-    make_callable(__name__)
+as_verb(__name__, main)

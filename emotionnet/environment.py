@@ -6,11 +6,14 @@ backend that this project does not run on. What can be put right is put right he
 matters; what cannot is said in one line.
 """
 
+import contextlib
 import importlib.util
 import json
 import logging
 import os
 import sys
+from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
 
 from emotionnet.errors import UsageError
@@ -82,3 +85,12 @@ def _configured_backend() -> str | None:
         return json.loads(_keras_json().read_text(encoding="utf-8"))["backend"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def package_versions(names: Iterable[str]) -> dict[str, str]:
+    """Name → version, of those of the packages ``names`` that are installed."""
+    found = {}
+    for name in names:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from emotionnet.classes import Classes, add_options
-from emotionnet.command import make_callable, run_command
+from emotionnet.command import as_verb
 from emotionnet.evaluation.asked import Asked, check_part, other_corpus
 from emotionnet.evaluation.headline import summary
 from emotionnet.inputs.kinds import stream_named
@@ -130,7 +130,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    run_command(main)
-else:
-    make_callable(__name__)
+as_verb(__name__, main)

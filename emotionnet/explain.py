@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from emotionnet.command import make_callable, not_empty, run_command
+from emotionnet.command import as_verb, not_empty
 from emotionnet.errors import EmotionNetError, UsageError
 
 PAGE = "explain.html"
@@ -137,7 +137,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     return int(any("error" in each for each in explained))
 
 
-if __name__ == "__main__":
-    run_command(main)
-else:
-    make_callable(__name__)
+as_verb(__name__, main)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from emotionnet.command import make_callable, run_command
+from emotionnet.command import as_verb
 from emotionnet.deploy.bundle import is_bundle, write_sums
 from emotionnet.deploy.exporting import KNOWN, ONNX, Export, say
 from emotionnet.errors import UsageError
@@ -138,7 +138,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    run_command(main)
-else:
-    make_callable(__name__)
+as_verb(__name__, main)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from emotionnet.classes import add_options
-from emotionnet.command import field_value, make_callable, resumes, run_command
+from emotionnet.command import as_verb, field_value, resumes
 from emotionnet.recipes import load, names
 from emotionnet.training.config import AUGMENT, RunConfig, asked
 
@@ -285,7 +285,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    run_command(main)
-else:
-    make_callable(__name__)
+as_verb(__name__, main)

@@ -13,7 +13,7 @@ import webbrowser
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from emotionnet.command import make_callable, not_empty, run_command
+from emotionnet.command import as_verb, not_empty
 from emotionnet.errors import EmotionNetError, UsageError
 
 #: Name of the answers inside the pool, where no other is given.
@@ -141,7 +141,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    run_command(main)
-else:
-    make_callable(__name__)
+as_verb(__name__, main)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emotionnet.command import make_callable, resumes, run_command, text_table
+from emotionnet.command import as_verb, resumes, text_table
 from emotionnet.errors import UsageError
 
 PAGE, TABLE, FULL = "leave_out.html", "leave_out.csv", "full"
@@ -43,10 +43,10 @@ def leave_out(
         UsageError: fewer than three emotions, or classes that are left out already.
         EmotionNetError: a training fails.
     """
+    from emotionnet.clips.preparing import records_of
     from emotionnet.evaluation.leaving_out import compared, write_leave_out
     from emotionnet.fit import fit
     from emotionnet.inputs.opening import open_clips
-    from emotionnet.prepare import records_of
     from emotionnet.training.config import asked
 
     options.pop("resume", None)
@@ -111,7 +111,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    run_command(main)
-else:
-    make_callable(__name__)
+as_verb(__name__, main)

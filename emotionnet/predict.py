@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from emotionnet.classes import Classes, add_options
-from emotionnet.command import make_callable, not_empty, run_command
+from emotionnet.command import as_verb, not_empty
 from emotionnet.errors import UsageError
 from emotionnet.prediction.outputs import Outputs
 from emotionnet.prediction.predictor import Predictor, iterate
@@ -155,7 +155,4 @@ def _line(answer: dict[str, Any], as_json: bool, out) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-if __name__ == "__main__":
-    run_command(main)
-else:
-    make_callable(__name__)
+as_verb(__name__, main)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from emotionnet.command import make_callable, run_command
+from emotionnet.command import as_verb
 from emotionnet.errors import UsageError
 
 
@@ -110,7 +110,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    run_command(main)
-else:
-    make_callable(__name__)
+as_verb(__name__, main)

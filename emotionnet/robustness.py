@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from emotionnet.command import make_callable, run_command
+from emotionnet.command import as_verb
 from emotionnet.errors import EmotionNetError
 
 
@@ -103,7 +103,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    run_command(main)
-else:
-    make_callable(__name__)
+as_verb(__name__, main)

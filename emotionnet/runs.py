@@ -31,10 +31,10 @@ def fit_runs(
     Returns:
         The run folder, or the folder of the group.
     """
+    from emotionnet.clips.preparing import records_of
     from emotionnet.clips.remote import is_url
     from emotionnet.evaluate import evaluate
     from emotionnet.inputs.opening import open_clips
-    from emotionnet.prepare import records_of
     from emotionnet.training.begin import check_kind, check_resume, name_for
     from emotionnet.training.devices import choose
     from emotionnet.training.plan import plan_runs

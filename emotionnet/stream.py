@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from emotionnet.command import make_callable, run_command
+from emotionnet.command import as_verb
 from emotionnet.streaming.text import describe, summary
 
 
@@ -124,7 +124,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    run_command(main)
-else:
-    make_callable(__name__)
+as_verb(__name__, main)

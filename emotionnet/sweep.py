@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emotionnet.command import make_callable, resumes, run_command, text_table
+from emotionnet.command import as_verb, resumes, text_table
 from emotionnet.errors import UsageError
 from emotionnet.training.config import DEFAULT_SYSTEM, RunConfig
 
@@ -53,10 +53,10 @@ def sweep(
     """
     import keras
 
+    from emotionnet.clips.preparing import records_of
     from emotionnet.evaluation.cells import read_cell, write_cells
     from emotionnet.fit import fit
     from emotionnet.inputs.opening import open_clips
-    from emotionnet.prepare import records_of
     from emotionnet.progress import progress
     from emotionnet.training.config import asked
     from emotionnet.training.grid import axes_of, cells_of
@@ -181,7 +181,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    run_command(main)
-else:
-    make_callable(__name__)
+as_verb(__name__, main)

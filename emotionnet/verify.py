@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from emotionnet.command import make_callable, run_command, text_table
+from emotionnet.command import as_verb, text_table
 from emotionnet.deploy.bundle import SUMS
 from emotionnet.errors import UsageError
 from emotionnet.shipped import shipped_bundle
@@ -73,7 +73,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    run_command(main)
-else:
-    make_callable(__name__)
+as_verb(__name__, main)

@@ -24,7 +24,7 @@ ARROWS = {
     "clips": {"corpora"},
     "inputs": {"clips", "corpora"},
     "layers": set(),
-    "systems": {"layers", "inputs"},
+    "systems": {"layers", "inputs", "clips"},
     "recipes": set(),
     "training": {"recipes", "systems", "layers", "inputs", "clips"},
     "evaluation": {"cards", "training", "systems", "inputs", "clips"},
@@ -39,13 +39,13 @@ ARROWS = {
 #: A module beside the folders may import any folder; of its like it may import these.
 VERBS = {
     "__init__": set(emotionnet.VERBS),
-    "backbones": {"fit", "prepare"},
+    "backbones": {"fit"},
     "compare": {"evaluate"},
     "fit": {"refit", "runs"},
-    "leave_out": {"fit", "prepare"},
-    "runs": {"evaluate", "prepare"},
+    "leave_out": {"fit"},
+    "runs": {"evaluate"},
     "refit": {"evaluate", "runs"},
-    "sweep": {"fit", "prepare"},
+    "sweep": {"fit"},
 }
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from emotionnet.classes import Classes
+from emotionnet.clips.copies import original
 from emotionnet.errors import EmotionNetError
 from emotionnet.evaluation.metrics import score
 from emotionnet.files import read_csv, write_csv
-from emotionnet.inputs.copies import original
 from emotionnet.inputs.kinds import FUSED, OUTPUTS, STREAMS, present, without
 
 _FACTS = ("clip", "actor", "sex", "emotion")

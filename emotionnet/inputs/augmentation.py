@@ -3,7 +3,7 @@
 Faces (Lu et al., section III-A.1): rotation within ±5 degrees, horizontal flip, brightness and
 contrast; and, ours, another place and size of the crop; the same for all frames of a clip. Landmarks
 move with the faces. Sound (section III-B.1): additive noise; pitch shift and time stretch are made once
-and cached (`emotionnet.inputs.copies`). What is done with them is a pure function of (seed, epoch, clip),
+and cached (`emotionnet.clips.copies`). What is done with them is a pure function of (seed, epoch, clip),
 so that a run can resume: `emotionnet.inputs.augment` in tf.data, `emotionnet.inputs.array_augment` in
 NumPy.
 """
@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from emotionnet.clips.copies import parse_kind
 from emotionnet.errors import UsageError
-from emotionnet.inputs.copies import parse_kind
 from emotionnet.inputs.kinds import WINDOW_MOVES, streams_in
 
 
@@ -46,7 +46,7 @@ class Augmentation:
         erase_share: chance that a rectangle of a face is erased; of single pictures only.
         erase_area: largest share of the picture that is erased.
         copies: kinds of copies of the sound that join the speech stream's clips, see
-            `emotionnet.inputs.copies.parse_kind`.
+            `emotionnet.clips.copies.parse_kind`.
     """
 
     rotation_degrees: float = 5.0

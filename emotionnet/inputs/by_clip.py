@@ -7,9 +7,9 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+from emotionnet.clips.copies import original
 from emotionnet.errors import UsageError
 from emotionnet.inputs.apart import Parts
-from emotionnet.inputs.copies import original
 from emotionnet.inputs.split import Rows, recording_of
 
 #: Most stratified folds.

@@ -10,7 +10,7 @@ The folder: ``cache.json`` (the view, the streams, the records' manifest hash), 
 records, and an ``.npy`` an input: ``faces`` uint8 (clips, frames, S, S, 3), ``frame_mask`` float32 (clips,
 frames), ``waveform`` int16 (clips, samples), ``waveform_samples`` int32 (clips,), and the like for further
 streams. Without the stream ``faces`` there are no pixels in it, without ``speech`` no waveforms. Changed copies of the sound
-(`emotionnet.inputs.copies`) have a ``copies.json`` and arrays of their own.
+(`emotionnet.clips.copies`) have a ``copies.json`` and arrays of their own.
 """
 
 import dataclasses
@@ -134,7 +134,7 @@ class ViewCache:
         return batch
 
     def copies(self, rows: Sequence, kinds: Sequence[str]) -> list[RecordRow]:
-        """The copies of ``rows`` of these kinds, see `emotionnet.inputs.copies.speech_copies`.
+        """The copies of ``rows`` of these kinds, see `emotionnet.clips.copies.speech_copies`.
 
         Raises:
             UsageError: there are none of such a kind.

@@ -12,11 +12,11 @@ from functools import cached_property, lru_cache
 import keras
 import tensorflow as tf
 
+from emotionnet.clips.copies import speech_copies
 from emotionnet.clips.records import without_autotune
 from emotionnet.corpora import CORPORA, get_corpus
 from emotionnet.inputs.augment import augment, clip_seed, draw_jitter
 from emotionnet.inputs.augmentation import Augmentation
-from emotionnet.inputs.copies import speech_copies
 from emotionnet.inputs.kinds import INPUTS, WINDOW_MOVES, streams_in
 from emotionnet.inputs.pictures import Pictures, picture_batches
 from emotionnet.inputs.source import WHOLE, Source, epoch_rows

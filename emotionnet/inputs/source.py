@@ -96,7 +96,7 @@ class Source(ABC):
 
     @abstractmethod
     def copies(self, rows: Sequence, kinds: Sequence[str]) -> list:
-        """Rows of the changed copies of ``rows`` (clips with sound), see `emotionnet.inputs.copies`."""
+        """Rows of the changed copies of ``rows`` (clips with sound), see `emotionnet.clips.copies`."""
 
     @abstractmethod
     def check(self, strength: Augmentation | None) -> None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from emotionnet.clips.copies import original
 from emotionnet.corpora import canonical, fer2013
 from emotionnet.errors import EmotionNetError
-from emotionnet.inputs.copies import original
 
 #: Anything with ``clip``, ``corpus``, ``emotion``, ``actor`` and ``sex``: manifest or record rows.
 Row = Any

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from emotionnet.inputs.copies import KINDS
+from emotionnet.clips.copies import KINDS
 from emotionnet.systems import get_system
 
 

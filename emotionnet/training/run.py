@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from emotionnet.classes import Classes
+from emotionnet.environment import package_versions
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv, sha256, write_csv, write_json
 from emotionnet.inputs.kinds import FUSED_OUTPUT
@@ -336,17 +337,11 @@ def classes_in_words(classes: Classes) -> str:
 
 def versions() -> dict[str, Any]:
     """Python, packages, machine and its processor, git commit, command and time, as plain data."""
-    packages = {}
-    for name in _PACKAGES:
-        try:
-            packages[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return {
         "emotionnet": metadata.version("emotionnet"),
         "commit": git_commit(),
         "python": platform.python_version(),
-        "packages": packages,
+        "packages": package_versions(_PACKAGES),
         "platform": platform.platform(),
         "processor": processor(),
         "cpus": os.cpu_count(),

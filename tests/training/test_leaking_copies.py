@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 from tiny_run import LABELS, make_clip, write_records
 
+from emotionnet.clips.copies import KINDS
 from emotionnet.errors import UsageError
 from emotionnet.fit import fit
-from emotionnet.inputs.copies import KINDS
 from emotionnet.inputs.pipeline import RecordSource
 from emotionnet.inputs.protocols import split_rows
 from emotionnet.inputs.source import training_steps
