@@ -81,8 +81,8 @@ def evaluated_runs(
         UsageError: there is no run.
         EmotionNetError: none is trained to the end, or the runs of a group differ.
     """
-    from emotionnet.evaluate import evaluate
     from emotionnet.evaluation.provenance import open_group
+    from emotionnet.evaluation.run_or_group import evaluate
     from emotionnet.training.run import Run, group_members
 
     children = group_members(folder)

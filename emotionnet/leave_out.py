@@ -6,95 +6,17 @@ masked in its answers. Takes the options of ``fit``, and continues where it was 
 """
 
 import argparse
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from emotionnet.command import as_verb, resumes, text_table
-from emotionnet.errors import UsageError
-
-PAGE, TABLE, FULL = "leave_out.html", "leave_out.csv", "full"
-
-
-def leave_out(
-    *,
-    name: str = "leave_out",
-    out: str | os.PathLike = "saved_models",
-    root: str | os.PathLike | None = None,
-    workers: int | None = None,
-    **options: Any,
-) -> list[dict[str, Any]]:
-    """Trains without each emotion in turn, and compares with the full model.
-
-    Args:
-        name: of the folder that holds all the runs, ``leave_out.html`` and ``leave_out.csv``.
-        out: where that folder goes.
-        root, workers: as of `emotionnet.fit`.
-        **options: of `emotionnet.fit`.
-
-    Returns:
-        A row for each emotion: ``without``, ``clips``, ``full_masked`` and ``left_out`` (accuracies, with
-        ``_low`` and ``_high`` of Wilson's interval), ``difference``, ``p_mcnemar``, ``p_actors`` (or
-        ``problem``, why they are not tested), and ``recall_<emotion>``, how much the recall of each
-        other emotion differs.
-
-    Raises:
-        UsageError: fewer than three emotions, or classes that are left out already.
-        EmotionNetError: a training fails.
-    """
-    from emotionnet.clips.preparing import records_of
-    from emotionnet.evaluation.leaving_out import compared, write_leave_out
-    from emotionnet.fit import fit
-    from emotionnet.inputs.opening import open_clips
-    from emotionnet.training.config import asked
-
-    options.pop("resume", None)
-    run = asked({**options, "root": root})
-    if run.only is not None:
-        raise UsageError("leave_out leaves emotions out itself: it takes no --only.")
-    direct = options.pop("direct", False)
-    records = records_of(run.records, run.corpus, root, workers, run.corpus_options, direct)
-    opened = open_clips(records)
-    labels = run.classes.labels(row.emotion for row in opened.rows)
-    if len(labels) < 3:
-        raise UsageError(
-            f"leave_out: only {' and '.join(labels)} are there; without one of them nothing is left to "
-            "tell apart."
-        )
-    top = Path(out) / name
-
-    def trained(called: str, only: Sequence[str] | None) -> Path:
-        print(f"\n== {called}")
-        own = {"corpus": None, "records": records, "only": only}
-        return fit(name=called, out=top, resume="auto", **{**options, **own})
-
-    with resumes(f"the same command continues in {top}"):
-        full = trained(FULL, None)
-        rows = []
-        for label in labels:
-            rest = tuple(each for each in labels if each != label)
-            rows.append(compared(full, trained(f"without_{label}", rest), label, rest))
-    write_leave_out(top / TABLE, top / PAGE, rows, labels)
-    return rows
-
-
-def summary(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The table as text."""
-    lines = [("without", "full, masked", "left out", "p (McNemar)")]
-    for row in rows:
-        p = row.get("p_mcnemar")
-        told = f"{p:.3f}" if p is not None else row.get("problem") or "–"
-        rates = (f"{100 * row[key]:.1f} %" for key in ("full_masked", "left_out"))
-        lines.append((row["without"], *rates, told))
-    return text_table(lines)
+from emotionnet.command import as_verb
+from emotionnet.runs.without import PAGE, leave_out, summary
+from emotionnet.training import options
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.leave_out``."""
-    from emotionnet import fit
-
-    p = fit.parser(
+    p = options.parser(
         "leave_out", "Train without each emotion in turn, beside the full model. Options of fit."
     )
     p.set_defaults(name="leave_out")
@@ -103,11 +25,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line, trains what is not trained yet, and prints the table."""
-    from emotionnet.fit import arguments
-
-    options = arguments(parser(), argv)
-    rows = leave_out(**options)
-    print(f"\n{summary(rows)}\npage: {Path(options['out']) / options['name'] / PAGE}")
+    given = options.arguments(parser(), argv)
+    rows = leave_out(**given)
+    print(f"\n{summary(rows)}\npage: {Path(given['out']) / given['name'] / PAGE}")
     return 0
 
 

@@ -9,7 +9,7 @@ import argparse
 import shlex
 from collections.abc import Sequence
 
-from emotionnet.clips.preparing import prepare as prepare
+from emotionnet.clips.preparing import prepare
 from emotionnet.command import as_verb
 
 #: Options of side fields.

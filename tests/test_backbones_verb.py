@@ -7,8 +7,9 @@ import pytest
 from tiny_run import make_clip, write_records
 
 import emotionnet
-from emotionnet.backbones import COLUMNS, OURS, PAPER, backbones, interval_98, main, report
+from emotionnet.backbones import main
 from emotionnet.errors import UsageError
+from emotionnet.runs.picture_networks import COLUMNS, OURS, PAPER, backbones, interval_98, report
 
 pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.usefixtures("four_bottlenecks")

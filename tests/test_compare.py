@@ -205,7 +205,9 @@ def test_folders_that_are_no_runs(tmp_path):
 def test_a_run_that_changed_since_is_evaluated_again(tmp_path, monkeypatch):
     folder = make_run(tmp_path / "run")
     asked = []
-    monkeypatch.setattr("emotionnet.evaluate.evaluate", lambda run, records: asked.append(run))
+    monkeypatch.setattr(
+        "emotionnet.evaluation.run_or_group.evaluate", lambda run, records: asked.append(run)
+    )
     assert comparing.evaluated_runs(folder) == ([folder], [])
     assert asked == []
     (folder / "metrics.json").unlink()

@@ -28,6 +28,7 @@ ARROWS = {
     "recipes": set(),
     "training": {"recipes", "systems", "layers", "inputs", "clips"},
     "evaluation": {"cards", "training", "systems", "inputs", "clips"},
+    "runs": {"recipes", "training", "evaluation", "deploy", "systems", "inputs", "clips"},
     "attribution": {"evaluation", "layers", "inputs", "clips"},
     "streaming": {"deploy", "systems", "inputs", "clips"},
     "deploy": {"cards", "training", "systems", "layers", "inputs", "clips", "corpora"},
@@ -37,16 +38,7 @@ ARROWS = {
     "labelling": {"deploy", "prediction", "training", "clips", "corpora"},
 }
 #: A module beside the folders may import any folder; of its like it may import these.
-VERBS = {
-    "__init__": set(emotionnet.VERBS),
-    "backbones": {"fit"},
-    "compare": {"evaluate"},
-    "fit": {"refit", "runs"},
-    "leave_out": {"fit"},
-    "runs": {"evaluate"},
-    "refit": {"evaluate", "runs"},
-    "sweep": {"fit"},
-}
+VERBS = {"__init__": set(emotionnet.VERBS)}
 
 
 def _imports() -> dict[str, set[str]]:

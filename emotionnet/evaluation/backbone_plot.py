@@ -22,7 +22,7 @@ def plot_backbones(rows: Sequence[Mapping[str, Any]], title: str = "") -> Figure
     """Accuracy with its 98 % interval, and each cost on a scale of its own, a line a network.
 
     Args:
-        rows: as `emotionnet.backbones.backbones` gives them; a panel for which no row has a number
+        rows: as `emotionnet.runs.picture_networks.backbones` gives them; a panel for which no row has a number
             is left out.
         title: above all.
     """

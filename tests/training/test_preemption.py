@@ -100,7 +100,7 @@ def trained(monkeypatch):
         (Path(folder) / "metrics.json").write_text("{}")
 
     monkeypatch.setattr("emotionnet.training.train.train_run", train_run)
-    monkeypatch.setattr("emotionnet.evaluate.evaluate", evaluate)
+    monkeypatch.setattr("emotionnet.evaluation.run_or_group.evaluate", evaluate)
     return folders
 
 

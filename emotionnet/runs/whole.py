@@ -1,0 +1,90 @@
+"""A run from beginning to end: announced, trained, evaluated; or continued where it was stopped."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from emotionnet.command import resumes
+from emotionnet.errors import EmotionNetError
+
+#: Share of a training's time in which a device waits for clips that is worth a word.
+MUCH_WAITING = 0.2
+
+
+def train_and_evaluate(
+    folder: Path, config: dict, split, records, resume: bool | str, devices
+) -> None:
+    """Trains the run in ``folder``, unless it is trained already, and evaluates it on its test part.
+
+    Args:
+        folder: of the run.
+        config: what is asked for, with what `emotionnet.training.run.about` says.
+        split: an `emotionnet.inputs.split.Split`.
+        records: opened records or a cache of them.
+        resume: as for `emotionnet.fit`.
+        devices: see `emotionnet.training.devices.choose`.
+    """
+    from emotionnet.evaluation.run_or_group import evaluate
+    from emotionnet.training.begin import open_run
+    from emotionnet.training.train import train_run
+
+    with resumes(f"the same command with --resume auto continues {folder}"):
+        with devices.chief_first():
+            # The other workers find what the chief has made.
+            run = open_run(folder, config, split, resume if devices.chief else True)
+            if devices.chief and not run.finished:
+                run.note_devices(devices.facts())
+        if not run.finished:
+            _announce(run, split, devices)
+            try:
+                history = train_run(run, records, devices)
+            except EmotionNetError:
+                # Nothing was learnt yet: the next try may have the name.
+                begun = run.checkpoint.exists() or (folder / "history.csv").exists()
+                if devices.chief and not begun:
+                    shutil.rmtree(folder, ignore_errors=True)
+                raise
+            print(f"input      {_waiting(history)}")
+        with devices.chief_first():
+            if devices.chief:
+                # A kill may have come between the model and the end of its checkpoint.
+                shutil.rmtree(run.checkpoint.parent, ignore_errors=True)
+                if not (folder / "metrics.json").exists():
+                    evaluate(folder, records=records.address)
+
+
+def _waiting(history: Sequence[dict]) -> str:
+    """How much of the training's time went by without a batch to learn from, and what helps."""
+    rows = [row for row in history if "input_share" in row]
+    seconds = sum(row["seconds"] for row in rows)
+    share = sum(row["input_share"] * row["seconds"] for row in rows) / max(seconds, 1e-9)
+    text = f"{share:.0%} of the time in training steps was spent waiting for clips"
+    if share > MUCH_WAITING:
+        text += ": more CPU cores, a local disk or a weaker --augment would make it faster"
+    return text
+
+
+def _announce(run, split, devices) -> None:
+    from emotionnet.training.run import besides_clips
+
+    config = run.config
+    print(f"run        {run.folder}")
+    faces = f", faces at {config['system_config']['image_size']} px"
+    print(f"system     {config['system']}{faces if 'faces' in config['streams'] else ''}")
+    if "backbone_weights" in config["system_config"] and "faces" in config["streams"]:
+        weights = config["system_config"]["backbone_weights"]
+        random = ": it starts from random weights" * (weights in (None, "", "none"))
+        print(f"backbone   {config['system_config']['backbone']}, weights {weights}{random}")
+    print(
+        f"corpus     {config['corpus']}, {len(config['labels'])} emotions: {', '.join(config['labels'])}"
+    )
+    print(f"protocol   {split.description}")
+    print(
+        f"clips      {len(split.train)} to learn from, {len(split.validation)} to choose the epoch, "
+        f"{len(split.test)} to test"
+    )
+    if besides := besides_clips([config]):
+        print(f"besides    {besides}")
+    print(f"device     {devices.why}")
+    if split.warning:
+        print(f"warning    {split.warning}")
