@@ -28,10 +28,10 @@ from emotionnet.deploy.detectors import detector_row
 from emotionnet.deploy.handoff_files import best_precision
 from emotionnet.deploy.litert import LiteModel
 from emotionnet.deploy.measure import MARGIN
+from emotionnet.deploy.web.build import FINDER
+from emotionnet.deploy.web.node import packages
 from emotionnet.files import write_json
 from emotionnet.progress import progress
-from emotionnet.web.build import FINDER
-from emotionnet.web.node import packages
 
 INPUT, GRIDS = 128, ((16, 2), (8, 6))
 KINDS = (".mp4", ".flv", ".avi", ".mov", ".mkv", ".webm")
@@ -53,7 +53,7 @@ class Network:
 
 
 class BlazeFace:
-    """As emotionnet/web/js/blazeface.js: eyes and mouth of the largest face, in picture pixels."""
+    """As emotionnet/deploy/web/js/blazeface.js: eyes and mouth of the largest face, in picture pixels."""
 
     def __init__(self):
         self._network = Network(packages() / FINDER)

@@ -30,7 +30,7 @@ def page(bundle: str | os.PathLike, out: str | os.PathLike | None = None) -> Pat
         UsageError: no bundle there, or one without the entry points of live use.
         EmotionNetError: the bundle is damaged, or there is no Node to make the page with.
     """
-    from emotionnet.web.build import build_page
+    from emotionnet.deploy.web.build import build_page
 
     given = Path(bundle).resolve()
     place = Path(out) if out else given.with_name(f"{given.name}.html")

@@ -8,6 +8,7 @@ from tiny_run import LABELS
 
 from emotionnet import compare as comparing
 from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.evaluation import side_by_side
 from emotionnet.evaluation.answers import AnsweredClip, Answers, measure
 from emotionnet.evaluation.comparison import Candidate, RunResult, differences, paired_tests
 from emotionnet.evaluation.temperature import calibrated_scores
@@ -187,9 +188,9 @@ def test_the_learning_curve_is_drawn_where_runs_differ_in_training_actors(tmp_pa
 
 def test_runs_of_one_name_are_told_apart_and_one_twice_is_refused(tmp_path):
     a, b = make_run(tmp_path / "x" / "run"), make_run(tmp_path / "y" / "run")
-    assert comparing.names([a, b]) == ["x/run", "y/run"]
+    assert side_by_side.names([a, b]) == ["x/run", "y/run"]
     with pytest.raises(UsageError, match="named twice"):
-        comparing.names([a, a])
+        side_by_side.names([a, a])
 
 
 def test_folders_that_are_no_runs(tmp_path):
@@ -208,10 +209,10 @@ def test_a_run_that_changed_since_is_evaluated_again(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "emotionnet.evaluation.run_or_group.evaluate", lambda run, records: asked.append(run)
     )
-    assert comparing.evaluated_runs(folder) == ([folder], [])
+    assert side_by_side.evaluated_runs(folder) == ([folder], [])
     assert asked == []
     (folder / "metrics.json").unlink()
-    comparing.evaluated_runs(folder)
+    side_by_side.evaluated_runs(folder)
     assert asked == [folder]
 
 

@@ -1,13 +1,15 @@
-"""The files of a bundle, one after another: models, contract, golden answers, what each precision is worth, Kotlin."""
+"""A run becomes a bundle: models, contract, golden answers, what each precision is worth, Kotlin, a page if wanted."""
 
 import json
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from emotionnet.deploy.bundle import is_bundle, write_sums
 from emotionnet.deploy.convert import PRECISIONS
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import sha256, write_json, write_text
@@ -17,6 +19,86 @@ ONNX = "onnx"
 KNOWN = (*PRECISIONS, ONNX)
 #: Test clips whose crops are moved, each ten times.
 MOVED_CLIPS = 24
+
+PAGE = "page.html"
+
+
+def export(
+    run: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    precisions: Sequence[str] = KNOWN,
+    records: str | os.PathLike | Sequence[str | os.PathLike] | None = None,
+    clips: int = 64,
+    calibration_clips: int = 64,
+    timeout_s: float = 900,
+    page: bool = False,
+) -> Path:
+    """Writes the bundle of a trained run, whole or not at all.
+
+    Args:
+        run: a run folder.
+        out: folder to make; a bundle that is there already is replaced.
+        precisions: of ``float32``, ``float16``, ``dynamic``, ``int8`` and ``onnx``.
+        records: the records the run was trained on, where they have moved; of a run that was combined out
+            of two those of both.
+        clips: test clips on which the precisions are compared.
+        calibration_clips: training clips that int8 takes its ranges from.
+        timeout_s: after which the conversion is given up.
+        page: put ``page.html`` into it, see `emotionnet.page`.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UsageError: no run, an unknown precision, a folder with something else in it, or a page of a
+            model that cannot be used live.
+        EmotionNetError: no clips to calibrate with, NaN in the weights, or a model that cannot be
+            converted. Nothing is left half-written.
+    """
+    from emotionnet.deploy.web.build import build_page
+    from emotionnet.training.run import Run
+
+    unknown = sorted(set(precisions) - set(KNOWN))
+    if unknown or not precisions:
+        raise UsageError(f"--precisions {','.join(unknown)}: choose some of {', '.join(KNOWN)}.")
+    out = Path(out)
+    if out.exists() and any(out.iterdir()) and not is_bundle(out):
+        raise UsageError(f"{out}: there is something else in it. Give a new folder with --out.")
+    opened = Run.open(run)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the target, so that the last step is a rename; and made first, so that a folder that may
+    # not be written to is known at once.
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as work:
+        bundle = Path(work) / "bundle"
+        bundle.mkdir()
+        wanted = [precision for precision in KNOWN if precision in precisions]
+        job = Export(opened, Path(work), bundle, wanted, records, timeout_s)
+        if page:
+            _check_page(job)
+        job.write(clips, calibration_clips)
+        write_sums(bundle)
+        if page:
+            say("making the page")
+            write_text(bundle / PAGE, build_page(bundle))
+            write_sums(bundle)
+        if out.exists():
+            shutil.rmtree(out)
+        os.replace(bundle, out)
+    return out
+
+
+def _check_page(job: "Export") -> None:
+    """Fails where a page could not be made of it, before the work begins."""
+    from emotionnet.deploy.signatures import signatures
+    from emotionnet.deploy.web.build import check_live
+    from emotionnet.deploy.web.node import packages
+
+    system = job.run.config["system"]
+    check_live(job.run.folder, system, [s.name for s in signatures(job.model, system)])
+    if not set(job.precisions) - {ONNX}:
+        raise UsageError("--page: a browser runs a .tflite file. Add int8 to --precisions.")
+    packages()
 
 
 class Export:

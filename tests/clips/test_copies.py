@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from tiny_run import make_clip, write_records
 
+from emotionnet.clips import copies
 from emotionnet.clips.copies import original, parse_kind, speech_copies, transform, write_rows
 from emotionnet.errors import UsageError
-from emotionnet.inputs import copies
 
 RATE = 16000
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {facesOf, letterbox, toInput} from "../../emotionnet/web/js/blazeface.js";
+import {facesOf, letterbox, toInput} from "../../emotionnet/deploy/web/js/blazeface.js";
 
 const ANCHORS = 896;
 

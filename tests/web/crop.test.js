@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {cropFace, cropSquare, round} from "../../emotionnet/web/js/crop.js";
+import {cropFace, cropSquare, round} from "../../emotionnet/deploy/web/js/crop.js";
 import {skip, vectors} from "./vectors.js";
 
 test("halves are rounded to even", () => {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {checkGolden, missing} from "../../emotionnet/web/js/golden.js";
-import {Live} from "../../emotionnet/web/js/live.js";
+import {checkGolden, missing} from "../../emotionnet/deploy/web/js/golden.js";
+import {Live} from "../../emotionnet/deploy/web/js/live.js";
 
 const contract = {
   labels: ["happy", "sad"],

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {toArray, unpacked} from "../../emotionnet/web/js/payload.js";
+import {toArray, unpacked} from "../../emotionnet/deploy/web/js/payload.js";
 import {skip, vectors} from "./vectors.js";
 
 test("what Python packs is unpacked", {skip}, async () => {

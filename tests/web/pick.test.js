@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {FaceRing, pickFrames} from "../../emotionnet/web/js/pick.js";
+import {FaceRing, pickFrames} from "../../emotionnet/deploy/web/js/pick.js";
 import {skip, vectors} from "./vectors.js";
 
 test("picked frames are those of the view", {skip}, () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {Resampler, SoundRing, audible} from "../../emotionnet/web/js/sound.js";
+import {Resampler, SoundRing, audible} from "../../emotionnet/deploy/web/js/sound.js";
 
 function filled(capacity, ...chunks) {
   const ring = new SoundRing(capacity);

@@ -9,9 +9,9 @@ import pytest
 from pages import BUNDLE
 
 from emotionnet.deploy.detectors import DETECTORS, detector_row
+from emotionnet.deploy.web import build, node
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.page import main, page
-from emotionnet.web import build, node
 
 
 def changed_contract(folder, change):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from emotionnet.clips.crop import CROP_CONFIG
-from emotionnet.web.build import packed, plain
+from emotionnet.deploy.web.build import packed, plain
 
 HERE = Path(__file__).parent
 RULE = {name: CROP_CONFIG[name] for name in ("side", "drop", "mouth_weight")}

@@ -19,9 +19,9 @@ from emotionnet.deploy.detectors import detector_row
 from emotionnet.deploy.golden import LIVE
 from emotionnet.deploy.handoff_files import best_precision
 from emotionnet.deploy.measure import MARGIN
+from emotionnet.deploy.web import node
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.templates import render, script_data
-from emotionnet.web import node
 
 #: The golden clips that go along: one with all, one without sound, one without a face.
 GOLDEN = ("whole_1", "no_sound", "no_face")
@@ -66,7 +66,7 @@ def build_page(bundle: str | os.PathLike) -> str:
         "detector": detector_row(contract, "BlazeFace"),
         "margin": MARGIN,
     }
-    with resources.as_file(resources.files("emotionnet.web") / "js") as scripts:
+    with resources.as_file(resources.files("emotionnet.deploy.web") / "js") as scripts:
         script = node.one_script(scripts / "page.js")
     return _document(folder, contract, parts, facts, script)
 

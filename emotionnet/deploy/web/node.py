@@ -45,7 +45,7 @@ def packages() -> Path:
         EmotionNetError: there is no Node, or npm could not fetch them.
     """
     _, npm = find_node()  # also where they are kept: what follows needs Node
-    here = resources.files("emotionnet.web")
+    here = resources.files("emotionnet.deploy.web")
     lock = here.joinpath("package-lock.json").read_bytes()
     kept = cache_folder() / "web" / sha256(lock)[:16]
     if kept.is_dir():
