@@ -72,7 +72,7 @@ def main() -> int:
 
 
 def _field(text: str):
-    from emotionnet.command import field_value
+    from emotionnet.values import field_value
 
     return field_value(text)
 

@@ -25,11 +25,11 @@ import numpy as np
 from keras import layers, ops
 from operator_times import operator_times, peak_macs, print_operators
 
-from emotionnet.command import field_value
 from emotionnet.deploy import latency, onnx, rewrite, tflite
 from emotionnet.layers.attention import FrameAttention, TripletAttention
 from emotionnet.layers.ghost import GhostBottleneck, GhostModule
 from emotionnet.systems import build_model
+from emotionnet.values import field_value
 
 
 class PublishedTriplet(layers.Layer):

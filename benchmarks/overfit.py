@@ -13,7 +13,7 @@ import argparse
 import os
 import time
 
-from emotionnet.command import field_value
+from emotionnet.values import field_value
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

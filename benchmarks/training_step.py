@@ -16,7 +16,7 @@ import os
 import resource
 import time
 
-from emotionnet.command import field_value
+from emotionnet.values import field_value
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 #: RAVDESS speech of the 16 actors that train in `actors_16_4_4`.

@@ -10,9 +10,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from emotionnet.command import as_verb, field_value
+from emotionnet.command import as_verb
 from emotionnet.runs.picture_networks import backbones, report
 from emotionnet.training.config import AUGMENT, PRECISIONS
+from emotionnet.values import field_value
 
 
 def parser() -> argparse.ArgumentParser:

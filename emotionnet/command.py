@@ -1,14 +1,11 @@
 """What every ``python -m emotionnet.<verb>`` shares: exit codes, and modules that can be called."""
 
-import argparse
-import ast
 import errno
 import os
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from emotionnet.environment import own_process
 from emotionnet.errors import EmotionNetError, UsageError
@@ -49,22 +46,6 @@ def as_verb(module_name: str, main: Callable[[Sequence[str] | None], int | None]
         run_command(main)
     else:
         sys.modules[module_name].__class__ = Verb
-
-
-def field_value(text: str) -> tuple[str, Any]:
-    """``FIELD=VALUE`` of a command line, for argparse: a Python literal where it is one, else text."""
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected FIELD=VALUE")
-    return key, value_of(value)
-
-
-def value_of(word: str) -> Any:
-    """A word of a command line as a Python literal where it is one (``true`` and ``false`` too), else text."""
-    try:
-        return ast.literal_eval({"true": "True", "false": "False"}.get(word.lower(), word))
-    except (ValueError, SyntaxError):
-        return word
 
 
 def not_empty(value: str | os.PathLike, what: str) -> str | os.PathLike:

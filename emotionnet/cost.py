@@ -8,9 +8,10 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from emotionnet.command import as_verb, field_value
+from emotionnet.command import as_verb
 from emotionnet.deploy.costing import cost
 from emotionnet.errors import UsageError
+from emotionnet.values import field_value
 
 
 def _numbers(text: str) -> tuple[int, ...]:

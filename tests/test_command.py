@@ -8,9 +8,10 @@ import threading
 
 import pytest
 
-from emotionnet.command import explain_os_error, field_value, resumes, run_command
+from emotionnet.command import explain_os_error, resumes, run_command
 from emotionnet.errors import UsageError
 from emotionnet.locks import alone
+from emotionnet.values import field_value
 
 
 def ends(main, capsys):
@@ -120,5 +121,5 @@ def test_a_switch_of_a_system_takes_nothing_but_true_and_false():
     from emotionnet.systems import make_config
 
     assert make_config("racnn", **dict([field_value("klda=false")])).klda is False
-    with pytest.raises(UsageError, match="klda is 'no'; it needs True or False"):
+    with pytest.raises(UsageError, match="klda is 'no'; it needs true or false"):
         make_config("racnn", klda="no")

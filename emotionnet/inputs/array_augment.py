@@ -43,7 +43,7 @@ def augment(
         inputs["faces"] = vary(inputs["faces"], inputs["faces"].shape[1], faces, strength)
     if "landmarks" in inputs and strength.moves_faces:
         inputs["landmarks"] = move_landmarks(
-            inputs["landmarks"], inputs["landmark_mask"], *drawn_move(faces, strength)
+            np, inputs["landmarks"], inputs["landmark_mask"], *drawn_move(np, faces, strength)
         )
     if "waveform" in inputs and strength.sound_shift_s > 0:
         inputs["waveform"] = shift_sound(

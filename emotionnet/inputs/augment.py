@@ -9,8 +9,8 @@ import math
 import tensorflow as tf
 
 from emotionnet.clips import SAMPLE_RATE
-from emotionnet.clips.landmarks import MIRROR_68
 from emotionnet.inputs.augmentation import Augmentation
+from emotionnet.inputs.crop_moves import drawn_move, move_landmarks
 from emotionnet.inputs.kinds import WINDOW_MOVES, presences
 
 
@@ -48,8 +48,9 @@ def augment(inputs: dict, seed: tf.Tensor, strength: Augmentation) -> dict:
     if "faces" in inputs and strength.changes_faces:
         inputs["faces"] = augment_faces(inputs["faces"], draws[:7], strength)
     if "landmarks" in inputs and strength.moves_faces:
+        xp = tf.experimental.numpy
         inputs["landmarks"] = move_landmarks(
-            inputs["landmarks"], inputs["landmark_mask"], draws[:7], strength
+            xp, inputs["landmarks"], inputs["landmark_mask"], *drawn_move(xp, draws, strength)
         )
     if "waveform" in inputs and strength.sound_shift_s > 0:
         shift_s = tf.random.stateless_uniform((), seed + 2, -1.0, 1.0) * strength.sound_shift_s
@@ -105,7 +106,8 @@ def augment_faces(faces: tf.Tensor, draws: tf.Tensor, strength: Augmentation) ->
         strength: how much.
     """
     size = float(faces.shape[1])
-    ((a, b), (d, e)), shift = _drawn_move(draws, strength)
+    turn, shift = drawn_move(tf.experimental.numpy, draws, strength)
+    a, b, d, e = turn[0, 0], turn[0, 1], turn[1, 0], turn[1, 1]
     middle = (size - 1) / 2
     # Output pixel (x, y) reads input (a x + b y + c, d x + e y + f): all moves in one sampling.
     c, f = middle * (1 - a - b) + shift[0] * size, middle * (1 - d - e) + shift[1] * size
@@ -126,35 +128,6 @@ def augment_faces(faces: tf.Tensor, draws: tf.Tensor, strength: Augmentation) ->
         + draws[2] * strength.brightness * 255
     )
     return tf.saturate_cast(tf.round(x), tf.uint8)
-
-
-def move_landmarks(
-    points: tf.Tensor, known: tf.Tensor, draws: tf.Tensor, strength: Augmentation
-) -> tf.Tensor:
-    """Landmarks (frames, 68, 2) as they are in what `augment_faces` makes of the faces.
-
-    Args:
-        points: in units of the crop.
-        known: (frames,), above 0 where there are any; others become 0.
-        draws, strength: as `augment_faces` takes them.
-    """
-    ((a, b), (d, e)), shift = _drawn_move(draws, strength)
-    det = a * e - b * d
-    back = tf.stack([tf.stack([e, -d]), tf.stack([-b, a])]) / det  # the inverse, transposed
-    moved = tf.tensordot(points - 0.5 - shift, back, 1) + 0.5
-    # What was the left eye is the right one in a mirror.
-    moved = tf.where(det < 0, tf.gather(moved, MIRROR_68, axis=1), moved)
-    return tf.where(known[:, None, None] > 0, moved, 0.0)
-
-
-def _drawn_move(draws: tf.Tensor, strength: Augmentation) -> tuple[tuple, tf.Tensor]:
-    """As `emotionnet.inputs.crop_moves.drawn_move`."""
-    angle = draws[0] * math.radians(strength.rotation_degrees)
-    mirror = tf.where(draws[1] < 2 * strength.flip - 1, -1.0, 1.0)
-    side = 1 + draws[4] * strength.scale
-    cos, sin = side * tf.cos(angle), side * tf.sin(angle)
-    turn = (mirror * cos, mirror * -sin), (sin, cos)
-    return turn, tf.stack([draws[5] * strength.shift, draws[6] * strength.shift])
 
 
 def shift_sound(waveform: tf.Tensor, samples: tf.Tensor, shift_s: tf.Tensor) -> tf.Tensor:

@@ -22,6 +22,6 @@ def mirrored(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         given[faces] = given[faces][..., ::-1, :]
     if points in given:
         given[points] = move_landmarks(
-            np.asarray(given[points]), np.asarray(given[known]), MIRRORED
+            np, np.asarray(given[points]), np.asarray(given[known]), MIRRORED
         )
     return given

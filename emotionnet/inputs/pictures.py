@@ -131,7 +131,7 @@ def vary(pictures: np.ndarray, size: int, draws: np.ndarray, strength: Augmentat
 def _moved(picture: np.ndarray, size: int, draws: np.ndarray, strength: Augmentation) -> np.ndarray:
     """Turned, mirrored, shifted, zoomed and brought to ``size`` in one sampling."""
     height, width = picture.shape[:2]
-    turn, shift = drawn_move(draws, strength)
+    turn, shift = drawn_move(np, draws, strength)
     middle = (size - 1) / 2
     # Pixel (x, y) of the result reads the picture at what this matrix makes of it.
     offset = middle - turn.sum(axis=1) * middle + shift * size

@@ -28,6 +28,7 @@ from typing import Any
 
 from emotionnet.environment import settle_keras
 from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.values import typed
 
 #: Names of the project's own systems; any other importable module may be named too, see `get_system`.
 SYSTEMS = ("ghost_fan", "segments", "cross_modal", "dv_emotionnet", "racnn", "faces")
@@ -75,16 +76,11 @@ def make_config(name: str, **fields: Any):
         UsageError: an unknown system or field, or a value that the system refuses.
     """
     config = get_system(name).Config
-    known = [field.name for field in dataclasses.fields(config)]
+    known = {field.name: field for field in dataclasses.fields(config)}
     unknown = sorted(set(fields) - set(known))
     if unknown:
         raise UsageError(f"{name} has no setting {unknown[0]!r}. It has: {', '.join(known)}.")
-    made = config(**fields)
-    for field in dataclasses.fields(made):
-        value = getattr(made, field.name)
-        if isinstance(field.default, bool) and not isinstance(value, bool):
-            raise UsageError(f"{name}: {field.name} is {value!r}; it needs True or False.")
-    return made
+    return config(**{key: typed(known[key], value, f"{name}: ") for key, value in fields.items()})
 
 
 def build_model(name: str, num_classes: int, **config: Any):

@@ -92,9 +92,6 @@ def check_fields(
             raise UsageError(
                 f"{name}: {field} is {getattr(config, field)!r}; known: {', '.join(values)}."
             )
-    for field in (*(least or {}), *shares):
-        if not isinstance(getattr(config, field), int | float):
-            raise UsageError(f"{name}: {field} is {getattr(config, field)!r}; it needs a number.")
     for field, smallest in (least or {}).items():
         if getattr(config, field) < smallest:
             raise UsageError(f"{name}: {field} is {getattr(config, field)}; at least {smallest}.")

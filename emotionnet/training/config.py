@@ -15,11 +15,11 @@ from typing import Any
 from emotionnet.classes import Classes
 from emotionnet.errors import UsageError
 from emotionnet.recipes import load
+from emotionnet.values import typed
 
 AUGMENT = ("none", "light", "ours", "paper", "strong")
 DEFAULT_SYSTEM = "ghost_fan"
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-_TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,7 @@ class RunConfig:
 
     def __post_init__(self):
         for each in dataclasses.fields(self):
-            value, wanted = getattr(self, each.name), type(each.default)
-            if wanted in _TYPES and each.name != "start_fraction":
-                number = wanted is float and type(value) is int
-                if not isinstance(value, wanted) and not number:
-                    raise UsageError(f"{each.name} is {value!r}; it needs {_TYPES[wanted]}.")
+            object.__setattr__(self, each.name, typed(each, getattr(self, each.name)))
         for name in ("folds", "seeds"):
             numbers = getattr(self, name)
             numbers = (numbers,) if isinstance(numbers, int) else numbers

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from emotionnet.command import value_of
 from emotionnet.errors import UsageError
 from emotionnet.training.config import home_of
+from emotionnet.values import value_of
 
 #: Options of `emotionnet.fit`, beside the fields of a system, a training and an augmentation, that cells
 #: may differ in.

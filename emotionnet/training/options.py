@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Sequence
 
 from emotionnet.classes import add_options
-from emotionnet.command import field_value
 from emotionnet.recipes import names
 from emotionnet.training.config import AUGMENT
+from emotionnet.values import field_value
 
 
 def _folds(text: str) -> list[int] | str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from emotionnet.errors import UsageError
+from emotionnet.values import typed
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 DECAYS = ("cosine", "step", "plateau", "constant")
@@ -182,13 +183,4 @@ def _typed(field: dataclasses.Field, value: Any) -> Any:
         if any(not 0 <= factor < math.inf for factor in scales.values()):
             raise UsageError(f"rate_scales is {value!r}; a factor is a number of at least 0.")
         return scales
-    wanted = type(field.default)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if wanted is float and number and math.isfinite(value):
-        return float(value)
-    if wanted is int and number and value == int(value):
-        return int(value)
-    if wanted is str and isinstance(value, str):
-        return value
-    kind = {float: "a number", int: "a whole number", str: "a word"}[wanted]
-    raise UsageError(f"{name} is {value!r}; it needs {kind}.")
+    return typed(field, value)
