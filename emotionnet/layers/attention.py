@@ -3,11 +3,12 @@
 import keras
 from keras import layers, ops
 
+from emotionnet.layers.configured import Configured
 from emotionnet.layers.frames import weighted_mean
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class TripletAttention(layers.Layer):
+class TripletAttention(Configured):
     """Three gates on a map, one for each pair of its dimensions; the shape stays.
 
     Each gate reduces the third dimension to its maximum and its mean, convolves the small map of
@@ -68,14 +69,6 @@ class TripletAttention(layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "residual": self.residual,
-            "kernel_size": self.kernel_size,
-            "momentum": self.momentum,
-        }
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")

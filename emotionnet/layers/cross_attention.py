@@ -3,6 +3,7 @@
 import keras
 from keras import layers, ops
 
+from emotionnet.layers.configured import Configured
 from emotionnet.layers.frames import weighted_mean
 
 #: What a step that is not valid is behind in attention: its weight is 0 in float32.
@@ -10,7 +11,7 @@ _FAR = 1e9
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class MaskedAttention(layers.Layer):
+class MaskedAttention(Configured):
     """Multi-head attention over the valid steps of a sequence; zeros where there are none.
 
     Call it with ``queries`` (batch, steps, features), ``context`` (batch, context steps, features)
@@ -74,13 +75,9 @@ class MaskedAttention(layers.Layer):
     def compute_output_shape(self, queries_shape, context_shape, valid_shape):
         return (*queries_shape[:2], self.out or queries_shape[-1])
 
-    def get_config(self):
-        names = ("heads", "head_width", "dropout", "out")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
-
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class CrossAttentionBlock(layers.Layer):
+class CrossAttentionBlock(Configured):
     """One sequence asks another: a transformer encoder block, averaged over the asking one's time.
 
     Both sequences are widened to ``width``; multi-head attention with the first as queries and the
@@ -155,13 +152,9 @@ class CrossAttentionBlock(layers.Layer):
     def compute_output_shape(self, queries_shape, *others):
         return (queries_shape[0], queries_shape[2])
 
-    def get_config(self):
-        names = ("width", "heads", "head_width", "hidden", "dropout")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
-
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class SelfAttentionBlock(layers.Layer):
+class SelfAttentionBlock(Configured):
     """One sequence asks itself, averaged over time: attention in a wider space, residual, LayerNorm.
 
     Call it with ``sequence`` (batch, steps, features) and ``valid`` (batch, steps), 1 for valid steps.
@@ -211,13 +204,9 @@ class SelfAttentionBlock(layers.Layer):
     def compute_output_shape(self, sequence_shape, valid_shape):
         return (sequence_shape[0], sequence_shape[2])
 
-    def get_config(self):
-        names = ("width", "heads", "dropout")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
-
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class AbsentSteps(layers.Layer):
+class AbsentSteps(Configured):
     """A sequence of zeros (batch, steps, width) beside a mask (batch, steps): nothing is there.
 
     Args:
@@ -234,6 +223,3 @@ class AbsentSteps(layers.Layer):
 
     def compute_output_shape(self, valid_shape):
         return (*valid_shape, self.width)
-
-    def get_config(self):
-        return {**super().get_config(), "width": self.width}

@@ -10,10 +10,11 @@ import keras
 from keras import ops
 
 from emotionnet.errors import UsageError
+from emotionnet.layers.configured import Configured
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class Standardize(keras.layers.Layer):
+class Standardize(Configured):
     """Features less their mean, in units of their deviation; before it is fitted, unchanged.
 
     Weights, in this order, none trainable: ``mean`` (width,), ``deviation`` (width,).
@@ -48,12 +49,9 @@ class Standardize(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return input_shape
 
-    def get_config(self):
-        return {**super().get_config(), "limit": self.limit}
-
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class Projection(keras.layers.Layer):
+class Projection(Configured):
     """Features to fewer of them by a product and a sum: principal components, discriminants.
 
     Weights, in this order, none trainable: ``kernel`` (width, units), ``bias`` (units,). Before it
@@ -88,9 +86,6 @@ class Projection(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)
-
-    def get_config(self):
-        return {**super().get_config(), "units": self.units}
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")

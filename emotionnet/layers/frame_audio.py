@@ -6,10 +6,11 @@ from keras import ops
 
 from emotionnet.errors import UsageError
 from emotionnet.layers.audio import LOUDEST
+from emotionnet.layers.configured import Configured
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class Energy(keras.layers.Layer):
+class Energy(Configured):
     """Energy in decibels (full scale 0) of the middle of each piece of sound.
 
     float32 whatever the dtype policy. NaN, infinite and absurdly large samples count as silence.
@@ -37,12 +38,9 @@ class Energy(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return (input_shape[0], 1)
 
-    def get_config(self):
-        return {**super().get_config(), "samples": self.samples, "amin": self.amin}
-
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class Derivatives(keras.layers.Layer):
+class Derivatives(Configured):
     """Features at the middle of a few steps of time, with their first and second derivative.
 
     A derivative is the slope of the line that fits best over ``2 * reach + 1`` steps; the second is
@@ -84,12 +82,9 @@ class Derivatives(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return (input_shape[0], 3 * input_shape[2])
 
-    def get_config(self):
-        return {**super().get_config(), "reach": self.reach}
-
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class NeighbourContext(keras.layers.Layer):
+class NeighbourContext(Configured):
     """Each step's features between those of its neighbours; zeros beyond the ends.
 
     Args:
@@ -111,6 +106,3 @@ class NeighbourContext(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:2], (self.before + 1 + self.after) * input_shape[2])
-
-    def get_config(self):
-        return {**super().get_config(), "before": self.before, "after": self.after}

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from emotionnet.layers.configured import Configured
+
 
 @keras.saving.register_keras_serializable(package="emotionnet")
 class FoldFrames(keras.layers.Layer):
@@ -18,7 +20,7 @@ class FoldFrames(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class UnfoldFrames(keras.layers.Layer):
+class UnfoldFrames(Configured):
     """(batch * frames, ...) to (batch, frames, ...): undoes `FoldFrames`.
 
     Args:
@@ -35,9 +37,6 @@ class UnfoldFrames(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         whole = input_shape[0]
         return (None if whole is None else whole // self.frames, self.frames, *input_shape[1:])
-
-    def get_config(self):
-        return {**super().get_config(), "frames": self.frames}
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
@@ -91,7 +90,7 @@ def weighted_mean(values, weights):
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class StepsPresent(keras.layers.Layer):
+class StepsPresent(Configured):
     """A mask for steps that are all there or all absent: 1 where a count (batch,) is above 0.
 
     Args:
@@ -113,12 +112,9 @@ class StepsPresent(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return (*input_shape, self.steps)
 
-    def get_config(self):
-        return {**super().get_config(), "steps": self.steps}
-
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class AnyStep(keras.layers.Layer):
+class AnyStep(Configured):
     """Whether any step of a mask is valid: (batch, steps) to (batch, 1), 1 or 0, float32."""
 
     def __init__(self, **kwargs):
@@ -130,6 +126,3 @@ class AnyStep(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], 1)
-
-    def get_config(self):
-        return super().get_config()

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from emotionnet.errors import UsageError
+from emotionnet.layers.configured import Configured
 from emotionnet.layers.frames import weighted_mean
 
 STREAMS = ("faces", "speech")
@@ -105,9 +106,6 @@ class WeightedSum(keras.layers.Layer):
     def compute_output_shape(self, a_shape, *others):
         return a_shape
 
-    def get_config(self):
-        return super().get_config()
-
 
 @keras.saving.register_keras_serializable(package="emotionnet")
 class Otherwise(keras.layers.Layer):
@@ -125,12 +123,9 @@ class Otherwise(keras.layers.Layer):
     def compute_output_shape(self, first_shape, *others):
         return first_shape
 
-    def get_config(self):
-        return super().get_config()
-
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class MeanLogProbability(keras.layers.Layer):
+class MeanLogProbability(Configured):
     """The answer of a clip from the answers of its rows: the mean of their log-probabilities.
 
     Rows that are not there do not count; without any the answer is 0 for every class, which is
@@ -155,6 +150,3 @@ class MeanLogProbability(keras.layers.Layer):
 
     def compute_output_shape(self, logits_shape, valid_shape):
         return (valid_shape[0], logits_shape[1])
-
-    def get_config(self):
-        return super().get_config()

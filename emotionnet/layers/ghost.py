@@ -9,10 +9,11 @@ from keras import layers
 
 from emotionnet.errors import UsageError
 from emotionnet.layers.attention import TripletAttention
+from emotionnet.layers.configured import Configured
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class GhostModule(layers.Layer):
+class GhostModule(Configured):
     """A 1x1 convolution for half of the maps, and a depthwise one on them for the other half.
 
     (batch, height, width, channels) to (batch, height, width, filters).
@@ -65,18 +66,9 @@ class GhostModule(layers.Layer):
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.filters)
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "activation": self.activation,
-            "momentum": self.momentum,
-        }
-
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class GhostBottleneck(layers.Layer):
+class GhostBottleneck(Configured):
     """Ghost (expand) - depthwise - triplet attention - Ghost (project) - add the shortcut.
 
     (batch, height, width, channels) to (batch, height / strides, width / strides, filters).
@@ -164,18 +156,6 @@ class GhostBottleneck(layers.Layer):
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape
         return (batch, -(-height // self.strides), -(-width // self.strides), self.filters)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "expansion": self.expansion,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "attention": self.attention,
-            "depthwise": self.depthwise,
-            "momentum": self.momentum,
-        }
 
 
 def _run(path, x, training):

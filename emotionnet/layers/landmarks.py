@@ -5,13 +5,14 @@ import numpy as np
 from keras import layers, ops
 
 from emotionnet.errors import UsageError
+from emotionnet.layers.configured import Configured
 
 #: Distance of a frame from a cluster that has no members: no frame chooses it.
 _NOWHERE = 1e9
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class CentredLandmarks(layers.Layer):
+class CentredLandmarks(Configured):
     """Landmarks of each frame about their own middle and in units of their own size.
 
     Where the face is and how large it is goes away, its shape stays: the mean of the points is 0, the
@@ -39,12 +40,9 @@ class CentredLandmarks(layers.Layer):
     def compute_output_shape(self, landmarks_shape, valid_shape):
         return landmarks_shape
 
-    def get_config(self):
-        return super().get_config()
-
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class KeyFrames(layers.Layer):
+class KeyFrames(Configured):
     """The frames that stand for a clip: k-means with a radial basis function for the distance.
 
     Kernel k-means with K = exp(-d^2 / mean d^2) over pairs of valid frames. It begins with equal pieces
@@ -146,9 +144,6 @@ class KeyFrames(layers.Layer):
         batch, _, points, _ = landmarks_shape
         return (batch, self.count, points, 2), (batch, self.count)
 
-    def get_config(self):
-        return {**super().get_config(), "count": self.count, "rounds": self.rounds}
-
 
 def _frames(landmarks):
     """Their number, which live use leaves open."""
@@ -167,7 +162,7 @@ def _nearest(distance, axis: int):
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class TakePoints(layers.Layer):
+class TakePoints(Configured):
     """One region of a face: (batch, frames, points, 2) to (batch, frames, 2 * points of the region).
 
     Args:
@@ -184,9 +179,6 @@ class TakePoints(layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:2], 2 * (self.last - self.first))
-
-    def get_config(self):
-        return {**super().get_config(), "first": self.first, "last": self.last}
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
@@ -216,6 +208,3 @@ class RegionAttention(layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0][0], len(input_shape) * input_shape[0][1])
-
-    def get_config(self):
-        return super().get_config()

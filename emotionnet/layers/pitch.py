@@ -6,6 +6,7 @@ from keras import ops
 
 from emotionnet.errors import UsageError
 from emotionnet.layers.audio import LOUDEST
+from emotionnet.layers.configured import Configured
 
 #: Pitch is looked for in sound of this rate: a quarter of the work of 16 kHz. At 4 kHz octaves are
 #: missed half as often again.
@@ -15,7 +16,7 @@ _CUT_HZ, _TAPS = 3000.0, 16
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class Pitch(keras.layers.Layer):
+class Pitch(Configured):
     """Fundamental frequency in Hz of each piece of sound; 0 where it is silent or has no voice.
 
     The sound is brought to 8 kHz. With W samples and their copies ``lag`` later,
@@ -122,10 +123,6 @@ class Pitch(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], 1)
-
-    def get_config(self):
-        names = ("sample_rate", "fmin", "fmax", "threshold", "voiced", "quiet")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 def low_pass(cut: float, taps: int) -> np.ndarray:

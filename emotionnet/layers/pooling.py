@@ -4,10 +4,11 @@ import keras
 from keras import layers, ops
 
 from emotionnet.errors import UsageError
+from emotionnet.layers.configured import Configured
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class AttentivePooling(layers.Layer):
+class AttentivePooling(Configured):
     """Means over time that attention weighs, beside the maximum over time.
 
     The channels are dealt to the heads; each head weighs the steps for its own channels by
@@ -55,6 +56,3 @@ class AttentivePooling(layers.Layer):
 
     def compute_output_shape(self, features_shape):
         return (features_shape[0], 2 * features_shape[2])
-
-    def get_config(self):
-        return {**super().get_config(), "heads": self.heads, "hidden": self.hidden}

@@ -5,13 +5,14 @@ import numpy as np
 from keras import ops
 
 from emotionnet.errors import UsageError
+from emotionnet.layers.configured import Configured
 
 #: Weights of red, green and blue in a grey value (ITU-R BT.601).
 LUMA = (0.299, 0.587, 0.114)
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class GreyFaces(keras.layers.Layer):
+class GreyFaces(Configured):
     """Colour pictures to small grey ones: (batch, S, S, 3), 0...255, to (batch, height, width, 1).
 
     The whole height of the square is kept, and as much of its middle as has the wanted shape, so
@@ -51,9 +52,6 @@ class GreyFaces(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.height, self.width, 1)
-
-    def get_config(self):
-        return {**super().get_config(), "height": self.height, "width": self.width}
 
 
 def resampling_matrix(
@@ -132,7 +130,7 @@ class SegmentWindows(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class KeepFeatures(keras.layers.Layer):
+class KeepFeatures(Configured):
     """Sets all features but ``first`` to ``last`` (exclusive) of the last axis to zero.
 
     Args:
@@ -151,12 +149,9 @@ class KeepFeatures(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return input_shape
 
-    def get_config(self):
-        return {**super().get_config(), "first": self.first, "last": self.last}
-
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class TakeSegment(keras.layers.Layer):
+class TakeSegment(Configured):
     """One segment of each clip: (batch, segments, ...) to (batch, ...).
 
     Args:
@@ -172,6 +167,3 @@ class TakeSegment(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], *input_shape[2:])
-
-    def get_config(self):
-        return {**super().get_config(), "segment": self.segment}

@@ -5,11 +5,12 @@ import numpy as np
 from keras import ops
 
 from emotionnet.errors import UsageError
+from emotionnet.layers.configured import Configured
 from emotionnet.layers.segments import resampling_matrix
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class SpectrogramWindows(keras.layers.Layer):
+class SpectrogramWindows(Configured):
     """Overlapping windows over the whole of a recording, each resized to a square picture.
 
     Neighbouring windows share one half. Red, green and blue are the spectrogram, its slope over time
@@ -98,7 +99,3 @@ class SpectrogramWindows(keras.layers.Layer):
 
     def compute_output_shape(self, spectrogram_shape, valid_shape):
         return (spectrogram_shape[0], self.windows, self.size, self.size, 3)
-
-    def get_config(self):
-        names = ("windows", "size", "reach", "mean", "scale")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -4,10 +4,11 @@ import keras
 from keras import ops
 
 from emotionnet.errors import UsageError
+from emotionnet.layers.configured import Configured
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class SpeechWindow(keras.layers.Layer):
+class SpeechWindow(Configured):
     """A window of a spectrogram about the middle of its speech, on a common level.
 
     A frame counts as speech where its loudest band comes within ``threshold_db`` of the clip's
@@ -70,12 +71,3 @@ class SpeechWindow(keras.layers.Layer):
 
     def compute_output_shape(self, spectrogram_shape, valid_shape):
         return (spectrogram_shape[0], self.frames, spectrogram_shape[2])
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "frames": self.frames,
-            "threshold_db": self.threshold_db,
-            "dynamic_db": self.dynamic_db,
-            "scale_db": self.scale_db,
-        }

@@ -7,6 +7,8 @@ depth. So a 3-D network needs no 3-D convolution or pool, which TensorFlow Lite'
 import keras
 from keras import layers, ops
 
+from emotionnet.layers.configured import Configured
+
 
 def _pictures(x, first: int, count: int):
     """``count`` pictures of the depth.
@@ -18,7 +20,7 @@ def _pictures(x, first: int, count: int):
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class DepthNeighbours(layers.Layer):
+class DepthNeighbours(Configured):
     """Each picture with those behind it as further channels.
 
     A 2-D convolution of the result is the 3-D convolution of depth ``reach``, stride 1 along the depth,
@@ -44,12 +46,9 @@ class DepthNeighbours(layers.Layer):
         batch, depth, *plane, channels = input_shape
         return (batch, depth - self.reach + 1, *plane, self.reach * channels)
 
-    def get_config(self):
-        return {**super().get_config(), "reach": self.reach}
-
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class DepthMean(layers.Layer):
+class DepthMean(Configured):
     """The mean of each picture and those behind it: an average pool of depth ``reach``, stride 1.
 
     Args:
@@ -73,12 +72,9 @@ class DepthMean(layers.Layer):
     def compute_output_shape(self, input_shape):
         return (input_shape[0], input_shape[1] - self.reach + 1, *input_shape[2:])
 
-    def get_config(self):
-        return {**super().get_config(), "reach": self.reach}
-
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class ChannelAttention(layers.Layer):
+class ChannelAttention(Configured):
     """Which channels matter: a gate for each, from its mean and its maximum over depth and plane.
 
     Both go through the same two dense layers; their sum ends in a sigmoid. The shape stays.
@@ -116,12 +112,9 @@ class ChannelAttention(layers.Layer):
     def compute_output_shape(self, input_shape):
         return input_shape
 
-    def get_config(self):
-        return {**super().get_config(), "reduction": self.reduction}
-
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class SpatialAttention(layers.Layer):
+class SpatialAttention(Configured):
     """Where in each picture to look: a gate for each place, from the mean and maximum of its channels.
 
     One convolution without bias, the same for every picture of the depth. The shape stays.
@@ -152,6 +145,3 @@ class SpatialAttention(layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
-
-    def get_config(self):
-        return {**super().get_config(), "kernel_size": self.kernel_size}

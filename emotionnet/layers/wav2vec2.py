@@ -10,6 +10,8 @@ import math
 import keras
 from keras import layers, ops
 
+from emotionnet.layers.configured import Configured
+
 #: Channels, kernels and strides of the base form's convolutions: 49 steps a second of 16 kHz.
 CHANNELS = (512,) * 7
 KERNELS = (10, 3, 3, 3, 3, 2, 2)
@@ -135,7 +137,7 @@ class Wav2Vec2(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class PositionConvolution(layers.Layer):
+class PositionConvolution(Configured):
     """A grouped convolution over time with weight normalisation, and GELU.
 
     The kernel is ``direction`` scaled to length ``scale`` at each of its places. Groups are written
@@ -176,9 +178,6 @@ class PositionConvolution(layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
-
-    def get_config(self):
-        return {**super().get_config(), "kernel": self.kernel, "groups": self.groups}
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
