@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from emotionnet.command import as_verb
+from emotionnet.command import as_verb, command_line
 from emotionnet.runs.picture_networks import backbones, report
 from emotionnet.training.config import AUGMENT, PRECISIONS
 from emotionnet.values import field_value
@@ -18,9 +18,8 @@ from emotionnet.values import field_value
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.backbones``."""
-    p = argparse.ArgumentParser(
-        prog="python -m emotionnet.backbones",
-        description="Fine-tune picture networks on one corpus, and count and time what they cost.",
+    p = command_line(
+        "backbones", "Fine-tune picture networks on one corpus, and count and time what they cost."
     )
     p.add_argument("names", nargs="*", metavar="NAME",
                    help="MobileNet, ConvNeXt-T, GhostNet … (default: the paper's 16 and ours)")  # fmt: skip

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from emotionnet.classes import Classes, add_options
-from emotionnet.command import as_verb
+from emotionnet.command import as_verb, command_line
 from emotionnet.errors import UsageError
 
 
@@ -64,9 +64,8 @@ def combine(
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.combine``."""
-    p = argparse.ArgumentParser(
-        prog="python -m emotionnet.combine",
-        description="Make one run out of the face stream of one and the speech stream of another.",
+    p = command_line(
+        "combine", "Make one run out of the face stream of one and the speech stream of another."
     )
     p.add_argument("faces", metavar="FACES_RUN", help="run whose face stream is taken")
     p.add_argument("speech", metavar="SPEECH_RUN", help="run whose speech stream is taken")

@@ -1,11 +1,13 @@
 """What every ``python -m emotionnet.<verb>`` shares: exit codes, and modules that can be called."""
 
+import argparse
 import errno
 import os
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from emotionnet.environment import own_process
 from emotionnet.errors import EmotionNetError, UsageError
@@ -46,6 +48,13 @@ def as_verb(module_name: str, main: Callable[[Sequence[str] | None], int | None]
         run_command(main)
     else:
         sys.modules[module_name].__class__ = Verb
+
+
+def command_line(verb: str, description: str, **options: Any) -> argparse.ArgumentParser:
+    """The parser of a verb that does what ``description`` says; ``options`` are argparse's own."""
+    return argparse.ArgumentParser(
+        prog=f"python -m emotionnet.{verb}", description=description, **options
+    )
 
 
 def not_empty(value: str | os.PathLike, what: str) -> str | os.PathLike:

@@ -9,15 +9,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from emotionnet.command import as_verb
+from emotionnet.command import as_verb, command_line
 from emotionnet.evaluation.side_by_side import PAGE, TABLE, compare, summary
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.compare``."""
-    p = argparse.ArgumentParser(
-        prog="python -m emotionnet.compare",
-        description="Any runs, or groups of runs, side by side: one page, one CSV, paired tests.",
+    p = command_line(
+        "compare", "Any runs, or groups of runs, side by side: one page, one CSV, paired tests."
     )
     p.add_argument("runs", metavar="RUN", nargs="+",
                    help="a run folder, or a folder of runs; the first is what others are tested against")  # fmt: skip

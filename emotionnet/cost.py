@@ -8,7 +8,7 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from emotionnet.command import as_verb
+from emotionnet.command import as_verb, command_line
 from emotionnet.deploy.costing import cost
 from emotionnet.errors import UsageError
 from emotionnet.values import field_value
@@ -26,10 +26,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.cost``."""
-    p = argparse.ArgumentParser(
-        prog="python -m emotionnet.cost",
-        description="Parameters, multiply-adds, bytes, memory and time of a network.",
-    )
+    p = command_line("cost", "Parameters, multiply-adds, bytes, memory and time of a network.")
     p.add_argument("target", metavar="SYSTEM|RUN|FILE",
                    help="name of a system, run folder, or .keras, .tflite or .onnx file")  # fmt: skip
     p.add_argument("--set", dest="config", type=field_value, action="append", default=[],

@@ -7,7 +7,7 @@ checked, what was interrupted continues where it stopped, what is there is not l
 import argparse
 from collections.abc import Sequence
 
-from emotionnet.command import as_verb
+from emotionnet.command import as_verb, command_line
 from emotionnet.downloads.download import PLACES, download
 
 
@@ -25,7 +25,7 @@ def _numbers(text: str) -> list[int]:
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.download``."""
-    p = argparse.ArgumentParser(prog="python -m emotionnet.download", description=__doc__)
+    p = command_line("download", __doc__)
     p.add_argument("corpus", help=f"{', '.join(PLACES)} (the model of the field landmarks68)")
     p.add_argument("--out", metavar="DIR", help="default: data/<corpus>/clips")
     p.add_argument(

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emotionnet.classes import Classes, add_options
-from emotionnet.command import as_verb
+from emotionnet.command import as_verb, command_line
 from emotionnet.evaluation.asked import Asked
 from emotionnet.evaluation.headline import summary
 from emotionnet.evaluation.run_or_group import evaluate
@@ -30,9 +30,8 @@ def _asked(metrics: Mapping[str, Any], merge, only) -> Asked:
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.evaluate``."""
-    p = argparse.ArgumentParser(
-        prog="python -m emotionnet.evaluate",
-        description="Accuracy, UAR, calibration and a report of a run, or of a group of runs.",
+    p = command_line(
+        "evaluate", "Accuracy, UAR, calibration and a report of a run, or of a group of runs."
     )
     p.add_argument("run", metavar="RUN", help="a run folder, or a folder of runs (folds, seeds)")
     p.add_argument("--records", metavar="DIR", help="its records, where they have moved; those of another "

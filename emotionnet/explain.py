@@ -9,15 +9,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from emotionnet.command import as_verb
+from emotionnet.command import as_verb, command_line
 from emotionnet.prediction.explaining import PAGE, explain
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.explain``."""
-    p = argparse.ArgumentParser(
-        prog="python -m emotionnet.explain",
-        description="What an answer is made of: heat over faces, features of sound over time.",
+    p = command_line(
+        "explain", "What an answer is made of: heat over faces, features of sound over time."
     )
     p.add_argument("run", metavar="RUN", help="a run folder, as python -m emotionnet.fit makes it")
     p.add_argument("clips", metavar="CLIP", nargs="*", help="recordings, or folders of them")

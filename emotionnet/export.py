@@ -9,16 +9,13 @@ import argparse
 import time
 from collections.abc import Sequence
 
-from emotionnet.command import as_verb
+from emotionnet.command import as_verb, command_line
 from emotionnet.deploy.exporting import KNOWN, export
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.export``."""
-    p = argparse.ArgumentParser(
-        prog="python -m emotionnet.export",
-        description="Export a trained run as a folder that runs on a phone.",
-    )
+    p = command_line("export", "Export a trained run as a folder that runs on a phone.")
     p.add_argument("run", metavar="RUN", help="a run folder")
     p.add_argument("--out", required=True, metavar="DIR", help="the folder to make")
     p.add_argument(

@@ -11,15 +11,14 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
-from emotionnet.command import as_verb
+from emotionnet.command import as_verb, command_line
 from emotionnet.labelling.round import TABLE, label, next_command
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.label``."""
-    p = argparse.ArgumentParser(
-        prog="python -m emotionnet.label",
-        description="Label the clips that a run is least sure about, in the browser, one key each.",
+    p = command_line(
+        "label", "Label the clips that a run is least sure about, in the browser, one key each."
     )
     p.add_argument("run", metavar="RUN", help="a run folder, or an exported bundle")
     p.add_argument("--pool", required=True, metavar="DIR", help="folder of your recordings")

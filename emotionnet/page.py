@@ -11,7 +11,7 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
-from emotionnet.command import as_verb
+from emotionnet.command import as_verb, command_line
 from emotionnet.files import write_text
 from emotionnet.shipped import shipped_bundle
 
@@ -40,9 +40,8 @@ def page(bundle: str | os.PathLike, out: str | os.PathLike | None = None) -> Pat
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.page``."""
-    p = argparse.ArgumentParser(
-        prog="python -m emotionnet.page",
-        description="Make one HTML file that runs a bundle's model in a browser, and open it.",
+    p = command_line(
+        "page", "Make one HTML file that runs a bundle's model in a browser, and open it."
     )
     p.add_argument(
         "bundle", metavar="BUNDLE", help="a folder that python -m emotionnet.export made"

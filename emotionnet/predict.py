@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from emotionnet.classes import Classes, add_options
-from emotionnet.command import as_verb
+from emotionnet.command import as_verb, command_line
 from emotionnet.prediction.answering import answer_all, outputs_for
 from emotionnet.prediction.predictor import Predictor
 from emotionnet.prediction.text import NEVER_SEEN, describe
@@ -20,10 +20,7 @@ from emotionnet.prediction.text import NEVER_SEEN, describe
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.predict``."""
-    p = argparse.ArgumentParser(
-        prog="python -m emotionnet.predict",
-        description="The emotion in recordings: with a picture, sound, or both.",
-    )
+    p = command_line("predict", "The emotion in recordings: with a picture, sound, or both.")
     p.add_argument(
         "run",
         metavar="RUN",

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Sequence
 
 from emotionnet.clips.preparing import prepare
-from emotionnet.command import as_verb
+from emotionnet.command import as_verb, command_line
 
 #: Options of side fields.
 _OF_FIELDS = ("landmark_model", "openface")
@@ -18,9 +18,9 @@ _OF_FIELDS = ("landmark_model", "openface")
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.prepare``."""
-    p = argparse.ArgumentParser(
-        prog="python -m emotionnet.prepare",
-        description="Decode the clips of a corpus, find their faces, and write all as records. "
+    p = command_line(
+        "prepare",
+        "Decode the clips of a corpus, find their faces, and write all as records. "
         "Can be stopped at any moment; the same command resumes.",
     )
     p.add_argument("--corpus", help="demo (default), ravdess, crema_d, iemocap, enterface, emodb, fer2013, or "

@@ -10,16 +10,16 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from emotionnet.command import as_verb
+from emotionnet.command import as_verb, command_line
 from emotionnet.evaluation.headline import summary
 from emotionnet.runs.continued import refit
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.refit``."""
-    p = argparse.ArgumentParser(
-        prog="python -m emotionnet.refit",
-        description="Continue the training of a run, from its validation people too, and evaluate it again.",
+    p = command_line(
+        "refit",
+        "Continue the training of a run, from its validation people too, and evaluate it again.",
     )
     p.add_argument("run", metavar="RUN", help="a run folder, or a folder of runs (folds, seeds)")
     p.add_argument("--records", metavar="DIR", help="its records, where they have moved")

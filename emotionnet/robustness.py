@@ -10,16 +10,16 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from emotionnet.command import as_verb
+from emotionnet.command import as_verb, command_line
 from emotionnet.evaluation.asked import result_path
 from emotionnet.evaluation.disturbed import robustness
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.robustness``."""
-    p = argparse.ArgumentParser(
-        prog="python -m emotionnet.robustness",
-        description="UAR of a run under noise, lost or shifted sound, covered, missing, dark or "
+    p = command_line(
+        "robustness",
+        "UAR of a run under noise, lost or shifted sound, covered, missing, dark or "
         "coarse pictures: curves, table and page.",
     )
     p.add_argument("run", metavar="RUN", help="a run folder, or a folder of runs (folds, seeds)")

@@ -10,16 +10,15 @@ import json
 import sys
 from collections.abc import Sequence
 
-from emotionnet.command import as_verb
+from emotionnet.command import as_verb, command_line
 from emotionnet.streaming.playing import stream
 from emotionnet.streaming.text import describe, summary
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.stream``."""
-    p = argparse.ArgumentParser(
-        prog="python -m emotionnet.stream",
-        description="Live answers from a camera, or from a file that is played like one.",
+    p = command_line(
+        "stream", "Live answers from a camera, or from a file that is played like one."
     )
     p.add_argument("run", metavar="RUN", help="a run folder, or an exported bundle")
     p.add_argument("source", metavar="FILE|camera", help="a recording, camera, camera:1 …")

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from emotionnet.command import as_verb, text_table
+from emotionnet.command import as_verb, command_line, text_table
 from emotionnet.deploy.bundle import SUMS
 from emotionnet.errors import UsageError
 from emotionnet.shipped import shipped_bundle
@@ -57,10 +57,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m emotionnet.verify``."""
-    p = argparse.ArgumentParser(
-        prog="python -m emotionnet.verify",
-        description="Check that everything a bundle says is true. Needs no TensorFlow.",
-    )
+    p = command_line("verify", "Check that everything a bundle says is true. Needs no TensorFlow.")
     p.add_argument("folder", metavar="DIR", help="a bundle of `python -m emotionnet.export`")
     return p
 

@@ -4,13 +4,12 @@ Cao et al. (2014), IEEE Transactions on Affective Computing 5(4): 377-390. A fil
 actor_sentence_emotion_level, in ``VideoFlash/*.flv``, ``AudioWAV/*.wav`` or ``AudioMP3/*.mp3``.
 """
 
-import itertools
 import os
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from emotionnet.corpora import canonical
-from emotionnet.corpora.listing import Ignored, check_folder, find_recordings, nothing_usable
+from emotionnet.corpora.listing import Ignored, check_folder, rows_of_files
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv
@@ -98,28 +97,19 @@ def scan(
     votes = _read_votes(root, table) if labels == "votes" else {}
     if table and not votes:
         raise UsageError(f"--table {table}: is of the crowd's votes, for --labels votes.")
-    found = find_recordings(root, (*_PICTURES, *_SOUNDS), ignored)
     known = canonical.clip_list(NAME)
-    rows: dict[str, ManifestRow] = {}
-    for path in itertools.chain.from_iterable(found.values()):
-        kind = "picture" if path.suffix.lower() in _PICTURES else "sound"
-        row = rows.get(path.stem)
-        try:
-            if row is None:
-                row = _labelled(known.get(path.stem) or _unlisted(path.stem), labels)
-                row = _voted(row, votes) if votes else row
-            if path.suffix.lower() == ".mp3" and known[path.stem]["bad_mp3"]:
-                raise ValueError("this mp3 holds another clip's sound: use the wav")
-            if getattr(row, kind):
-                raise ValueError(f"another file of the clip is used: {getattr(row, kind)}")
-        except ValueError as reason:
-            ignored.append((str(path), str(reason)))
-        else:
-            rows[path.stem] = replace(row, **{kind: str(path)})
-    if not rows:
-        looked_for = "CREMA-D names ending in .flv, .wav or .mp3"
-        raise nothing_usable(root, looked_for, EXAMPLE, ignored)
-    return [rows[clip] for clip in sorted(rows)]
+
+    def row_of(path: PurePosixPath) -> ManifestRow:
+        row = _labelled(known.get(path.stem) or _unlisted(path.stem), labels)
+        row = _voted(row, votes) if votes else row
+        if path.suffix.lower() == ".mp3" and known[path.stem]["bad_mp3"]:
+            raise ValueError("this mp3 holds another clip's sound: use the wav")
+        return row
+
+    return rows_of_files(
+        root, (*_PICTURES, *_SOUNDS), row_of, ignored,
+        looked_for="CREMA-D names ending in .flv, .wav or .mp3", example=EXAMPLE,
+    )  # fmt: skip
 
 
 def _unlisted(stem: str) -> dict[str, str]:

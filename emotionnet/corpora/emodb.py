@@ -7,12 +7,10 @@ The set has no formal licence; its authors ask for the citation. Who is a woman 
 numbers do not tell it.
 """
 
-import itertools
 import os
 import re
-from dataclasses import replace
 
-from emotionnet.corpora.listing import Ignored, check_folder, find_recordings, nothing_usable
+from emotionnet.corpora.listing import Ignored, check_folder, rows_of_files
 from emotionnet.corpora.manifest import ManifestRow
 
 NAME = "emodb"
@@ -84,17 +82,7 @@ def scan(root: str | os.PathLike, ignored: Ignored | None = None) -> list[Manife
     """
     ignored = [] if ignored is None else ignored
     root = check_folder(root, EXAMPLE)
-    rows: dict[str, ManifestRow] = {}
-    found = find_recordings(root, _SOUNDS, ignored)
-    for path in itertools.chain.from_iterable(found.values()):
-        try:
-            row = parse_name(path.stem)
-            if path.stem in rows:
-                raise ValueError(f"the same take as {rows[path.stem].sound}")
-        except ValueError as reason:
-            ignored.append((str(path), str(reason)))
-        else:
-            rows[path.stem] = replace(row, sound=str(path))
-    if not rows:
-        raise nothing_usable(root, "EMO-DB names ending in .wav or .flac", EXAMPLE, ignored)
-    return [rows[clip] for clip in sorted(rows)]
+    return rows_of_files(
+        root, _SOUNDS, lambda path: parse_name(path.stem), ignored,
+        looked_for="EMO-DB names ending in .wav or .flac", example=EXAMPLE,
+    )  # fmt: skip

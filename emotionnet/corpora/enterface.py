@@ -8,14 +8,12 @@ The five sentences of one emotion are others than those of the next, so whoever 
 knows the emotion. Who is a woman is not said by the set itself, so ``sex`` is left empty.
 """
 
-import itertools
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from emotionnet.corpora.listing import Ignored, check_folder, find_recordings, nothing_usable
+from emotionnet.corpora.listing import Ignored, check_folder, rows_of_files
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import UsageError
 
@@ -71,22 +69,10 @@ def scan(root: str | os.PathLike, ignored: Ignored | None = None) -> list[Manife
     ignored = [] if ignored is None else ignored
     root = check_folder(root, EXAMPLE)
     _check_level(root)
-    found = find_recordings(root, (*_PICTURES, *_SOUNDS), ignored)
-    rows: dict[str, ManifestRow] = {}
-    for path in itertools.chain.from_iterable(found.values()):
-        kind = "picture" if path.suffix.lower() in _PICTURES else "sound"
-        try:
-            row = parse_path(path)
-            row = rows.get(row.clip, row)
-            if getattr(row, kind):
-                raise ValueError(f"another file of the clip is used: {getattr(row, kind)}")
-        except ValueError as reason:
-            ignored.append((str(path), str(reason)))
-        else:
-            rows[row.clip] = replace(row, **{kind: str(path)})
-    if not rows:
-        raise nothing_usable(root, "videos in folders like these", EXAMPLE, ignored)
-    return [rows[clip] for clip in sorted(rows)]
+    return rows_of_files(
+        root, (*_PICTURES, *_SOUNDS), parse_path, ignored,
+        looked_for="videos in folders like these", example=EXAMPLE,
+    )  # fmt: skip
 
 
 def parse_path(path: PurePosixPath) -> ManifestRow:

@@ -3,9 +3,12 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
+from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import EmotionNetError, UsageError
 
 #: Recordings with a picture, best known first.
@@ -124,6 +127,44 @@ def find_recordings(
 
 
 _HIDDEN = "hidden (its name begins with a dot): rename it"
+
+
+def rows_of_files(
+    root: Path,
+    suffixes: Iterable[str],
+    row_of: Callable[[PurePosixPath], ManifestRow],
+    ignored: Ignored,
+    *,
+    looked_for: str,
+    example: str,
+) -> list[ManifestRow]:
+    """A row a clip, sorted by clip, of a corpus whose files say by name or place which clip they are of.
+
+    Args:
+        root: of the corpus.
+        suffixes: of its recordings.
+        row_of: the row of a file, without files; ValueError where it is none, with the reason as its text.
+        ignored: ``(path, reason)`` is appended for every file that was left out.
+        looked_for, example: for people, where there is no clip.
+
+    Raises:
+        EmotionNetError: no usable clip.
+    """
+    rows: dict[str, ManifestRow] = {}
+    for path in chain.from_iterable(find_recordings(root, suffixes, ignored).values()):
+        kind = kind_of(path.suffix.lower())
+        try:
+            row = row_of(path)
+            row = rows.get(row.clip, row)
+            if getattr(row, kind):
+                raise ValueError(f"another file of the clip is used: {getattr(row, kind)}")
+        except ValueError as reason:
+            ignored.append((str(path), str(reason)))
+        else:
+            rows[row.clip] = replace(row, **{kind: str(path)})
+    if not rows:
+        raise nothing_usable(root, looked_for, example, ignored)
+    return [rows[clip] for clip in sorted(rows)]
 
 
 def _passed_over(name: str) -> bool:

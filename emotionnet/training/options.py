@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from emotionnet.classes import add_options
+from emotionnet.command import command_line
 from emotionnet.recipes import names
 from emotionnet.training.config import AUGMENT
 from emotionnet.values import field_value
@@ -43,10 +44,10 @@ def parser(
         words: what it takes besides options.
     """
     rare = " ".join(option.replace("-", "_") for option in (*_RARE, "direct", "joint"))
-    p = argparse.ArgumentParser(
-        prog=f"python -m emotionnet.{verb}",
+    p = command_line(
+        verb,
+        description,
         usage=f"%(prog)s [--recipe NAME | --config RUN] [option …]{words}",
-        description=description,
         epilog=f"Less often needed, as --batch-size N or --set batch_size=N (see help(emotionnet.fit)): {rare}",
     )
     g = p.add_argument_group("what to learn from")
