@@ -4,10 +4,10 @@ Without arguments it makes the demo corpus, prepares it, trains both streams of 
 system, fuses them and evaluates on actors that the training never saw.
 """
 
-import json
 from collections.abc import Sequence
 
 from emotionnet.command import as_verb
+from emotionnet.files import read_json
 from emotionnet.runs.new import fit
 from emotionnet.training.options import arguments, parser
 
@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from emotionnet.evaluation.headline import summary
 
     folder = fit(**arguments(parser(), argv))
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    metrics = read_json(folder / "metrics.json")
     print(f"\n{summary(metrics)}")
     print(f"\nreport     {folder / 'report.html'}")
     print(f"next       python -m emotionnet.predict {folder} YOUR_CLIP.mp4")

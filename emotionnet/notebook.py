@@ -5,7 +5,6 @@ figures of the report and of ``predict --plot``, inline.
 """
 
 import base64
-import json
 import os
 from collections.abc import Iterable, Mapping
 from html import escape
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from emotionnet.errors import UsageError
+from emotionnet.files import read_json
 
 #: Pictures of a clip, side by side, and the longer side of each in pixels.
 STRIP, STRIP_PIXELS = 6, 150
@@ -64,7 +64,7 @@ def show_run(run: str | os.PathLike) -> Page:
     place = Path(run) / "metrics.json"
     if not place.is_file():
         raise UsageError(f"{run}: no metrics.json. `python -m emotionnet.evaluate {run}` makes it.")
-    metrics = json.loads(place.read_text(encoding="utf-8"))
+    metrics = read_json(place)
     text = f"{summary(metrics)}\n\nthe whole report: {Path(run) / 'report.html'}"
     scored = [name for name in TITLES if metrics.get(name)]
     if len(scored) == 2:  # fused from one stream: the same once more

@@ -7,11 +7,11 @@ it was worth.
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 
 from emotionnet.command import as_verb, command_line
 from emotionnet.evaluation.headline import summary
+from emotionnet.files import read_json
 from emotionnet.runs.continued import refit
 
 
@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line, trains, and prints the headline."""
     folder = refit(**vars(parser().parse_args(argv)))
-    print(f"\n{summary(json.loads((folder / 'metrics.json').read_text(encoding='utf-8')))}")
+    print(f"\n{summary(read_json(folder / 'metrics.json'))}")
     print(f"\nreport     {folder / 'report.html'}")
     return 0
 

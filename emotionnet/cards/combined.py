@@ -1,19 +1,17 @@
 """What a card says of a run that was combined out of two: both origins, and what it was measured on."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from emotionnet.files import read_json
 from emotionnet.inputs.kinds import OUTPUTS
 
 
 def measured(folder: str | os.PathLike) -> list[dict[str, Any]]:
     """What the run was measured on so far: each ``metrics_….json`` of another corpus, plainly asked."""
-    found = [
-        json.loads(path.read_text("utf-8")) for path in sorted(Path(folder).glob("metrics*.json"))
-    ]
+    found = [read_json(path) for path in sorted(Path(folder).glob("metrics*.json"))]
     return [m for m in found if m.get("on") and not m.get("mask") and not m.get("mirror")]
 
 

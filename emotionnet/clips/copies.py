@@ -7,7 +7,6 @@ which of them a training may see is decided by its split: only copies of trainin
 """
 
 import dataclasses
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -30,7 +29,7 @@ from emotionnet.clips.records import (
 from emotionnet.clips.shards import write_examples
 from emotionnet.corpora.manifest import manifest_hash
 from emotionnet.errors import UsageError
-from emotionnet.files import atomic_path, sha256, write_json
+from emotionnet.files import atomic_path, read_json, sha256, write_json
 from emotionnet.progress import progress
 
 #: Largest pitch shift in semitones, either way (ours).
@@ -154,7 +153,7 @@ def speech_copies(
         _make(records, folder, chunks, missing)
     for number in range(len(chunks)):
         for kind in kinds:
-            for raw in json.loads(_index(folder, number, kind).read_text(encoding="utf-8")):
+            for raw in read_json(_index(folder, number, kind)):
                 if emotion := wanted.get(raw["clip"].rpartition("~")[0]):
                     # Absolute, so that the records' own dataset reads them.
                     shard = str((folder / raw["shard"]).resolve())

@@ -33,7 +33,7 @@ from emotionnet.clips.clip import ClipData
 from emotionnet.clips.fields.files import FieldFiles
 from emotionnet.corpora.manifest import COLUMNS, LATER, ManifestRow, manifest_hash
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import file_sha256, read_csv, write_csv
+from emotionnet.files import file_sha256, read_csv, read_json, write_csv
 
 #: Rises when what is stored changes so that old records cannot be read.
 SCHEMA_VERSION = 1
@@ -302,7 +302,7 @@ class Records:
         """
         path = (self.folder / shard).with_suffix(".json")
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            return read_json(path)
         except (OSError, ValueError):
             raise EmotionNetError(f"{path}: is missing or damaged. {_remedy(shard)}") from None
 
@@ -361,7 +361,7 @@ def read_meta(folder: str | os.PathLike) -> dict[str, Any]:
             "`python -m emotionnet.prepare`."
         )
     try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
+        meta = read_json(path)
         version = meta["schema"]
     except (ValueError, KeyError, TypeError):
         raise EmotionNetError(

@@ -18,7 +18,7 @@ from emotionnet.clips.records import FRAMING_BYTES, RecordRow, serialize
 from emotionnet.clips.same import digests, hashes
 from emotionnet.corpora.manifest import ManifestRow, facts
 from emotionnet.errors import BadClip, EmotionNetError
-from emotionnet.files import atomic_path, file_sha256, sha256, write_json
+from emotionnet.files import atomic_path, file_sha256, read_json, sha256, write_json
 
 #: Clips in a shard.
 SHARD_CLIPS = 16
@@ -45,7 +45,7 @@ class Shard:
     def read_index(self) -> dict[str, Any] | None:
         """Its index, or None where the shard has to be made (again)."""
         try:
-            index = json.loads(self.index_path.read_text(encoding="utf-8"))
+            index = read_json(self.index_path)
             size = self.path.stat().st_size if self.path.is_file() else 0
             fits = index["fingerprint"] == self.fingerprint and index["bytes"] == size
         except (OSError, ValueError, KeyError, TypeError):

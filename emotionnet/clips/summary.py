@@ -1,6 +1,5 @@
 """What became of a corpus, for people: how much, how many faces, what was skipped and why."""
 
-import json
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from emotionnet.clips.same import repeated
 from emotionnet.clips.shards import Shard
 from emotionnet.corpora.listing import left_out
 from emotionnet.emotions import label_order
-from emotionnet.files import write_csv, write_json, write_text
+from emotionnet.files import read_json, write_csv, write_json, write_text
 
 #: Lines of ``summary.txt`` for skipped clips, and for notes; all are in the other files.
 SHOWN = 10
@@ -97,7 +96,7 @@ def unused(summary: dict[str, Any]) -> list[str]:
 def read_summary(out: Path) -> dict[str, Any] | None:
     """``summary.json`` of a folder of records; None where there is none."""
     try:
-        return json.loads((out / "summary.json").read_text(encoding="utf-8"))
+        return read_json(out / "summary.json")
     except (OSError, ValueError):
         return None
 

@@ -13,7 +13,6 @@ here says nothing about how much it wins elsewhere.
 """
 
 import functools
-import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -29,7 +28,7 @@ from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.corpora.media import write_clip
 from emotionnet.emotions import EMOTIONS
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import write_json
+from emotionnet.files import read_json, write_json
 from emotionnet.progress import progress
 
 NAME = "demo"
@@ -288,7 +287,7 @@ def _missing(root: Path, parameters: dict[str, int]) -> list[Take]:
 
 def _read_parameters(root: Path) -> dict[str, int]:
     try:
-        parameters = json.loads((root / _PARAMETERS).read_text(encoding="utf-8"))
+        parameters = read_json(root / _PARAMETERS)
         return {name: int(parameters[name]) for name in ("version", *_DEFAULTS)}
     except (ValueError, KeyError, TypeError):
         raise UsageError(

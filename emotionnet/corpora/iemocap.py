@@ -117,17 +117,12 @@ def _sessions(root: Path) -> list[Path]:
         for path in root.glob(pattern)
         if path.is_dir() and _SESSION.fullmatch(path.name)
     )
-    inside = next(
-        (p for p in [root.resolve(), *root.resolve().parents][:5] if _is_session(p)), None
-    )
+    above = [root.resolve(), *root.resolve().parents][:5]
+    inside = next((path for path in above if _SESSION.fullmatch(path.name)), None)
     if not found and inside:
         what = "is one session" if inside == root.resolve() else f"lies inside of {inside.name}"
         raise UsageError(f"{root}: {what}. Give the folder that holds Session1 … Session5.")
     return found
-
-
-def _is_session(path: Path) -> bool:
-    return bool(_SESSION.fullmatch(path.name))
 
 
 def _wavs(root: Path, session: Path, ignored: Ignored) -> dict[str, PurePosixPath]:

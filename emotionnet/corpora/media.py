@@ -54,7 +54,9 @@ def write_clip(
     with atomic_path(path) as temporary, av.open(str(temporary), "w") as container:
         picture = sound = None
         if first is not None:
-            picture = container.add_stream(picture_codec, rate=_fraction(fps))
+            picture = container.add_stream(
+                picture_codec, rate=Fraction(fps).limit_denominator(1001)
+            )
             picture.height, picture.width = first.shape[:2]
             picture.pix_fmt = pixel_format
             # Slower presets weigh blocks by a tree over later frames, and were seen to give other
@@ -114,7 +116,3 @@ def _encode_sound(container, stream, samples: np.ndarray, sample_rate: int, layo
         frame.time_base = Fraction(1, sample_rate)
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
-
-
-def _fraction(fps: float | Fraction) -> Fraction:
-    return Fraction(fps).limit_denominator(1001)

@@ -17,7 +17,7 @@ import numpy as np
 
 from emotionnet.classes import Classes
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import sha256, write_text
+from emotionnet.files import read_json, sha256, write_text
 from emotionnet.shipped import shipped_bundle
 
 #: Of the contract; rises when the meaning of a field changes.
@@ -61,7 +61,7 @@ class Bundle:
                 f"{folder}: no bundle here (no {CONTRACT}). `python -m emotionnet.export` makes one."
             )
         try:
-            contract = json.loads(path.read_text(encoding="utf-8"))
+            contract = read_json(path)
             found = contract["format"]
             for key in _READ:
                 contract[key]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from emotionnet.errors import EmotionNetError
+from emotionnet.files import read_json
 
 #: What can be asked for, the largest file first. "onnx" is made beside them.
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
@@ -66,7 +67,7 @@ def convert(
             ) from None
     result = folder / "result.json"
     if done.returncode == 0 and result.is_file():
-        return json.loads(result.read_text(encoding="utf-8"))
+        return read_json(result)
     last = _last_line(log)
     if last.startswith("error: "):
         raise EmotionNetError(last.removeprefix("error: "))
@@ -101,7 +102,7 @@ def _last_line(log: Path) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """What the process of its own does."""
     folder = Path((argv or sys.argv[1:])[0])
-    job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    job = read_json(folder / "job.json")
 
     import numpy as np
 

@@ -1,6 +1,5 @@
 """A run becomes a bundle: models, contract, golden answers, what each precision is worth, Kotlin, a page if wanted."""
 
-import json
 import os
 import shutil
 import sys
@@ -12,7 +11,7 @@ from typing import Any
 from emotionnet.deploy.bundle import is_bundle, write_sums
 from emotionnet.deploy.convert import PRECISIONS
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import sha256, write_json, write_text
+from emotionnet.files import read_json, sha256, write_json, write_text
 from emotionnet.inputs.kinds import FUSED, OUTPUTS, has
 
 ONNX = "onnx"
@@ -350,7 +349,7 @@ class Export:
 
     def _metrics(self) -> dict[str, Any] | None:
         path = self.run.folder / "metrics.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        return read_json(path) if path.is_file() else None
 
 
 def say(step: str) -> None:

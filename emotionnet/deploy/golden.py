@@ -6,7 +6,6 @@ through ``encode_face``, ``encode_speech`` and ``fuse``); ``golden/front_end.npz
 that the Keras layer gives for the first clip. Needs NumPy only.
 """
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from emotionnet.files import atomic_path, write_json
+from emotionnet.files import atomic_path, read_json, write_json
 from emotionnet.inputs.kinds import STREAMS, streams_in, without
 
 FOLDER = "golden"
@@ -143,7 +142,7 @@ def farthest(
 
 def read(folder: str | os.PathLike) -> dict[str, Any]:
     """What ``golden/expected.json`` says."""
-    return json.loads((Path(folder) / EXPECTED).read_text(encoding="utf-8"))
+    return read_json(Path(folder) / EXPECTED)
 
 
 def _plain(outputs: Mapping[str, np.ndarray]) -> dict[str, list[float]]:

@@ -1,12 +1,12 @@
 """The folder that a download goes to: what is there already, whether there is space, and whether it is wanted."""
 
-import json
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.files import read_json
 
 #: In the folder: what was downloaded whole, so that it is not loaded again.
 STATE = ".downloaded.json"
@@ -19,7 +19,7 @@ def read_state(folder: Path) -> dict[str, dict[str, int]]:
         EmotionNetError: the file that says so is damaged.
     """
     try:
-        return json.loads((folder / STATE).read_text(encoding="utf-8"))
+        return read_json(folder / STATE)
     except FileNotFoundError:
         return {}
     except ValueError:

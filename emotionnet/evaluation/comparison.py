@@ -4,7 +4,6 @@ A candidate is a run or a group of runs (folds, seeds) of one setting. All is re
 folders; nothing here needs a model.
 """
 
-import json
 import os
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from emotionnet.evaluation.answers import OUTPUTS, Answers, measure
 from emotionnet.evaluation.intervals import mean_and_sd
 from emotionnet.evaluation.paired import bootstrap_difference, holm, mcnemar
 from emotionnet.evaluation.temperature import pool_calibrated
-from emotionnet.files import read_csv
+from emotionnet.files import read_csv, read_json
 
 KINDS = tuple(OUTPUTS)
 #: What must be the same for numbers to be comparable, and how it is called.
@@ -53,10 +52,7 @@ class RunResult:
         """
         folder = Path(folder)
         try:
-            config, metrics = (
-                json.loads((folder / name).read_text(encoding="utf-8"))
-                for name in ("config.json", "metrics.json")
-            )
+            config, metrics = (read_json(folder / name) for name in ("config.json", "metrics.json"))
             history = folder / "history.csv"
             people = {
                 row["actor"]

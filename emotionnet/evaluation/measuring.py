@@ -1,6 +1,5 @@
 """A run, or a group of runs, is asked about clips: answers, numbers and pages are written beside it."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from emotionnet.evaluation.learning import kept_epochs, learning_curves, mean_ke
 from emotionnet.evaluation.provenance import group_provenance, open_group, provenance
 from emotionnet.evaluation.report import write_report
 from emotionnet.evaluation.temperature import calibrated_scores, fit_temperatures, pool_calibrated
-from emotionnet.files import write_json, write_text
+from emotionnet.files import read_json, write_json, write_text
 from emotionnet.inputs.kinds import OUTPUTS
 from emotionnet.systems import get_system
 
@@ -112,7 +111,7 @@ def evaluate_group(
         place = asked.path(run.folder, "metrics.json")
         if asked.part == "unseen" or not _is_newer(place, run.folder / "model.keras"):
             evaluate_run(run, records, asked, batch_size)
-        scores = json.loads(place.read_text(encoding="utf-8"))
+        scores = read_json(place)
         answers.append(Answers.read(asked.path(run.folder, "predictions.csv"), scores["labels"]))
         calibrated.append(scores.get("calibrated", {}))
         learning.append(scores.get("learning", {}))

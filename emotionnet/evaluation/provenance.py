@@ -7,6 +7,7 @@ from typing import Any
 
 from emotionnet.classes import Classes
 from emotionnet.errors import EmotionNetError
+from emotionnet.files import read_json
 from emotionnet.training.run import Run, besides_clips, division
 
 
@@ -39,7 +40,7 @@ def provenance(run: Run) -> dict[str, Any]:
     """What the numbers are about, from the run's config and versions."""
     config = run.config
     path = run.folder / "versions.json"
-    versions = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    versions = read_json(path) if path.is_file() else {}
     packages = [f"{k} {v}" for k, v in versions.get("packages", {}).items()]
     return {
         "system": config["system"],

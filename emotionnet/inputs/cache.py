@@ -14,7 +14,6 @@ streams. Without the stream ``faces`` there are no pixels in it, without ``speec
 """
 
 import dataclasses
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ import numpy as np
 
 from emotionnet.clips.records import RecordRow, read_record_manifest
 from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.files import read_json
 from emotionnet.inputs.arrays import read_arrays
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.kinds import STREAMS, ordered
@@ -93,14 +93,14 @@ class ViewCache:
                 "and TensorFlow, it is written."
             )
         try:
-            meta = json.loads((folder / META_FILE).read_text(encoding="utf-8"))
+            meta = read_json(folder / META_FILE)
             if meta["format"] != FORMAT:
                 raise EmotionNetError(f"{folder}: a cache of another version. {_AGAIN}")
             rows, copied = read_record_manifest(folder), []
             names = stored_names(meta["streams"], View(**meta["view"]))
             arrays, copied_arrays = read_arrays(stored_files(folder, names)), {}
             if meta["copies"]:
-                listed = json.loads((folder / COPIES_FILE).read_text(encoding="utf-8"))
+                listed = read_json(folder / COPIES_FILE)
                 copied = [RecordRow(**raw) for raw in listed]
                 copied_arrays = read_arrays(stored_files(folder, SOUND, "copies-"))
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -1,6 +1,5 @@
 """Which picture network, for what it costs: one fine-tuned after another, counted and timed."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -9,6 +8,7 @@ from typing import Any
 
 from emotionnet.command import text_table
 from emotionnet.errors import UsageError
+from emotionnet.files import read_json
 
 #: The 16 of system 3's paper with their accuracy on 3,589 FER2013 test pictures, ImageNet weights.
 PAPER = {
@@ -131,7 +131,7 @@ def _run_results(folder: Path) -> dict[str, Any]:
     if not (folder / "metrics.json").is_file():
         return {}
     config = Run.open(folder).config
-    score = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["faces"]
+    score = read_json(folder / "metrics.json")["faces"]
     low, high = interval_98(score["accuracy"], score["n"])
     return {
         "run": str(folder),
@@ -155,7 +155,7 @@ def _cost(name, folder: Path, image_size, head, classes, latency: bool) -> dict[
 
     path = folder / f"{name}-{image_size}-{head}-{classes}.json"
     if path.is_file():
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = read_json(path)
         if kept["cpu_ms"] is not None or not latency:
             return kept
     cost = asdict(backbone_cost(name, image_size, head, classes, latency))

@@ -52,6 +52,7 @@ def sweep(
     from emotionnet.inputs.opening import open_clips
     from emotionnet.progress import progress
     from emotionnet.runs.new import fit
+    from emotionnet.systems import get_system
     from emotionnet.training.config import asked
     from emotionnet.training.grid import axes_of, cells_of
     from emotionnet.training.streams import streams_of
@@ -59,7 +60,7 @@ def sweep(
     options.pop("resume", None)
     run = asked({**options, "root": root})
     system = options["system"] = run.system or DEFAULT_SYSTEM
-    _check_fields(axes, system, options)
+    axes_of(axes, system, get_system(system).STREAMS, options)  # before any clip is prepared
     direct = options.pop("direct", False)
     records = records_of(run.records, run.corpus, root, workers, run.corpus_options, direct)
     opened = open_clips(records)
@@ -87,16 +88,6 @@ def sweep(
     ]  # fmt: skip
     once = {each.name: top / each.name for each in trainings}
     return write_cells(top / TABLE, top / PAGE, found, once, list(axes), choose)
-
-
-def _check_fields(
-    axes: Mapping[str, Sequence[Any]], system: str, options: Mapping[str, Any]
-) -> None:
-    """Refuses unknown settings before any clip is prepared."""
-    from emotionnet.systems import get_system
-    from emotionnet.training.grid import axes_of
-
-    axes_of(axes, system, get_system(system).STREAMS, options)
 
 
 def _check_values(trainings, cells, corpus: str, options: Mapping[str, Any]) -> None:

@@ -36,7 +36,8 @@ def headless(model: keras.Model) -> keras.Model:
             return args[0]
         if isinstance(layer, Committee):
             return keras.layers.Concatenate(name=f"{layer.name}_features")(*args)
-        if isinstance(layer, keras.Model) and _has_classifier(layer):
+        inside = layers_inside(layer) if isinstance(layer, keras.Model) else ()
+        if any(each.name.endswith("classifier") for each in inside):
             return strip(layer)(*args)
         return layer(*args, **kwargs)
 
@@ -44,7 +45,3 @@ def headless(model: keras.Model) -> keras.Model:
     if not taken:
         raise EmotionNetError(f"{model.name}: has no layer that turns features into classes.")
     return without_xla(features)
-
-
-def _has_classifier(network: keras.Model) -> bool:
-    return any(layer.name.endswith("classifier") for layer in layers_inside(network))

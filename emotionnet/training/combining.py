@@ -1,7 +1,6 @@
 """One run out of two: a face stream of one and a speech stream of another, see `emotionnet.systems.pair`."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,9 +8,9 @@ from typing import Any
 
 from emotionnet.classes import Classes
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import file_sha256, read_csv
+from emotionnet.files import file_sha256, read_csv, read_json
 from emotionnet.inputs.kinds import STREAMS
-from emotionnet.systems import PAIR, make_config, pair
+from emotionnet.systems import PAIR, make_config, pair, stages_of
 from emotionnet.training.run import PARTS, Run
 
 #: What joins classes unless the user says otherwise: where one side alone knows calm, it is neutral.
@@ -154,7 +153,8 @@ def _system_config(runs, called, fusion: str, frames: int | None) -> dict[str, A
 def _take_over(model, run: Run, stream: str) -> None:
     """Gives the nested network of a stream the weights that it has in its run."""
     layer = next(stage.layer for stage in pair.stages(None) if stage.name == stream)
-    stage = next(each for each in _stages(run) if each.name == stream)
+    stages = stages_of(run.config["system"], run.config["system_config"])
+    stage = next(each for each in stages if each.name == stream)
     ours, theirs = model.get_layer(layer), run.model().get_layer(stage.layer)
     shapes = [[weight.shape for weight in network.weights] for network in (ours, theirs)]
     if shapes[0] != shapes[1]:
@@ -162,12 +162,6 @@ def _take_over(model, run: Run, stream: str) -> None:
             f"{run.folder}: its model is not what its config says, or has weights for each frame."
         )
     ours.set_weights(theirs.get_weights())
-
-
-def _stages(run: Run):
-    from emotionnet.systems import stages_of
-
-    return stages_of(run.config["system"], run.config["system_config"])
 
 
 def _split(runs: Mapping[str, Run], classes: Classes) -> SimpleNamespace:
@@ -231,9 +225,9 @@ def _origin(run: Run, stream: str) -> dict[str, Any]:
         "manifest_hash",
     )
     metrics = run.folder / "metrics.json"
-    scores = json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else {}
+    scores = read_json(metrics) if metrics.is_file() else {}
     versions = run.folder / "versions.json"
-    told = json.loads(versions.read_text(encoding="utf-8")) if versions.is_file() else {}
+    told = read_json(versions) if versions.is_file() else {}
     return {
         "run": run.name,
         "sha256": file_sha256(run.folder / "model.keras"),

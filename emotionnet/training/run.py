@@ -21,7 +21,7 @@ from typing import Any
 from emotionnet.classes import Classes
 from emotionnet.environment import package_versions
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import read_csv, sha256, write_csv, write_json
+from emotionnet.files import read_csv, read_json, sha256, write_csv, write_json
 from emotionnet.inputs.kinds import FUSED_OUTPUT
 from emotionnet.shipped import shipped
 
@@ -102,7 +102,7 @@ class Run:
         if not path.is_file():
             raise UsageError(f"{folder}: no run here (no config.json). {_what_instead(folder)}")
         try:
-            config = json.loads(path.read_text(encoding="utf-8"))
+            config = read_json(path)
         except (ValueError, OSError) as error:
             raise EmotionNetError(f"{path}: cannot be read ({error}).") from error
         if not isinstance(config, dict) or config.get("format") != FORMAT:
@@ -116,7 +116,7 @@ class Run:
     def note_devices(self, facts: dict[str, Any]) -> None:
         """Adds what the run is trained on to ``versions.json``, unless it is what it was before."""
         path = self.folder / "versions.json"
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = read_json(path)
         used = known.setdefault("devices", [])
         if not used or used[-1] != facts:
             write_json(path, {**known, "devices": [*used, facts]})

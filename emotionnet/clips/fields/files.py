@@ -7,7 +7,6 @@ that is what `emotionnet.clips.records.Records.dataset` gives. Beside each shard
 writes them is `emotionnet.clips.fields.add`.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from emotionnet.clips.fields import get_field
 from emotionnet.clips.fields.field import Field, FieldValues
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import file_sha256
+from emotionnet.files import file_sha256, read_json
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class FieldFiles:
 
 def _read_index(path: Path, remedy: str) -> dict[str, Any]:
     try:
-        index = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        index = read_json(path.with_suffix(".json"))
         index["record_sha256"], index["sha256"], index["clips"]
         found = path.stat().st_size if path.is_file() else 0
     except (OSError, ValueError, KeyError, TypeError):
