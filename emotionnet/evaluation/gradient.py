@@ -12,60 +12,18 @@ from emotionnet.errors import UsageError
 Gradient = Callable[[Sequence[np.ndarray], int], tuple[np.ndarray, list[np.ndarray]]]
 
 
-def input_gradient(
-    model: keras.Model, output: str, inputs: Mapping[str, np.ndarray], of: str
-) -> Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]:
-    """What gives the gradient of a probability with respect to one input.
+class InputGradient:
+    """What gives the gradient of a probability with respect to one input: called with the inputs of a clip, a `Gradient`.
 
-    Nothing of the model changes: dropout is off, BatchNorm uses its moving statistics.
+    Nothing of the model changes: dropout is off, BatchNorm uses its moving statistics. The graph is made once.
 
     Args:
         model: with inputs and outputs by name.
         output: a name of its outputs, (batch, classes).
-        inputs: of one clip, (1, …); all but ``of`` stay as they are.
-        of: the input to differentiate by; it is taken as float32.
-
-    Returns:
-        A function of values (batch, …) of that input and of a class: the outputs (batch,) of that class,
-        and their gradients, shaped like the values.
+        of: the input to differentiate by, the one value of the `Gradient`; it is taken as float32.
 
     Raises:
         UsageError: no such input or output, or a backend that is neither TensorFlow nor JAX.
-    """
-    gradient = InputGradient(model, output, of)(inputs)
-
-    def of_one(values: np.ndarray, number: int):
-        answers, (slopes,) = gradient([values], number)
-        return answers, slopes
-
-    return of_one
-
-
-def feature_gradient(
-    model: keras.Model,
-    output: str,
-    inputs: Mapping[str, np.ndarray],
-    layers: Sequence[keras.Layer],
-) -> Gradient:
-    """What gives the gradient of a probability with respect to what some layers give.
-
-    Args:
-        model: with inputs and outputs by name.
-        output: a name of its outputs, (batch, classes).
-        inputs: of one clip, (1, …).
-        layers: at any depth in the model, none behind another. One that gives features and a mask keeps
-            its mask.
-
-    Returns:
-        See `Gradient`: values of each layer, (batch * n, …), where it gives (n, …) of the clip.
-    """
-    return FeatureGradient(model, output, layers)(inputs)
-
-
-class InputGradient:
-    """`input_gradient` for any number of clips: called with the inputs of one, it gives a `Gradient`.
-
-    Its graph is made once.
     """
 
     def __init__(self, model: keras.Model, output: str, of: str):
@@ -84,9 +42,14 @@ class InputGradient:
 
 
 class FeatureGradient:
-    """`feature_gradient` for any number of clips: called with the inputs of one, it gives a `Gradient`.
+    """As `InputGradient`, with respect to what some layers give.
 
-    Its graph is made once.
+    Values of the `Gradient` are of each layer, (batch * n, …), where it gives (n, …) of the clip.
+
+    Args:
+        model, output: as for `InputGradient`.
+        layers: at any depth in the model, none behind another. One that gives features and a mask keeps
+            its mask.
     """
 
     def __init__(self, model: keras.Model, output: str, layers: Sequence[keras.Layer]):

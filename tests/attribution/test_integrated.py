@@ -8,7 +8,7 @@ from emotionnet.attribution import regions
 from emotionnet.attribution.explainer import Explainer, sound_layers
 from emotionnet.attribution.integrated import integrate
 from emotionnet.errors import UsageError
-from emotionnet.evaluation.gradient import feature_gradient, input_gradient, layer_outputs
+from emotionnet.evaluation.gradient import FeatureGradient, InputGradient, layer_outputs
 from emotionnet.inputs.views import View
 from emotionnet.systems import build_model
 
@@ -65,7 +65,7 @@ def test_sound_features_make_the_whole_answer_of_speech(system):
     before = model.predict_on_batch(inputs)["speech_probabilities"]
     layers = sound_layers(model)
     assert len(layers) == 1
-    gradient = feature_gradient(model, "speech_probabilities", inputs, layers)
+    gradient = FeatureGradient(model, "speech_probabilities", layers)(inputs)
     silent = {**inputs, "waveform": np.zeros_like(inputs["waveform"])}
     values, base = ([each[0] for each in layer_outputs(model, i, layers)] for i in (inputs, silent))
     found = integrate(gradient, values, base, 1, at_once=25, steps=(1500,))
@@ -83,12 +83,7 @@ def test_sound_features_make_the_whole_answer_of_speech(system):
 def test_masked_faces_make_nothing_of_an_answer():
     model = tiny_model()
     inputs = {name: value[1:2] for name, value in tiny_inputs(model).items()}
-    one = input_gradient(model, "face_probabilities", inputs, "faces")
-
-    def gradient(values, number):
-        answers, slopes = one(values[0], number)
-        return answers, [slopes]
-
+    gradient = InputGradient(model, "face_probabilities", "faces")(inputs)
     faces = inputs["faces"].astype(np.float32)
     found = integrate(gradient, [faces], [np.zeros_like(faces)], 1)
     assert np.abs(found.values[0][0, 1]).sum() == 0 < np.abs(found.values[0][0, 0]).sum()

@@ -5,10 +5,10 @@ import subprocess
 
 import pytest
 from finite_differences import check_both_streams
-from tiny_model import tiny_inputs, tiny_model
+from tiny_model import tiny_model
 
 from emotionnet.errors import UsageError
-from emotionnet.evaluation.gradient import input_gradient
+from emotionnet.evaluation.gradient import InputGradient
 
 pytestmark = pytest.mark.usefixtures("four_bottlenecks")
 
@@ -18,9 +18,8 @@ def test_it_agrees_with_finite_differences_in_both_streams():
 
 
 def test_what_is_not_there_is_refused():
-    model = tiny_model()
     with pytest.raises(UsageError, match="landmarks: the model has no such tensor"):
-        input_gradient(model, "probabilities", tiny_inputs(model, clips=1), "landmarks")
+        InputGradient(tiny_model(), "probabilities", "landmarks")
 
 
 @pytest.mark.slow
