@@ -4,6 +4,7 @@ import argparse
 import ast
 import dataclasses
 import math
+import os
 from typing import Any
 
 from emotionnet.errors import UsageError
@@ -42,6 +43,8 @@ def typed(field: dataclasses.Field, value: Any, of: str = "") -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if field.type not in _NEEDS:
         return value
+    if field.type is str and isinstance(value, os.PathLike):
+        return os.fspath(value)
     if field.type in (bool, str) and isinstance(value, field.type):
         return value
     if number and (field.type is float or (field.type is int and value == int(value))):

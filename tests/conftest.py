@@ -18,7 +18,7 @@ os.environ["NUMBA_CACHE_DIR"] = os.path.join(
 LONGEST = (
     *("test_verify.py", "test_predict.py", "test_combine.py", "test_whole_clip.py"),
     *("test_masks.py", "test_evaluate.py", "test_init.py", "test_teachers.py", "test_refit.py"),
-    *("test_backbones_verb.py", "test_records_cache.py", "test_uncertainty.py", "test_fit.py"),
+    *("test_picture_networks.py", "test_records_cache.py", "test_uncertainty.py", "test_fit.py"),
     *("test_fit_devices.py", "test_preemption.py", "test_kotlin.py", "test_execution.py"),
     *("test_static_shapes.py", "test_gradient.py", "test_exports.py", "test_racnn_run.py"),
 )
