@@ -14,6 +14,7 @@ from typing import Any
 from emotionnet.classes import Classes, add_options
 from emotionnet.command import as_verb, command_line
 from emotionnet.prediction.answering import answer_all, outputs_for
+from emotionnet.prediction.answering import predict as predict
 from emotionnet.prediction.predictor import Predictor
 from emotionnet.prediction.text import NEVER_SEEN, describe
 
