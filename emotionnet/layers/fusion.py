@@ -75,7 +75,7 @@ class LateFusion(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class WeightedSum(keras.layers.Layer):
+class WeightedSum(Configured):
     """Two features of one width, added with weights that sum to 1; one number is learnt.
 
     ``w a + (1 - w) b`` with w = sigmoid(number), which begins at one half. Where one of both is absent
@@ -108,7 +108,7 @@ class WeightedSum(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class Otherwise(keras.layers.Layer):
+class Otherwise(Configured):
     """The first of two answers where something is there, else the second. It has no weights.
 
     Call it with ``first`` and ``second`` (batch, width), and ``there`` (batch, 1), 1 or 0.

@@ -182,7 +182,7 @@ class TakePoints(Configured):
 
 
 @keras.saving.register_keras_serializable(package="emotionnet")
-class RegionAttention(layers.Layer):
+class RegionAttention(Configured):
     """Features of several regions of a face side by side, each weighed by how much it says.
 
     One dense layer scores every region; the softmax of the scores are the weights.
