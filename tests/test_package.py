@@ -69,7 +69,9 @@ def test_one_command_lists_all_verbs_and_runs_them(tmp_path):
 
 def test_every_verb_is_a_file_and_has_a_signature():
     folder = Path(emotionnet.__file__).parent
-    main = {path.stem for path in folder.glob("*.py") if "run_command(main)" in path.read_text()}
+    main = {
+        path.stem for path in folder.glob("*.py") if "as_verb(__name__, main)" in path.read_text()
+    }
     assert main == set(emotionnet.VERBS)
     for verb in emotionnet.VERBS:
         parameters = inspect.signature(getattr(emotionnet, verb)).parameters
