@@ -108,7 +108,7 @@ def test_the_page_about_the_layout_names_what_is_there():
     named = set(re.findall(r"`([\w/]+(?:\.py|\.csv|\.md|/))`", page))
     there = [
         f"/{path.relative_to(PACKAGE.parent)}{'/' * path.is_dir()}"
-        for part in ("emotionnet", "tests", "data_manifests")
+        for part in ("emotionnet", "tests", "data_manifests", "docs")
         for path in (PACKAGE.parent / part).rglob("*")
     ]
     missing = {name for name in named if not any(path.endswith(f"/{name}") for path in there)}
