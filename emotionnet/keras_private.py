@@ -32,6 +32,11 @@ def made_by(tensor):
     return tensor._keras_history.operation
 
 
+def taken_by(model) -> list:
+    """The symbolic tensors that a nested model was called with last, in the graph around it."""
+    return list(model._inbound_nodes[-1].input_tensors)
+
+
 def given_by(model) -> list:
     """The symbolic tensors that a nested model gives where it was called last, in the graph around it."""
     return list(model._inbound_nodes[-1].output_tensors)

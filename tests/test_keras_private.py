@@ -90,3 +90,10 @@ def test_tensorflow_gives_what_is_private():
     assert "denylisted_nodes" in inspect.signature(keras_private.quantizer()).parameters
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
     assert hasattr(converter, "_experimental_calibrate_only")
+
+
+def test_what_a_nested_model_was_called_with():
+    x, y = keras.Input((4,)), keras.Input((4,))
+    inner = keras.Model(x, keras.layers.Dense(3)(x))
+    inner(y)
+    assert keras_private.taken_by(inner) == [y]

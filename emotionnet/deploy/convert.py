@@ -107,18 +107,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     import numpy as np
 
     from emotionnet.deploy import onnx, tflite
+    from emotionnet.deploy.equalise import equalise
     from emotionnet.deploy.rewrite import deploy_form
     from emotionnet.systems import load_model
 
     _say("reading the model")
     form = deploy_form(load_model(job["model"]))
-    _say("tracing the entry points")
-    system = job.get("system", "")
-    tflite.save(form, folder / "saved_model", system)
     calibration = None
     if "int8" in job["precisions"]:
         with np.load(folder / "calibration.npz") as file:
             calibration = dict(file)
+        _say("bringing channels to one scale")
+        equalise(form, calibration)
+    _say("tracing the entry points")
+    system = job.get("system", "")
+    tflite.save(form, folder / "saved_model", system)
     layers = tflite.write(form, folder, job["precisions"], calibration, _say, system)
     if job["onnx"]:
         _say("writing ONNX")
