@@ -1,9 +1,9 @@
-"""``python -m emotionnet.backbones [NAME …]``: which picture network, for what it costs.
+"""``python -m emotionnet.backbones [NAME …]``: compares picture networks by accuracy and cost.
 
 Fine-tunes networks of ``keras.applications`` and our GhostNets as system ``faces`` on one corpus,
 by one protocol, and puts accuracy with its 98 % Wilson interval beside size, parameters,
-multiply-adds and time: as ``backbones.csv`` and ``backbones.png``, and printed. What is done already
-is not done again, so it can be killed and called with more names.
+multiply-adds and time: as ``backbones.csv`` and ``backbones.png``, and printed. Finished networks
+are not trained again, so it can be stopped, and called with more names.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Classes that are merged or left out: ``--merge negative=angry+sad``, ``--only happy,negative``.
 
 The same rule holds for clips before a training and for probabilities after it, so that a model of
-eight emotions can be asked about three, and compared with one that has learnt three.
+eight emotions can answer about three, and be compared with one that was trained on three.
 """
 
 import argparse
@@ -43,7 +43,7 @@ class Classes:
             only: class names, or one text of them with commas.
 
         Raises:
-            UsageError: an emotion stands in two classes, or a word is none of these.
+            UsageError: an emotion is in two classes, or a word is none of these.
         """
         if isinstance(merge, str):
             merge = [merge]
@@ -77,7 +77,7 @@ class Classes:
         return {"merge": {k: list(v) for k, v in self.merge.items()}, "only": list(self.only)}
 
     def __str__(self) -> str:
-        """In words, as it stands beside every number; "" where nothing is changed."""
+        """In words, as shown with every number; "" where nothing is changed."""
         told = [f"{name} = {' + '.join(parts)}" for name, parts in self.merge.items()]
         if self.only:
             told.append(f"only {', '.join(self.only)}")

@@ -35,8 +35,8 @@ def combine(
         only: the classes that are answered.
         fusion: ``GM`` geometric or ``AM`` arithmetic mean of both answers. A class that one lacks it leaves
             to the other, see `emotionnet.layers.JoinedFusion`.
-        frames: faces that are looked at in a clip; by default those of the run, and 15 where it has
-            learnt from single pictures.
+        frames: faces that are used of a clip; by default the run's number, and 15 where it was
+            trained on single pictures.
 
     Returns:
         ``out``.

@@ -109,7 +109,7 @@ def text_table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
 
 @contextmanager
 def resumes(how: str) -> Iterator[None]:
-    """Around work that can be taken up again: what is said where it is cut off.
+    """Around work that can be resumed: the message where it is interrupted.
 
     Args:
         how: what is kept, and which command continues; said after Ctrl-C and after a full disk.
@@ -122,7 +122,7 @@ def resumes(how: str) -> Iterator[None]:
 
 
 def _remedy(error: BaseException, otherwise: str = "") -> str:
-    """What the innermost `resumes` says of an error."""
+    """The text of the innermost `resumes` for an error."""
     notes = getattr(error, "__notes__", ())
     return f": {notes[0]}" if notes else otherwise
 

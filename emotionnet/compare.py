@@ -1,8 +1,7 @@
 """``python -m emotionnet.compare RUN RUN …``: any runs side by side, as one page and one CSV.
 
-A RUN is a run folder or a group of runs (folds, seeds), whose answers are pooled. The first one is
-what the others are tested against, clip by clip; where they were not asked the same, that is said, and
-they are not tested.
+A RUN is a run folder or a group of runs (folds, seeds), whose answers are pooled. The others are
+tested against the first, clip by clip; runs with other test clips are reported and not tested.
 """
 
 import argparse

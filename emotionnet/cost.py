@@ -1,7 +1,7 @@
 """``python -m emotionnet.cost SYSTEM|RUN|FILE``: what a network costs, here and on small boards.
 
-Parameters, multiply-adds, bytes moved and memory, a layer and in sum; the time it takes here; the
-time it can take at best on the boards of system 1's paper, with a verdict; and the roofline as a picture.
+Parameters, multiply-adds, bytes moved and memory, by layer and in total; the time it takes here; the
+shortest possible time on the boards of system 1's paper, with a verdict; and the roofline as a picture.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """``python -m emotionnet.download ravdess|crema_d|landmarks``: a corpus, or the model that finds landmarks.
 
-Nothing is downloaded before size and licence have been shown and agreed to. What was downloaded is
-checked, what was interrupted continues where it stopped, what is there is not loaded again.
+Nothing is downloaded before you have seen and accepted size and licence. Downloads are verified,
+continue after an interruption, and are skipped where the files are there already.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""What the surroundings ask of Keras, and what this project needs.
+"""Settings of Keras that come from outside, and those that this project needs.
 
 A ``keras.json`` in somebody's home, left by another tool years ago, changes the order of a picture's
 axes or the default float for every program; environment variables choose another Keras, or a
 backend that this project does not run on. What can be put right is put right here, before it
-matters; what cannot is said in one line.
+matters; one line reports what cannot.
 """
 
 import contextlib
@@ -68,7 +68,7 @@ def settle_keras() -> None:
     unusual = keras.config.floatx()
     if unusual != "float32":
         keras.config.set_floatx("float32")
-        # The policy takes its name from floatx where nobody has chosen one.
+        # The policy takes its name from floatx where none was chosen.
         if keras.config.dtype_policy().name == unusual:
             keras.config.set_dtype_policy("float32")
     full_float32()

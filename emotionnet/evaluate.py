@@ -1,4 +1,4 @@
-"""``python -m emotionnet.evaluate RUN``: what a run is worth, as CSV, JSON and a page to read.
+"""``python -m emotionnet.evaluate RUN``: scores a run, as CSV, JSON and a page.
 
 Writes into the run folder ``predictions.csv`` (the answers), ``metrics.json`` (the numbers) and
 ``report.html`` (both for people; one file that needs nothing else). Given a group of runs (folds,
@@ -35,9 +35,9 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("run", metavar="RUN", help="a run folder, or a folder of runs (folds, seeds)")
     p.add_argument("--records", metavar="DIR", help="its records, where they have moved; those of another "
-                   "corpus: what it is worth there, on the classes that both have")  # fmt: skip
+                   "corpus: scores there, on the classes that both have")  # fmt: skip
     p.add_argument("--part", default="test", help="test (default), validation or train; "
-                   "or unseen: all clips of --records that the run has not learnt from")  # fmt: skip
+                   "or unseen: all clips of --records that the run was not trained on")  # fmt: skip
     p.add_argument("--mask", metavar="STREAM", help="speech, faces …: take it away from every clip")
     p.add_argument("--mirror", action="store_true",
                    help="average the answers to faces as they are and mirrored")  # fmt: skip

@@ -1,8 +1,8 @@
 """``python -m emotionnet.export RUN --out DIR``: a run becomes a folder that runs on a phone.
 
-The folder holds the model in several precisions with named entry points, a contract that says all
-there is to know to call it, golden inputs and answers, what every precision is worth, and Kotlin
-source. ``python -m emotionnet.verify DIR`` proves it on any machine, without TensorFlow.
+The folder holds the model in several precisions with named entry points, a contract with everything
+needed to call it, golden inputs and answers, the accuracy of every precision, and Kotlin
+source. ``python -m emotionnet.verify DIR`` checks it on any machine, without TensorFlow.
 """
 
 import argparse

@@ -44,7 +44,7 @@ def given_by(model) -> list:
 
 @contextmanager
 def keeping_history(tensors: Mapping) -> Iterator[None]:
-    """Within, symbolic tensors may become inputs of other models; they stay those of their own.
+    """Within, symbolic tensors may become inputs of other models; they stay part of their own.
 
     Keras hangs inputs that it keeps on a node of the new graph; the old one could not be saved then.
     """

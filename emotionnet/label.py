@@ -2,7 +2,7 @@
 
 The clips of a folder are scored by the entropy of the run's answer, and the most uncertain ones are
 shown on a page in the browser: one key a label. Every answer is written at once to a CSV that
-``python -m emotionnet.fit --corpus folder`` reads. The same command takes up where it was left.
+``python -m emotionnet.fit --corpus folder`` reads. The same command resumes.
 """
 
 import argparse

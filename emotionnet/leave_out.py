@@ -1,7 +1,7 @@
-"""``python -m emotionnet.leave_out``: what an emotion is worth to the others, by training without it.
+"""``python -m emotionnet.leave_out``: whether an emotion helps or harms the others, by training without it.
 
-Trains the full model, and for each emotion in turn one that has never met it. A task of fewer classes is
-easier by itself, so each of these is compared with the full model on the same clips, with that emotion
+Trains the full model, and for each emotion one model without it. Fewer classes are an
+easier task, so each of these is compared with the full model on the same clips, with that emotion
 masked in its answers. Takes the options of ``fit``, and continues where it was stopped.
 """
 

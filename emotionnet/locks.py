@@ -29,7 +29,7 @@ def alone(folder: str | os.PathLike) -> Iterator[None]:
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                if place.exists():  # else no file can be made there, and nobody holds it
+                if place.exists():  # else no file can be made there, and no process holds it
                     print(f"{folder}: another process is writing it: waiting", file=sys.stderr)
                     lock.acquire()
         yield

@@ -1,4 +1,4 @@
-"""What a notebook shows of records, runs and answers, as the last line of a cell in Jupyter or Colab.
+"""Shows records, runs and answers in a notebook, as the last line of a cell in Jupyter or Colab.
 
 Each function gives a `Page`. Nothing is drawn that is not in the folders already: these are the
 figures of the report and of ``predict --plot``, inline.
@@ -48,7 +48,7 @@ class Page:
 
 
 def show_run(run: str | os.PathLike) -> Page:
-    """The headline of a run or group, what is taken for what, and how it learnt.
+    """The headline of a run or group, its confusions, and its learning curves.
 
     Args:
         run: a run folder, or a folder of run folders, that was evaluated.

@@ -1,7 +1,7 @@
 """``python -m emotionnet.page BUNDLE``: the model in a browser, as one file that needs no network.
 
-The page looks at camera and microphone, or at a file, on the visitor's machine. It first proves on the
-bundle's golden clips that it answers as on the PC, and it has no right to connect to anything.
+The page uses camera and microphone, or a file, on the visitor's machine. It first checks on the
+bundle's golden clips that it answers as on the PC, and it is not allowed to connect to anything.
 """
 
 import argparse

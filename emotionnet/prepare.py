@@ -1,8 +1,7 @@
-"""``python -m emotionnet.prepare``: a folder of clips becomes a folder of records.
+"""``python -m emotionnet.prepare``: turns a folder of clips into a folder of records.
 
-Also ``emotionnet.prepare(corpus, root, out)``. What is in the folder is described in
-`emotionnet.clips.records`. With ``--fields`` it adds side fields (`emotionnet.clips.fields`), with
-``--records`` to records that are there already.
+Also ``emotionnet.prepare(corpus, root, out)``. `emotionnet.clips.records` describes the folder.
+``--fields`` adds side fields (`emotionnet.clips.fields`), also to existing records (``--records``).
 """
 
 import argparse

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 
 def progress(iterable: Iterable | None = None, *, total: int | None = None, what: str, unit: str):
-    """A tqdm bar named ``what``; a line every 10 s where nobody looks on (logs, CI)."""
+    """A tqdm bar named ``what``; a line every 10 s where there is no terminal (logs, CI)."""
     notebook = type(sys.stdout).__module__.startswith("ipykernel.")
     terminal = sys.stderr.isatty() and not notebook
     return tqdm(

@@ -1,9 +1,8 @@
-"""``python -m emotionnet.refit RUN``: continue training, from the validation people too, then evaluate again.
+"""``python -m emotionnet.refit RUN``: continues training, on the validation people too, and evaluates again.
 
-A run holds some people back to choose its epoch. Once it is chosen, the weights can learn from them as
-well: for a quarter of the epochs, at half the rate, the last epoch counts. The test people stay unseen.
-The result is a run (or a group of runs) of its own beside the first, so that `compare` can tell what
-it was worth.
+A run holds some people back to choose its epoch. Once it is chosen, training can use them too:
+for a quarter of the epochs, at half the rate, the last epoch counts. The test people stay unseen.
+The result is a new run (or group of runs) beside the first, so that `compare` can measure the gain.
 """
 
 import argparse

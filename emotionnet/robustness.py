@@ -1,4 +1,4 @@
-"""``python -m emotionnet.robustness RUN``: what a run still answers when something goes wrong.
+"""``python -m emotionnet.robustness RUN``: scores a run under disturbances.
 
 Noise, babble, lost or shifted sound; covered, missing, dark or coarse pictures, each at several
 levels, for a run (or a group of runs) of any system. Writes into the folder ``robustness.csv`` (every

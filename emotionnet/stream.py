@@ -1,6 +1,6 @@
 """``python -m emotionnet.stream RUN FILE``: live answers, one every hop, from a file or a camera.
 
-A file is played as if it came from a camera, at its own speed or as fast as it goes. At the end stands
+A file is played as if it came from a camera, at its own speed or as fast as possible. The last lines say
 how long answers took (segment end → answer) and how much of the time was spent computing.
 """
 

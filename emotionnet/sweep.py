@@ -1,6 +1,6 @@
 """``python -m emotionnet.sweep FIELD=VALUE,VALUE …``: a product of settings, trained and compared.
 
-Every cell of ``variant=F1,F4 speech=S1,S2 fusion=GM,AM`` is answered; what is equal is trained once, since
+Every cell of ``variant=F1,F4 speech=S1,S2 fusion=GM,AM`` gets a score; equal streams are trained once, since
 streams that are fused without weights are trained apart and fused by their answers. Cells are ranked on
 validation clips. Takes the options of ``fit``, and continues where it was stopped.
 """
@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     g.add_argument("--choose", action="store_true",
                    help="choose the best on validation clips: test figures of it alone")  # fmt: skip
     g.add_argument("--yes", action="store_true",
-                   help=f"begin more than {MANY} trainings without asking")  # fmt: skip
+                   help=f"start more than {MANY} trainings")  # fmt: skip
     return p
 
 

@@ -1,4 +1,4 @@
-"""What a crowd said about a clip: soft labels, for any corpus that has them.
+"""The votes of a crowd about a clip: soft labels, for any corpus that has them.
 
 A corpus writes the votes of a clip into its row (`emotionnet.corpora.manifest.ManifestRow.votes`), and
 ``emotion``, what most of them say, stays what clips are scored by. Training learns the shares

@@ -108,7 +108,7 @@ def test_a_masked_run_is_the_other_stream_and_replaces_nothing(
         tables["fused"], answers_of(run).probabilities[f"without_{gone}"], atol=1e-5
     )
     assert f"Without {gone}." in (folder / f"report_masked_{gone}.html").read_text()
-    assert f"{gone} taken away" in evaluating.summary(masked)
+    assert f"{gone} removed" in evaluating.summary(masked)
 
 
 def test_masks_that_leave_nothing_or_are_unknown(records, tmp_path):

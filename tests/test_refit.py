@@ -91,7 +91,7 @@ def test_it_begins_with_the_weights_that_were_chosen(group):
 def test_who_has_learnt_on_does_not_do_so_again(group, capsys):
     folder = refit(group / "fold_1_seed_0")
     assert folder == group.parent / "first-fold_1_seed_0-refit"
-    with pytest.raises(UsageError, match="learnt from its validation part already"):
+    with pytest.raises(UsageError, match="already trained on its validation part"):
         refit(folder)
     with pytest.raises(UsageError, match="a run already"):
         refit(group / "fold_1_seed_0")

@@ -96,7 +96,7 @@ def test_what_cannot_be_played_is_told(run, wav, tmp_path):
         stream(run, wav, "fast")
     with pytest.raises(UsageError, match="no run here"):
         stream(tmp_path, wav, "max")
-    with pytest.raises(UsageError, match="longer than this model can hear"):
+    with pytest.raises(UsageError, match="longer than this model can take"):
         stream(run, wav, "max", window_s=9.0)
 
 

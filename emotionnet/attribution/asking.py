@@ -1,4 +1,4 @@
-"""A run is asked why: of a recording, or of a part of its own clips."""
+"""Explains a run's answers: to a recording, or to a part of its own clips."""
 
 import os
 from collections.abc import Iterator

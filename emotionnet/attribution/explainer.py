@@ -2,7 +2,7 @@
 
 Faces are compared with black ones, sound with silence and with the mean sound of training clips,
 landmarks with the mean face. Sound is explained where a system's sound becomes features (MFCCs, log-mel
-bands, pitch …), which a person can read, unlike samples; where a network hears samples, at these.
+bands, pitch …), which a person can read, unlike samples; where a network takes samples, at these.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,7 +30,7 @@ BLACK, SILENCE, MEAN = "black", "silence", "training mean"
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of a stream of one clip.
+    """One question: a stream of one clip.
 
     Attributes:
         gradient: of its answer, by the values.
@@ -95,7 +95,7 @@ class Why:
 
 
 def sound_layers(model) -> list:
-    """The layers of ``model``, at any depth, that make features of sound; none where it hears samples."""
+    """The layers of ``model``, at any depth, that make features of sound; none where it takes samples."""
     from emotionnet.keras_private import layers_inside
     from emotionnet.layers import Energy, LogMelSpectrogram, Pitch
 
@@ -181,12 +181,12 @@ class Explainer:
     def inputs(
         self, parsed: Mapping[str, Any], start_s: float | None = None
     ) -> dict[str, np.ndarray]:
-        """What the model is shown of a window of a clip, (1, …) each."""
+        """The model's inputs for a window of a clip, (1, …) each."""
         viewed = self.view(parsed, start_s)
         return {name: np.asarray(viewed[name])[None] for name in self.model.input}
 
     def question(self, stream: str, inputs: Mapping[str, np.ndarray]) -> Question:
-        """What is asked of a stream of a clip, whose inputs are (1, …)."""
+        """The question about a stream of a clip, whose inputs are (1, …)."""
         content = STREAMS[stream].content.name
         gradient = self._gradient(stream)(inputs)
         if stream == "speech" and self._layers:

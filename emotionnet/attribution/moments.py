@@ -93,7 +93,7 @@ def length_of(values: np.ndarray, seconds: float, window_s: float) -> float:
     """Seconds that the features (n, …, width) of a layer span.
 
     Args:
-        values: of the layer; one that hears the window whole gives n = 1.
+        values: of the layer; one that takes the whole window gives n = 1.
         seconds: of sound.
         window_s: length of the model's window.
     """

@@ -121,7 +121,7 @@ def _geometry(why: Why) -> list[str]:
 
 
 def _seconds(why: Why, stream: str) -> list[str]:
-    """Of samples, which nobody can read: what each second makes."""
+    """Samples cannot be read, so this shows what each second contributes."""
     rows = []
     for baseline, one in why.streams[stream].by.items():
         sums = one.values[0].reshape(-1)

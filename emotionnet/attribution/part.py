@@ -1,4 +1,4 @@
-"""What the answers to a whole part of a run's clips are made of, emotion by emotion."""
+"""Attributions summed over a whole part of a run's clips, emotion by emotion."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

@@ -17,7 +17,7 @@ ACROSS = 5
 
 @styled
 def plot_faces(why: Why, baseline: str):
-    """Each face that the model was shown, and over it what speaks for the answer and what against it."""
+    """Each face in the window, and over it a map of what speaks for and against the answer."""
     from scipy.ndimage import gaussian_filter
 
     heat = why.streams["faces"].by[baseline].values[0][0].sum(axis=-1)
@@ -64,7 +64,7 @@ def plot_over_time(why: StreamWhy, part: int, seconds: float, window_s: float):
         why: of sound.
         part: number of the layer.
         seconds: of sound.
-        window_s: length of the model's window, which is what a layer that hears it whole gives.
+        window_s: length of the model's window, which a layer that takes it whole describes.
     """
     length_s = length_of(why.values[part], seconds, window_s)
     rows = len(why.by)

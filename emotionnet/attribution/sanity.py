@@ -124,7 +124,7 @@ def _layers(model: Any, stream: str) -> list:
                 yield layer
 
     on_the_way = keras.Model(model.input, model.output[OUTPUTS[stream]])
-    # Layers that are shared stand once.
+    # Shared layers are listed once.
     return list(dict.fromkeys(inside(on_the_way)))[::-1]
 
 

@@ -1,4 +1,4 @@
-"""What a card says of a run that was combined out of two: both origins, and what it was measured on."""
+"""The card of a run that was combined out of two: both origins, and what it was measured on."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from emotionnet.inputs.kinds import OUTPUTS
 
 
 def measured(folder: str | os.PathLike) -> list[dict[str, Any]]:
-    """What the run was measured on so far: each ``metrics_….json`` of another corpus, plainly asked."""
+    """The clips that the run was measured on so far: each ``metrics_….json`` of another corpus, plainly asked."""
     found = [read_json(path) for path in sorted(Path(folder).glob("metrics*.json"))]
     return [m for m in found if m.get("on") and not m.get("mask") and not m.get("mirror")]
 
@@ -42,7 +42,7 @@ def origins(combined: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def scores(results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What the two are worth together."""
+    """Scores of the two together."""
     lines = ["## Scores", ""]
     if not results:
         return [

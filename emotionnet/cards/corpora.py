@@ -14,7 +14,7 @@ class CorpusFacts:
         follows: what the licence asks of who uses the model.
         identifier: of the licence, as the Hugging Face Hub calls it.
         link: to the licence, where the Hub has no name for it.
-        language: of what is said, ISO 639-1; "" where nothing is.
+        language: of the speech, ISO 639-1; "" where there is none.
         research_only: no open licence covers the recordings, so what was learnt from them is for research.
     """
 

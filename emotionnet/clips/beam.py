@@ -34,7 +34,7 @@ _OURS = re.compile(r"emotionnet\.errors\.\w+: (.*?)(?: \[while running '.*|$)", 
 class MakeShard(beam.DoFn):
     """Reads the clips of a `Shard`, writes it and its index, and gives its name.
 
-    The clips are read by a process of their own, so that one that kills its reader costs only itself.
+    The clips are read by a separate process, so that one that kills its reader costs only itself.
 
     Args:
         root: folder of the clips.
@@ -90,7 +90,7 @@ def make_shards(
         "--direct_running_mode=multi_processing",
         f"--direct_num_workers={workers}",
     ]
-    # Full paths: a worker may stand in another folder.
+    # Full paths: a worker may run in another folder.
     shards = [Shard(shard.path.resolve(), shard.rows, shard.fingerprint) for shard in shards]
     with _watched(shards, done):
         try:

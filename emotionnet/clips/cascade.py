@@ -98,7 +98,7 @@ def normalized(pixels: np.ndarray) -> np.ndarray:
 
 
 def _patches(pixels: np.ndarray, boxes: np.ndarray, side: int) -> np.ndarray:
-    """What is in the boxes, (n, side, side, 3); corner pixels on the boxes' corners, grey outside."""
+    """The content of the boxes, (n, side, side, 3); corner pixels on the boxes' corners, grey outside."""
     height, width = pixels.shape[:2]
     patches = np.empty((len(boxes), side, side, 3), np.float32)
     # From pixel edges to pixel centres, as the package does.

@@ -21,7 +21,7 @@ JPEG_QUALITY = 92
 
 @dataclass
 class ClipData:
-    """What is kept of a clip.
+    """The data that is kept of a clip.
 
     Attributes:
         row: its row of the manifest.
@@ -84,7 +84,7 @@ def read_clip(
         row: which clip; ``picture`` may name a file that has only sound.
         root: folder that the row's files are relative to.
         finder: finds the faces; None leaves the picture out.
-        company: whose faces are not looked for; by default nobody's, and others who are there are said.
+        company: people whose faces are not searched; by default none, and the number of others in the picture is noted.
 
     Returns:
         The clip.

@@ -3,7 +3,7 @@
 Time stamps are believed as far as they can be. A track that begins later stands later, and a gap is a gap.
 Not believed are: a few packets whose time is far from that of the packets around them; a clock that
 is set back; and a leap over a long time in which the file has neither picture nor sound. The few
-packets have no time of their own then; behind a leap, and after a clock was set back, the track continues
+packets then have no own time; after a jump, and after a clock was set back, the track continues
 where it was. Where both tracks leap together they stay together.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 LEAP_S, LEAP_STEPS = 1.0, 8
 #: So few packets between two leaps may be stray.
 STRAY_PACKETS, STRAY_S = 3, 0.5
-#: So few pictures may stand in a file before others that are shown before them.
+#: At most this many pictures may be out of order in a file.
 REORDERED = 6
 #: How long there may be neither picture nor sound, before more of both, and before a few packets.
 LONGEST_NOTHING_S, LONGEST_BEFORE_STRAY_S = 60.0, 5.0

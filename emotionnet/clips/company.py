@@ -18,7 +18,7 @@ class Company:
     Args:
         before: of each person who was followed before, the times (n,) and boxes (n, 4) of the frames, NaN
             where they were not seen. Their faces are not taken for the one that is followed now.
-        one_person: nobody may take the place of the person followed, however long they are away.
+        one_person: no other face may take the place of the person followed, however long they are away.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Company:
         return next((n for n in ranked if sum(c >= n for c in ranked) >= enough), 0)
 
     def strangers(self, faces: Sequence[Face], time_s: float) -> list[Face]:
-        """The faces that belong to nobody who was followed before."""
+        """The faces of people who were not followed before."""
         return [face for face in faces if not any(self._is(face, time_s, p) for p in self._before)]
 
     def look(self, faces: Sequence[Face], followed: Face | None) -> None:

@@ -43,7 +43,7 @@ _SHARD = 128
 
 
 def parse_kind(kind: str) -> list[tuple[str, float | None]]:
-    """What a kind of copy is, by its name.
+    """The kind of copy with this name.
 
     ``pitch`` semitones up or down, drawn for each clip within ±2; ``pitch+1.5`` as many;
     ``stretch`` 0.8 times as fast, at the same pitch; ``stretch1.2`` another rate; ``speed0.9`` as a
@@ -67,7 +67,7 @@ def original(clip: str) -> str:
 
 
 def write_rows(records, kinds: Sequence[str], out: str | os.PathLike) -> Path:
-    """Records in which changed copies of the sound are clips of their own, as some papers have them.
+    """Records in which changed copies of the sound are separate clips, as in some papers.
 
     Args:
         records: opened records.

@@ -1,6 +1,6 @@
 """HDR pictures, as phones record them, brought to the brightness and colours of everyday video.
 
-Detectors and networks have learnt from everyday video. A PQ or HLG picture taken for one is grey and flat.
+Detectors and networks were trained on ordinary video. A PQ or HLG picture that is read as one is grey and flat.
 Here its diffuse white (203 cd/m²) becomes white, what is brighter is pressed into the last quarter below
 it, and the wide colours of BT.2020 become those of BT.709.
 

@@ -8,7 +8,7 @@ The model file is not part of the project: ``python -m emotionnet.download landm
 
 Source: Kartynnik et al. (2019), Real-time facial surface geometry from monocular video on mobile GPUs
 (arXiv 1907.06724); Sagonas et al. (2013), 300 faces in-the-wild challenge, for the 68 points. Which mesh
-points stand for which of the 68 is ours.
+points correspond to which of the 68 is ours.
 """
 
 import os
@@ -34,7 +34,7 @@ WHEEL_MEMBER = f"mediapipe/modules/face_landmark/{MODEL_FILE}"
 MODEL_SIDE, ROOM = 192, 0.125
 
 #: Mesh points along the outline of the face, from the left edge, as seen in the picture, to the chin, and
-#: from the right edge to the chin: points 0 to 8 and 16 to 8 stand in equal distances along them.
+#: from the right edge to the chin: points 0 to 8 and 16 to 8 are at equal distances along them.
 OUTLINE = (
     (127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152),
     (356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152),

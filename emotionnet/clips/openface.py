@@ -28,7 +28,7 @@ _POINTS = [f"{axis}_{i}" for axis in "xy" for i in range(68)]
 
 @dataclass(frozen=True)
 class Table:
-    """What a CSV says.
+    """The content of a CSV.
 
     Attributes:
         times_s: (m,) rising.

@@ -12,7 +12,7 @@ from emotionnet.files import read_csv
 
 #: What ``records.json`` says, and must say of the same records.
 IDENTITY = ("corpus", "root", "options", "direct")
-#: What stands beside the shards.
+#: The files beside the shards.
 FILES = (
     META_FILE,
     MANIFEST_FILE,
@@ -24,7 +24,7 @@ FILES = (
 
 
 def default_place(home: Path, config: dict[str, Any]) -> Path:
-    """Where records go if nobody says where: ``home/records``, or beside it where that is taken.
+    """Where records go by default: ``home/records``, or beside it where that is taken.
 
     Args:
         home: folder of the corpus, such as ``data/folder``.
@@ -49,7 +49,7 @@ def claim(out: Path, config: dict[str, Any]) -> dict[str, Any]:
     """Makes sure that ``out`` is free for these records, or holds them already.
 
     Returns:
-        What ``records.json`` keeps of before: the side fields.
+        What ``records.json`` keeps from earlier: the side fields.
 
     Raises:
         UsageError: it holds something else.
@@ -85,7 +85,7 @@ def _differs(out: Path, config: dict[str, Any]) -> str:
 
 
 def _has_moved(out: Path, meta: dict[str, Any], config: dict[str, Any]) -> bool:
-    """Whether the clips of these records stand in the new root, and the old one is gone."""
+    """Whether the clips of these records are in the new root, and the old one is gone."""
     if Path(meta.get("root", "")).exists() or not (out / MANIFEST_FILE).is_file():
         return False
     root = Path(config["root"])
@@ -97,6 +97,6 @@ def _has_moved(out: Path, meta: dict[str, Any], config: dict[str, Any]) -> bool:
 
 
 def _ours(path: Path) -> bool:
-    """True for what may stand in a folder of records (hidden: remains of a killed run)."""
+    """True for what may be in a folder of records (hidden: remains of a killed run)."""
     beside = ("copies", "features", *FIELDS)
     return path.name.startswith((".", "shard-")) or path.name in (*FILES, *beside)

@@ -140,7 +140,7 @@ def prepare(
 
 
 def _check_alone(corpus: str, **others: object) -> None:
-    """With ``--records`` nothing else may be asked for: no clip is read then."""
+    """With ``--records`` no option about clips may be given: no clip is read then."""
     defaults = {"runner": RUNNERS[0], "corpus": "demo"}
     given = [
         name for name, value in {**others, "corpus": corpus}.items() if value != defaults.get(name)
@@ -271,7 +271,7 @@ def _finish(
     reading: Sequence[str],
     changed: bool,
 ) -> None:
-    """Writes what stands beside the shards, ``records.json`` last."""
+    """Writes the files beside the shards, ``records.json`` last."""
     from emotionnet.clips.contact_sheet import write_contact_sheet
     from emotionnet.clips.place import FILES, IDENTITY
     from emotionnet.clips.records import Records, as_manifest_rows, read_meta, write_record_manifest

@@ -9,9 +9,9 @@ A folder of records holds:
 
 Features of an example (schema 1): ``row`` (JSON), ``jpegs`` (n bytes), ``times_s`` (n floats),
 ``boxes`` (4 n), ``landmarks`` (10 n), ``picture_size`` (2 ints), ``waveform`` (little-endian int16),
-``notes`` (texts). What each means is said in `emotionnet.clips.clip.ClipData`.
+``notes`` (texts). `emotionnet.clips.clip.ClipData` says what each means.
 
-Fields that are added later leave these shards as they are: each has shards of its own,
+Fields that are added later leave these shards as they are: each has its own shards,
 ``<field>/shard-00000.tfrecord``, see `emotionnet.clips.fields`. So nothing is decoded and no face is
 searched for again, and a folder without the field stays valid. ``records.json`` names the fields.
 """
@@ -54,7 +54,7 @@ class RecordRow(ManifestRow):
         faces_found: pictures with a face.
         samples: of the waveform at 16 kHz; 0 without sound.
         recording: the first clip that is the same recording (`emotionnet.clips.same`), the clip itself
-            where no other is; "" where that was not looked at.
+            where no other is; "" where that was not checked.
     """
 
     shard: str = ""
@@ -215,7 +215,7 @@ class Records:
         return self._opened[name]
 
     def has_field(self, row: RecordRow, name: str) -> bool:
-        """Whether a clip has a value of a side field in any frame; not where nobody added the field."""
+        """Whether a clip has a value of a side field in any frame; false where the field was not added."""
         return name in self.fields and self.field_files(name).found.get(row.clip, 0) > 0
 
     @cached_property
@@ -344,7 +344,7 @@ def without_autotune(dataset):
 
 
 def _remedy(file: str) -> str:
-    return f"Delete {file} and run the same prepare command again: only that is made anew."
+    return f"Delete {file} and run the same prepare command again: only that file is made again."
 
 
 def read_meta(folder: str | os.PathLike) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 names of recordings in one (`mirror`).
 
 Training reads every clip in every epoch, by byte offset and in another order: over a network that
-would be a request a clip and epoch. Features and copies stand beside the records as well, and the
+would be a request a clip and epoch. Features and copies are beside the records as well, and the
 checksums are known. So the folder is brought here whole, shard by shard and with its side fields, and
 what is here already is not fetched again.
 
@@ -128,7 +128,7 @@ def _fields_in(meta: bytes) -> list[str]:
 
 
 def _fetch(bucket: "_Bucket", folder: Path, shards: list[str], trusted: bool) -> None:
-    """Fetches the shards that are not here; an index of before is ``trusted``, or compared."""
+    """Fetches the shards that are not here; an earlier index is ``trusted``, or compared."""
     from emotionnet.progress import progress
 
     def index_of(shard: str) -> tuple[str, bytes | None]:
@@ -259,7 +259,7 @@ def _by_fsspec(url: str) -> _Bucket | None:
         import fsspec
 
         files = fsspec.filesystem(url.partition(":")[0])
-    except (ImportError, ValueError):  # no fsspec, no driver of its own, an unknown scheme
+    except (ImportError, ValueError):  # no fsspec, no driver, an unknown scheme
         return None
 
     def fetch(address: str, path: str) -> None:

@@ -76,7 +76,7 @@ def by_beam(
 
 
 def clips_a_shard(corpus: str) -> int:
-    """How many clips of a corpus stand in a shard."""
+    """The number of clips of a corpus in a shard."""
     return SHARD_PICTURES if _of_pictures(corpus) else SHARD_CLIPS
 
 

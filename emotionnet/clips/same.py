@@ -78,7 +78,7 @@ def _overlapping(rows: Iterable[ManifestRow]) -> dict[Hashable, list[str]]:
 
 
 def repeated(rows: Sequence) -> list[str]:
-    """What is to be said of clips that repeat others, a line each; none where no clip does.
+    """Reports clips that repeat others, a line each; none where no clip does.
 
     Args:
         rows: with ``recording``.

@@ -1,6 +1,6 @@
 """Shards: a fixed number of clips each, written whole or not at all, and kept while still right.
 
-Which clips stand in which shard depends only on the manifest. A shard counts as finished when its
+Which clips are in which shard depends only on the manifest. A shard counts as finished when its
 index, written last, exists and matches: same clips with the same labels, same files (size and time of
 change), same crop and schema. So a run that was killed, at any moment, resumes where it was.
 """
@@ -180,7 +180,7 @@ def _entry(clip: ClipData) -> dict[str, Any]:
 
 
 def with_digests(shard: Shard, index: dict[str, Any]) -> dict[str, Any]:
-    """The index of a finished shard with `emotionnet.clips.same.digests`, added to one of before there were any."""
+    """The index of a finished shard with `emotionnet.clips.same.digests`, which are added to an older index."""
     if all("sound_hash" in entry for entry in index["clips"]):
         return index
     import tensorflow as tf

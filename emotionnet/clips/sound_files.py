@@ -6,7 +6,7 @@ TensorFlow that it was built for. Its resampler differs by up to 0.013 near 8 kH
 PyAV. What turns out to be unlike other recordings (it cannot be decoded, is silent, clipped, or its channels
 cancel out) PyAV reads again, which knows what to do and says it.
 
-Two things stand on it: ``prepare --runner tf.data``, and ``fit --direct``, which trains from the files
+Two things use it: ``prepare --runner tf.data``, and ``fit --direct``, which trains from the files
 themselves. For that `list_shard` writes the indexes and manifest of records, without shards: `SoundFiles`.
 """
 
@@ -40,7 +40,7 @@ NATIVE = {
     ("mp3", "mp3float", "fltp"): "mp3",
 }
 DECODERS = tuple(NATIVE.values())
-#: Files that are looked at, or read by PyAV, at once.
+#: Files that are opened, or read by PyAV, at once.
 AT_ONCE = 8
 #: Instead of a decoder: PyAV reads the file; it is a record (a changed copy).
 PYAV, RECORD = -1, -2

@@ -92,7 +92,7 @@ def receive_result(stream: BinaryIO) -> ClipData | Exception:
         if header["kind"] in _ERRORS:
             return _ERRORS[header["kind"]](header["reason"])
         arrays = {
-            # A copy: what stands on the bytes of a message cannot be written to.
+            # A copy: an array over the bytes of a message cannot be written to.
             name: np.frombuffer(part, np.dtype(dtype)).reshape(shape).copy()
             for (name, (dtype, shape)), part in zip(header["arrays"].items(), parts)
         }

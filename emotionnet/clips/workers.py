@@ -171,7 +171,7 @@ class ClipReader:
             **os.environ,
             "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
             "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
-            # Where TensorFlow has to stand in for LiteRT: a GPU would be crowded by many processes.
+            # Where TensorFlow replaces LiteRT: many processes would crowd a GPU.
             "CUDA_VISIBLE_DEVICES": "-1",
         }
         return subprocess.Popen(
@@ -190,7 +190,7 @@ def _death(code: int | None) -> str:
 
 
 def serve() -> None:
-    """What a worker process does: rows come in on stdin, clips go out on stdout."""
+    """The loop of a worker process: rows come in on stdin, clips go out on stdout."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
     requests = sys.stdin.buffer
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")

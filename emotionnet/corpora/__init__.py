@@ -6,7 +6,7 @@ and appends ``(path, reason)`` to ``ignored`` for every file that it saw and lef
 ``notes``, a list, it appends lines that say how the folder was read.
 
 Optional: ``PICTURES`` (True: each clip is one picture, which is a face already), ``given_part(row)``
-(``train``, ``test``, …: the division that the corpus brings); ``remark(rows)``, what has to stand beside every number
+(``train``, ``test``, …: the division that the corpus brings); ``remark(rows)``, what must be shown with every number
 measured on them; and ``HOW_TO_GET``, for sets that `download` cannot fetch.
 """
 
@@ -45,7 +45,7 @@ def corpus_options(name: str) -> dict[str, object]:
 
 
 def remarks(rows: Iterable[ManifestRow]) -> str:
-    """What the corpora of these rows want to stand beside every number, as ``; text``; mostly ""."""
+    """What the corpora of these rows want shown with every number, as ``; text``; mostly ""."""
     by_corpus = defaultdict(list)
     for row in rows:
         by_corpus[row.corpus].append(row)

@@ -80,7 +80,7 @@ def scan(
         ignored: where given, ``(path, reason)`` is appended for every file that was left out.
         labels: ``acted`` (the emotion of the file name), or ``perceived``: what most of the crowd
             saw and heard in the whole clip. Clips whose vote is a tie are then left out. ``votes``: the
-            same, and all votes are learnt from, see `emotionnet.votes`.
+            same, and all votes are training targets, see `emotionnet.votes`.
         table: of the votes; by default `VOTES_TABLE` in ``root``.
 
     Returns:
@@ -152,7 +152,7 @@ def _read_votes(root: Path, table: str | os.PathLike) -> dict[str, str]:
             continue
         clip = line["fileName"]
         if clip in votes:
-            raise EmotionNetError(f"{path}, line {number}: {clip} stands in it twice.")
+            raise EmotionNetError(f"{path}, line {number}: {clip} is in it twice.")
         if not all(line[letter].isdecimal() for letter in VOTES):
             raise EmotionNetError(f"{path}, line {number}: a cell is no number of votes.")
         votes[clip] = write_votes({VOTES[letter]: int(line[letter]) for letter in VOTES})

@@ -40,7 +40,7 @@ SAME_VOICE = (("calm", "sad"), ("happy", "surprised"))
 #: The best accuracy that either stream alone can expect: pairs are a coin toss.
 CEILING = 1 - 0.5 * 4 / len(EMOTIONS)
 
-#: Changes whenever the same seed would give other clips, so that old folders are made anew.
+#: Changes whenever the same seed would give other clips, so that old folders are made again.
 VERSION = 3
 FPS = 12
 HEIGHT, WIDTH = 180, 240
@@ -78,7 +78,7 @@ class Take:
 
     @property
     def statement(self) -> int:
-        """Which of `voice.STATEMENTS` is said, from 1."""
+        """Which of `voice.STATEMENTS` is spoken, from 1."""
         return 1 + (self.number - 1) % len(voice.STATEMENTS)
 
     @property
@@ -136,7 +136,7 @@ def plan(actors: int, takes: int, seed: int) -> list[Take]:
 
 @functools.lru_cache(maxsize=64)
 def person(seed: int, actor: int) -> drawing.Person:
-    """What an actor looks like. Skin tones are spread evenly over any number of actors."""
+    """An actor's looks. Skin tones are spread evenly over any number of actors."""
     rng = np.random.default_rng([seed, actor])
     tone = (seed * 0.37 + actor * 0.618034) % 1
     return drawing.random_person(rng, female=actor % 2 == 1, tone=tone)
@@ -144,7 +144,7 @@ def person(seed: int, actor: int) -> drawing.Person:
 
 @functools.lru_cache(maxsize=64)
 def speaker(seed: int, actor: int) -> voice.Voice:
-    """What an actor sounds like."""
+    """An actor's voice."""
     return voice.random_voice(np.random.default_rng([seed, actor, 0]), female=actor % 2 == 1)
 
 
@@ -216,7 +216,7 @@ def make(
 
     Args:
         root: the folder; made where it is missing. A corpus of another seed or version in it is
-            made anew.
+            made again.
         actors: how many, 1 to 99. By default as the corpus in ``root`` has it, else 14.
         takes: clips of each emotion by each actor, 1 to 9. By default as in ``root``, else 2.
         seed: same seed, same clips, whatever the number of workers, actors or takes. By default as

@@ -25,7 +25,7 @@ HOW_TO_GET = (
     "subject 1 … subject 44: python -m emotionnet.prepare --corpus enterface --root 'enterface database'"
 )
 
-#: Folder of an emotion, and the letters that stand for it in the names of clips.
+#: Folder of an emotion, and the letters for it in the names of clips.
 EMOTIONS = {
     "anger": ("angry", "an"),
     "disgust": ("disgust", "di"),
@@ -76,7 +76,7 @@ def scan(root: str | os.PathLike, ignored: Ignored | None = None) -> list[Manife
 
 
 def parse_path(path: PurePosixPath) -> ManifestRow:
-    """What a file is, by its folders, as a row without files.
+    """A file's row, from its folders, without files.
 
     Raises:
         ValueError: it is none of the set's clips; its text is the reason.
@@ -110,8 +110,8 @@ def parse_path(path: PurePosixPath) -> ManifestRow:
 
 
 def remark(rows: Sequence[ManifestRow]) -> str:
-    """What has to stand beside every number."""
-    return "each emotion has sentences of its own, so the words tell it"
+    """What must be shown with every number."""
+    return "each emotion has its own sentences, so the words reveal it"
 
 
 def _check_level(root: Path) -> None:

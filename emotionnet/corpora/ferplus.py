@@ -1,4 +1,4 @@
-"""FER+: ten people's votes about each picture of FER2013, in place of its own labels, many of which are wrong.
+"""FER+: ten people's votes about each picture of FER2013, instead of its labels, many of which are wrong.
 
 Barsoum et al., "Training deep networks for facial expression recognition with crowd-sourced label
 distribution" (ICMI 2016). As there: a class with a single vote is taken for a slip and does not count; a picture
@@ -22,7 +22,7 @@ CLASSES = {
     "neutral": "neutral", "happiness": "happy", "surprise": "surprised", "sadness": "sad",
     "anger": "angry", "disgust": "disgust", "fear": "fearful", "contempt": "contempt",
 }  # fmt: skip
-#: Columns of votes for no emotion, and what is said of a picture that most of them are for.
+#: Columns of votes for no emotion, and the reason given for a picture with a majority of them.
 NO_EMOTION = {"unknown": "unknown", "NF": "no face"}
 #: As many votes for a class are taken for a slip.
 SLIP = 1
@@ -82,10 +82,10 @@ def read_table(path: str | os.PathLike, by_line: bool) -> Votes:
 
     Raises:
         UsageError: there is none, or a column is missing.
-        EmotionNetError: a picture stands in it twice, or a cell is no number of votes.
+        EmotionNetError: a picture is in it twice, or a cell is not a number of votes.
     """
     if not os.path.isfile(path):
-        raise UsageError(f"--table {path}: no such file. It is to be the table of FER+'s votes.")
+        raise UsageError(f"--table {path}: no such file. Name the table of FER+'s votes.")
     lines = read_csv(path)
     columns = (*CLASSES, *NO_EMOTION)
     needed = columns if by_line else ("image", *columns)
@@ -97,7 +97,7 @@ def read_table(path: str | os.PathLike, by_line: bool) -> Votes:
     for number, line in enumerate(lines):
         name = str(number) if by_line else _last(PurePosixPath(line["image"]))
         if name in votes:
-            raise EmotionNetError(f"{path}, line {number + 2}: {name} stands in it twice.")
+            raise EmotionNetError(f"{path}, line {number + 2}: {name} is in it twice.")
         try:
             votes[name] = _counts({column: line[column] for column in columns})
         except ValueError as error:

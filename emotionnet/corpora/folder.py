@@ -205,7 +205,7 @@ def _one_spelling(rows: list[ManifestRow], notes: list[str]) -> list[ManifestRow
 
 
 def _reading(how: str, rows: list[ManifestRow]) -> str:
-    """One line: how and what was read, for people to see whether it is what they meant."""
+    """One line on how the folder was read, so that people can check it."""
     labels = label_order(row.emotion for row in rows)
     actors = {row.actor for row in rows if row.actor}
     parts = Counter(row.part for row in rows if row.part)

@@ -95,7 +95,7 @@ def scan(
 
 
 def remark(rows: Sequence[ManifestRow]) -> str:
-    """What has to stand beside every number."""
+    """What must be shown with every number."""
     happy = [row for row in rows if row.emotion == "happy"]
     excited = sum(1 for row in happy if row.intensity == "excited")
     if not happy:

@@ -53,13 +53,13 @@ _KINDS = (
     ("statement", _STATEMENT.fullmatch),
     ("*", _VOLUME.fullmatch),
 )
-#: Taken out even where no level names emotions: nobody's class is called ``train``.
+#: Taken out even where no level names emotions: no class is called ``train``.
 _FIRM = ("part", "media")
 
 
 @dataclass(frozen=True)
 class Place:
-    """What the folders of one recording say.
+    """The meaning of one recording's folders.
 
     Attributes:
         emotion, actor, part, sex, intensity, statement: as the folders are called; "" where none says it.
@@ -270,7 +270,7 @@ def _unknown_classes(levels: Sequence[Sequence[str]]) -> int | None:
         raise _two_readings(
             f"the folders {_shown(names)} {what}", options,
             "If the file names say the emotion, list the files in a clips.csv (columns file, emotion, actor); "
-            "RAVDESS and CREMA-D are corpora of their own (--corpus ravdess, --corpus crema_d).",
+            "RAVDESS and CREMA-D have their own corpora (--corpus ravdess, --corpus crema_d).",
         )  # fmt: skip
     return first
 
@@ -380,7 +380,7 @@ def parts_of(paths: Iterable[PurePosixPath]) -> dict[PurePosixPath, str]:
 
 
 def settled_parts(names: Collection[str]) -> dict[str, str]:
-    """What the parts are: ``train``, ``validation``, ``test``, or as they are called (``private``).
+    """The names of the parts: ``train``, ``validation``, ``test``, or as they are called (``private``).
 
     ``eval`` is the validation part where there is a test part, else the test part.
     """

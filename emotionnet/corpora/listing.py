@@ -198,7 +198,7 @@ def left_out(ignored: Ignored, most: int = 5) -> list[str]:
 
     Args:
         ignored: ``(path, reason)`` of each file.
-        most: reasons that get a line of their own, those with the most files first.
+        most: reasons that get their own line, those with the most files first.
     """
     if not ignored:
         return []

@@ -30,7 +30,7 @@ class ManifestRow:
         part: ``train``, ``validation``, ``test``, … of the division that the data bring, or "".
         start_s, end_s: where the clip begins and ends in its files, in seconds; "" for the file's own
             beginning and end.
-        votes: what a crowd said, see `emotionnet.votes`: what is learnt instead of ``emotion``
+        votes: the votes of a crowd, see `emotionnet.votes`: the target instead of ``emotion``
             alone; "" where nobody was asked.
     """
 

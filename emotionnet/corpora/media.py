@@ -10,7 +10,7 @@ import numpy as np
 
 from emotionnet.files import atomic_path
 
-#: Pictures with times of their own are placed to a thousandth of a second.
+#: Pictures with their own times are placed to a thousandth of a second.
 TIMED_RATE = 1000
 _PICTURE_FORMATS = {2: "gray", (3, 3): "rgb24", (3, 4): "rgba"}
 

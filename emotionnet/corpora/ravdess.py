@@ -106,7 +106,7 @@ def scan(
     """Finds RAVDESS takes in any folder layout (as unpacked from Zenodo, nested, or flat).
 
     The picture is the 01 file, else the 02 file; the sound is the 03 recording (``.wav`` before
-    ``.flac``), which is used where the picture file has no sound of its own.
+    ``.flac``), which is used where the picture file has no sound.
 
     Args:
         root: folder of the recordings.

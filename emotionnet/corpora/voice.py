@@ -18,7 +18,7 @@ VOWELS: dict[str, tuple[tuple[int, int, int, int], float]] = {
     "u": ((300, 870, 2240, 3300), 0.25),
 }
 
-#: What is said: each statement has the same vowels in another order.
+#: The spoken statements: the same vowels, each in another order.
 STATEMENTS = ("aeiouae", "oaieuea")
 
 

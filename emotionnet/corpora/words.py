@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from emotionnet.emotions import EMOTIONS
 
-#: Other words for the names in `EMOTIONS`. All else is a class of its own, kept as it is written.
+#: Other words for the names in `EMOTIONS`. Any other word is a separate class, kept as it is written.
 SYNONYMS = {
     **{"neutrality": "neutral", "neutrally": "neutral", "neu": "neutral"},
     **{"calmness": "calm", "calmly": "calm"},
@@ -114,7 +114,7 @@ def is_missing(text: str) -> bool:
 
 
 def actor_name(text: str) -> str:
-    """Who ``text`` names, as it is written; "" where nobody is named."""
+    """The person that ``text`` names, as it is written; "" where it names none."""
     name = " ".join(composed(text).split())
     return "" if is_missing(name) or name.casefold() in _NOBODY else name
 

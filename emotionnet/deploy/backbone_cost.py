@@ -1,4 +1,4 @@
-"""What a backbone costs: parameters, bytes and multiply-adds, exactly, without training; and time."""
+"""The cost of a backbone: parameters, bytes and multiply-adds, exactly, without training; and time."""
 
 import os
 import tempfile

@@ -85,7 +85,7 @@ class Bundle:
 
     @property
     def config(self) -> dict[str, Any]:
-        """What it knows of the run's config."""
+        """The entries of the run's config that it keeps."""
         return {**self.contract["provenance"], "streams": self.contract["fusion"]["streams"]}
 
     @property
@@ -212,7 +212,7 @@ def quick_bundle(run) -> Bundle | None:
 
 
 def open_run(place: str | os.PathLike):
-    """What is asked about clips: a run, or a bundle.
+    """Opens what answers about clips: a run, or a bundle.
 
     Args:
         place: a folder, or the name of a run that comes with EmotionNet, which is asked as its bundle.

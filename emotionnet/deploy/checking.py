@@ -1,4 +1,4 @@
-"""Whether everything is true that a bundle says; the first lie is an error. Needs no TensorFlow."""
+"""Checks everything that a bundle promises; the first mismatch is an error. Needs no TensorFlow."""
 
 from pathlib import Path
 from typing import Any

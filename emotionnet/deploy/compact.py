@@ -15,7 +15,7 @@ _ALIGNMENT = 16
 
 
 def compact(content: bytes) -> bytes:
-    """Packs a ``.tflite`` file anew.
+    """Packs a ``.tflite`` file again.
 
     Tensor names keep the layer and the operation ("face_encoder/stem_folded/BiasAdd"); numbers that
     TensorFlow appends to scopes go away.

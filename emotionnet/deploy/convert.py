@@ -1,4 +1,4 @@
-"""The conversion itself, in a process of its own: the converter can abort the process it runs in.
+"""The conversion itself, in a separate process: the converter can abort the process it runs in.
 
 ``python -m emotionnet.deploy.convert FOLDER`` reads ``job.json`` (``model``, ``precisions``,
 ``onnx``) and ``calibration.npz`` in FOLDER, and writes ``<precision>.tflite``, ``model.onnx`` and
@@ -19,14 +19,14 @@ from emotionnet.files import read_json
 
 #: What can be asked for, the largest file first. "onnx" is made beside them.
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
-#: What runs in the process of its own; the folder follows.
+#: What runs in the separate process; the folder follows.
 COMMAND = (sys.executable, "-m", "emotionnet.deploy.convert")
 
 
 def convert(
     folder: str | os.PathLike, job: dict[str, Any], timeout_s: float = 900
 ) -> dict[str, Any]:
-    """Runs the conversion in a process of its own.
+    """Runs the conversion in a separate process.
 
     Args:
         folder: where it works; holds ``calibration.npz`` where int8 is asked for.
@@ -100,7 +100,7 @@ def _last_line(log: Path) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """What the process of its own does."""
+    """The main function of the separate process."""
     folder = Path((argv or sys.argv[1:])[0])
     job = read_json(folder / "job.json")
 

@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-adds, bytes moved and memory, a layer and in sum."""
+"""The cost of a network: parameters, multiply-adds, bytes moved and memory, by layer and in total."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -103,7 +103,7 @@ def count(graph: Graph) -> Cost:
             order.append(op.layer)
         for tensor in op.inputs:
             users.setdefault(tensor.name, set()).add(op.layer)
-    # Layers without an operation of their own (containers) only matter where they hold weights.
+    # Layers without an operation (containers) only matter where they hold weights.
     order += [p for p, n in graph.parameters.items() if n and p not in order]
     layers = [
         _layer(path, members[path], graph, users)

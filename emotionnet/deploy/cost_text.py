@@ -1,4 +1,4 @@
-"""What a network costs, as a page of text."""
+"""The cost of a network, as a page of text."""
 
 import os
 from typing import Any

@@ -98,7 +98,7 @@ class CompactMelDFT:
 
 
 class _Compact:
-    """What the front-ends below share."""
+    """The common part of the front-ends below."""
 
     def build(self, waveform_shape, lengths_shape=None):
         super().build(waveform_shape, lengths_shape)

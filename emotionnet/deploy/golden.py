@@ -42,7 +42,7 @@ def variants(clips: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]
 
 
 def answers(model, clip: Clip) -> dict[str, dict[str, np.ndarray]]:
-    """What a file answers: ``classify``, and ``live`` where it has the entry points for it.
+    """A file's answers: ``classify``, and ``live`` where it has the entry points for it.
 
     Args:
         model: of `emotionnet.deploy.litert.open_model`.

@@ -100,7 +100,7 @@ def _needed(outputs) -> set[str]:
 def _tensor(out, prefix: str, constant: bool) -> Tensor:
     name, itemsize = prefix + out.name, out.dtype.size or 0
     if constant and out.dtype.is_integer:
-        itemsize = 0  # constant shapes and axes are compiled in: nobody reads them
+        itemsize = 0  # constant shapes and axes are compiled in: they are not read
     if out.dtype.name in ("variant", "resource"):  # what a loop passes on as a whole
         return Tensor(name, (), 0, constant)
     if out.shape.rank is None or None in out.shape:
@@ -189,7 +189,7 @@ def _keras_terms(op, kind: str, inputs: tuple[Tensor, ...]) -> int:
 
 
 def tflite_graph(path: str | os.PathLike, signature: str | None = None) -> Graph:
-    """Reads a ``.tflite`` file; each operation is a layer of its own.
+    """Reads a ``.tflite`` file; each operation is a layer.
 
     Args:
         path: the file.
@@ -263,7 +263,7 @@ def _tflite_terms(name: str, inputs: tuple[Tensor, ...], options) -> int:
 
 
 def onnx_graph(path: str | os.PathLike) -> Graph:
-    """Reads an ``.onnx`` file; each node is a layer of its own. Open dimensions count as 1.
+    """Reads an ``.onnx`` file; each node is a layer. Open dimensions count as 1.
 
     Raises:
         EmotionNetError: no ONNX file.

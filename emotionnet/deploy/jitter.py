@@ -1,4 +1,4 @@
-"""How much answers depend on where exactly faces are cut out, measured on the crops at hand.
+"""How much answers depend on where exactly faces are cut out, measured on the stored crops.
 
 All crops of a clip are moved alike, as another face finder's landmarks would move them. What lies
 beyond a crop's edge is not known any more: its outermost pixels are repeated. (`benchmarks/box_jitter.py`

@@ -1,6 +1,6 @@
 """How long a ``.tflite`` or ``.onnx`` file takes on this machine, and how much memory.
 
-Each measurement runs in a process of its own (``python -m emotionnet.deploy.latency``), so that the
+Each measurement runs in a separate process (``python -m emotionnet.deploy.latency``), so that the
 number of threads is its own, the memory is the model's, and a crash is a message.
 """
 

@@ -177,7 +177,7 @@ def operators(graph):
 
 
 def operator_name(graph, operator) -> str:
-    """What an operator of a ``ModelT`` is called: "CONV_2D", or the name of a custom one."""
+    """The name of an operator of a ``ModelT``: "CONV_2D", or the name of a custom one."""
     from ai_edge_litert import schema_py_generated as schema
 
     code = graph.operatorCodes[operator.opcodeIndex]

@@ -1,4 +1,4 @@
-"""What a bundle's files are worth: the same answers as Keras? And how fast?"""
+"""Compares a bundle's files with Keras, and times them."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""What a network computes, as plain data: operations between tensors, and how each is counted.
+"""A network's computation as plain data: operations between tensors, and how each is counted.
 
 A Keras model, a ``.tflite`` and an ``.onnx`` file all become a `Graph` (`emotionnet.deploy.graphs`),
 and one set of rules counts them.

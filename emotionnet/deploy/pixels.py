@@ -19,7 +19,7 @@ _KIND, _TYPE = schema.BuiltinOperator, schema.TensorType
 
 @dataclass(frozen=True)
 class _Chain:
-    """What is done to pixels first: tensor ``end`` holds scale * pixel + offset."""
+    """The first operation on pixels: tensor ``end`` holds scale * pixel + offset."""
 
     operators: list
     end: int

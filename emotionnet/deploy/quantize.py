@@ -99,7 +99,7 @@ def scope(layers: Mapping[str, Iterable[str]]) -> str:
     scopes = []
     for path, names in layers.items():
         models = path.split("/")
-        # Operations between layers have no scope of their own, only their model's.
+        # Operations between layers have no own scope, only their model's.
         bare = r"|[^/]+$" if models[0] in _ENCODERS else ""
         where = "/".join(rf"{re.escape(name)}{number}" for name in models)
         names = "|".join(re.escape(name) for name in names)

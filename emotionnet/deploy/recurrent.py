@@ -1,6 +1,6 @@
 """Recurrent layers in ``.tflite`` files: they stay float, what stands before them may be int8.
 
-A rolled recurrent layer is a loop, whose body is a subgraph of its own. TensorFlow's calibrator crashes
+A rolled recurrent layer is a loop, whose body is a separate subgraph. TensorFlow's calibrator crashes
 on a file with loops, so ranges are taken from a file of what stands before them, and put into the file of
 the whole by the names of tensors. Names in the bodies repeat, which ai-edge-quantizer refuses.
 """

@@ -17,7 +17,7 @@ from emotionnet.files import atomic_path
 
 @dataclass(frozen=True)
 class Machine:
-    """What a roofline is made of.
+    """The data of a roofline.
 
     Attributes:
         name: of the board or machine.

@@ -57,7 +57,7 @@ def taken_apart(model: keras.Model, system: str = "") -> Apart | None:
     if not system and model.name not in (
         *SYSTEMS,
         PAIR,
-    ):  # a model of nobody's: it answers whole clips
+    ):  # a model that no system describes: it answers whole clips
         return None
     module = get_system(system or model.name)
     return module.take_apart(model) if hasattr(module, "take_apart") else None

@@ -1,4 +1,4 @@
-"""What a cost is asked of: a system, a run or a file, as the graph that is counted and the file that is timed."""
+"""The target of `cost`: a system, a run or a file, as the graph that is counted and the file that is timed."""
 
 import os
 from collections.abc import Mapping

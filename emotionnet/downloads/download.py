@@ -36,7 +36,7 @@ def download(
         The folder.
 
     Raises:
-        UsageError: an unknown corpus or part; nobody agreed.
+        UsageError: an unknown corpus or part; size and licence were not accepted.
         EmotionNetError: no network, too small a disk, a file that is not what it should be.
     """
     from importlib import import_module

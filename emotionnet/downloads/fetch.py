@@ -52,7 +52,7 @@ def fetch(
 ) -> Path:
     """Downloads ``remote`` to ``path``, which exists only once length and checksum are right.
 
-    What has come so far stands in ``path`` + ``.part``; another call resumes there.
+    The part that was downloaded is ``path`` + ``.part``; another call resumes there.
 
     Args:
         remote: what to get.
@@ -102,7 +102,7 @@ def fetch(
 
 
 def read(url: str, payload: Any = None, headers: Mapping[str, str] | None = None) -> bytes:
-    """What a server answers, at most 100 MB; ``payload`` is posted as JSON where given.
+    """A server's answer, at most 100 MB; ``payload`` is posted as JSON where given.
 
     Raises:
         EmotionNetError: no answer, or a longer one.
@@ -123,7 +123,7 @@ def read(url: str, payload: Any = None, headers: Mapping[str, str] | None = None
 
 
 def read_json(url: str, payload: Any = None, headers: Mapping[str, str] | None = None) -> Any:
-    """What a server answers in JSON, see `read`.
+    """A server's answer in JSON, see `read`.
 
     Raises:
         EmotionNetError: no answer, or none that is JSON.

@@ -24,7 +24,7 @@ def read_state(folder: Path) -> dict[str, dict[str, int]]:
         return {}
     except ValueError:
         raise EmotionNetError(
-            f"{folder / STATE}: cannot be read. Remove it; what is there is looked at again."
+            f"{folder / STATE}: cannot be read. Remove it; the files that are there are checked again."
         ) from None
 
 
@@ -53,10 +53,12 @@ def ask() -> None:
     """Asks whether size and licence are agreed to.
 
     Raises:
-        UsageError: nobody is there to be asked, or the answer is no.
+        UsageError: there is no terminal to ask on, or the answer is no.
     """
     if not sys.stdin.isatty():
-        raise UsageError("give --yes to agree to size and licence (nobody is there to be asked).")
+        raise UsageError(
+            "give --yes to agree to size and licence (there is no terminal to ask on)."
+        )
     if input("download, and keep to the licence? [y/N] ").strip().lower() not in ("y", "yes"):
         raise UsageError("nothing was downloaded.")
 

@@ -1,6 +1,6 @@
 """F1 by arousal and valence: how well the emotions of a group are found.
 
-Which emotion is in which group stands in one table, ``affect.csv`` beside this file; another can be given.
+One table, ``affect.csv`` beside this file, says which emotion is in which group; another can be given.
 Its mapping ``ours`` is a common reading. ``paper`` is that of Lu et al. as far as it is printed: anger and
 happiness are called high in arousal and in valence, fear and sadness low in both, neutral near sadness;
 of disgust's arousal text and caption say different things, calm and surprise are not placed. An empty

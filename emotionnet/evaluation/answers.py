@@ -1,4 +1,4 @@
-"""What a model answered: run it over rows, keep the answers as CSV, and measure them.
+"""A model's answers: run it over rows, keep the answers as CSV, and score them.
 
 The table of answers is all that the numbers are made of, so several runs are pooled by putting
 their tables one below the other.
@@ -37,7 +37,7 @@ class AnsweredClip:
 
 
 def answered_clips(rows: Sequence[Any], has: Mapping[str, np.ndarray]) -> list[AnsweredClip]:
-    """What is known of the clips of ``rows``.
+    """The facts about the clips of ``rows``.
 
     Args:
         rows: n rows of records.
@@ -141,7 +141,7 @@ def answer_rows(
     model, view, records, rows: Sequence[Any], labels: Sequence[str], streams: Sequence[str],
     batch_size: int = 8, mask: str | None = None, mirror: bool = False,
 ) -> Answers:  # fmt: skip
-    """Runs a model over rows, as it is and with each stream taken away at the input.
+    """Runs a model over rows, as they are and with each stream removed at the input.
 
     Args:
         model: of any system.
@@ -151,7 +151,7 @@ def answer_rows(
         labels: label names in the model's order.
         streams: the streams that were trained.
         batch_size: clips at a time.
-        mask: a stream that is taken away from every clip, as if nobody had recorded it.
+        mask: a stream that is removed from every clip, as if it had not been recorded.
         mirror: average the answers to the faces as they are and mirrored.
 
     Returns:
@@ -215,12 +215,12 @@ def measure(
 
     Args:
         answers: of one model, or of several.
-        mask: the stream that was taken away from every clip.
+        mask: the stream that was removed from every clip.
         offered: the streams that the system has.
 
     Returns:
         ``fused`` and each stream's name (one that was not trained or has no clips is absent),
-        ``masked`` (stream taken away → score; absent where there was one stream), ``notes``.
+        ``masked`` (removed stream → score; absent where there was one stream), ``notes``.
 
     Raises:
         EmotionNetError: no clip could be answered.
@@ -261,7 +261,7 @@ def measure(
 
 
 def _by_clip(answers: Answers) -> dict[str, Any]:
-    """Scores of whole clips, where changed copies of them are answered as rows of their own."""
+    """Scores of whole clips, where changed copies of them are separate rows."""
     from scipy.special import softmax
 
     names = np.array([original(clip.clip) for clip in answers.clips])

@@ -1,4 +1,4 @@
-"""What is asked of a run: about which clips, in which state they are shown, and which classes count."""
+"""The question to a run: which clips, in which state, and which classes count."""
 
 import os
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ PARTS = ("test", "validation", "train", "unseen")
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of a run: which clips, and in which state they are shown to it.
+    """The question to a run: which clips, and in which state.
 
     Attributes:
         part: one of `PARTS`.
-        mask: the stream that is taken away from every clip, or None.
+        mask: the stream that is removed from every clip, or None.
         mirror: every face is shown mirrored too, and the answers are averaged.
         classes: that emotions are merged to, or that alone count.
         affect: the table of arousal and valence, see `emotionnet.evaluation.affect`; None for ours.
@@ -85,7 +85,7 @@ def open_records(run: "Run", records: str | os.PathLike | None) -> "Records":
 
 
 def other_corpus(run: "Run", records: str | os.PathLike | None) -> str:
-    """The corpus of ``records``, where it is not the one that the run has learnt from; else ""."""
+    """The corpus of ``records``, where it is not the one that the run was trained on; else ""."""
     from emotionnet.clips.remote import is_url
 
     if not records or not (is_url(records) or Path(records).is_dir()):
@@ -134,7 +134,7 @@ def open_part(
 def shared_classes(
     run: "Run", rows: "list[RecordRow]", asked: Asked
 ) -> tuple[Classes, "list[RecordRow]", list[str]]:
-    """What a run is asked about clips of another corpus: the classes that both have.
+    """The classes that a run and another corpus share.
 
     Returns:
         The classes that count; the rows of them; and what was left out, in words.

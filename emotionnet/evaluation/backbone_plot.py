@@ -1,4 +1,4 @@
-"""The picture of the backbone choice: networks below one another, what they are worth and cost."""
+"""The picture of the backbone choice: accuracy and cost of each network, one below the other."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ _COSTS = (
 
 @styled
 def plot_backbones(rows: Sequence[Mapping[str, Any]], title: str = "") -> Figure:
-    """Accuracy with its 98 % interval, and each cost on a scale of its own, a line a network.
+    """Accuracy with its 98 % interval, and each cost on its own scale, one line per network.
 
     Args:
         rows: as `emotionnet.runs.picture_networks.backbones` gives them; a panel for which no row has a number

@@ -21,7 +21,7 @@ VALIDATION = "predictions_validation.csv"
 
 @dataclass(frozen=True)
 class CellResult:
-    """What a cell is worth.
+    """The score of a cell.
 
     Attributes:
         values: its settings.

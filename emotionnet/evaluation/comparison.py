@@ -1,4 +1,4 @@
-"""Runs, or groups of runs, side by side: what each is worth, and whether the difference is real.
+"""Runs, or groups of runs, side by side: the score of each, and whether the difference is real.
 
 A candidate is a run or a group of runs (folds, seeds) of one setting. All is read from the run
 folders; nothing here needs a model.
@@ -129,12 +129,12 @@ class Candidate:
     def kinds(self) -> list[str]:
         """The kinds of answers (fused, faces, speech) that there are numbers of."""
         streams = self.config["streams"]
-        # Fused is nothing of its own where there is one stream.
+        # With one stream, fused would repeat it.
         return [k for k in (streams if len(streams) == 1 else KINDS) if k in self.scores]
 
     @property
     def main_kind(self) -> str:
-        """The kind of answer that it stands for: fused, or of its one stream."""
+        """The kind of answer that is compared: fused, or of its one stream."""
         return self.kinds[0]
 
     @property
@@ -190,7 +190,7 @@ class Candidate:
         )
 
     def uar_over_people(self, kind: str) -> list[float] | None:
-        """95 % interval of the UAR, actors drawn anew; None where actors are unknown or one."""
+        """95 % interval of the UAR, actors resampled; None where actors are unknown or one."""
         mine = self.per_clip(kind)
         if not all(mine.actors):
             return None

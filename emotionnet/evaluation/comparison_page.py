@@ -26,7 +26,7 @@ DETAILED = 8
 _MORE_TERMS = (
     (
         "95 % over actors",
-        "A bootstrap interval: whole actors are drawn anew, since the clips of one resemble each "
+        "A bootstrap interval: whole actors are resampled, since the clips of one resemble each "
         "other. It says how far the number would move with other people of this kind. The interval "
         "over clips draws clips, and is too narrow where the question is about new people.",
     ),
@@ -161,7 +161,7 @@ def _points(value: float | None) -> str:
 
 
 def _setup(candidates: Sequence[Candidate]) -> list[str]:
-    """What all have in common is said once; what they differ in, for each."""
+    """States once what all runs share, and for each run what differs."""
     values: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for one in candidates:
         for name, value in _facts(one).items():

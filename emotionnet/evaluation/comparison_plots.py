@@ -95,7 +95,7 @@ def plot_validation(curves: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
 
 @styled
 def plot_learning(curves: Mapping[str, Mapping[int, Sequence[float]]]) -> Figure:
-    """Learning curves: UAR on test clips over the number of actors that were learnt from.
+    """Learning curves: UAR on test clips over the number of training actors.
 
     Args:
         curves: setting → number of actors → UAR of each run.

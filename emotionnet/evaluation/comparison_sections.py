@@ -12,7 +12,7 @@ from emotionnet.inputs.kinds import TITLES
 
 
 def row_name(candidate: Candidate, kind: str) -> str:
-    """What a table's row about one kind of answer is called."""
+    """The name of a table's row about one kind of answer."""
     return f"{candidate.name}, {TITLES[kind]}" if len(candidate.kinds) > 1 else candidate.name
 
 
@@ -22,7 +22,7 @@ def confusions(candidates: Sequence[Candidate]) -> list[str]:
         (plots.as_svg(plots.plot_confusion(one.labels, one.main_scores["confusion"])), one.name)
         for one in candidates
     ]
-    return [html.heading("What is taken for what"), html.figures(shown)]
+    return [html.heading("Which emotion is taken for which"), html.figures(shown)]
 
 
 def classes(candidates: Sequence[Candidate]) -> list[str]:
@@ -114,7 +114,7 @@ def calibration(candidates: Sequence[Candidate]) -> list[str]:
             if score:
                 picture = plots.as_svg(plots.plot_reliability(score["reliability"]))
                 shown.append((picture, f"{one.name}, {what}: ECE {percent(score['ece'])}"))
-        # A row of its own for each, so that before and after stand side by side.
+        # A separate row for each, so that before and after are side by side.
         figures.append(html.figures(shown))
     header = ["", "temperature", "ECE", "scaled", "NLL", "scaled", "Brier", "scaled"]
     return [

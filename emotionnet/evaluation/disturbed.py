@@ -19,7 +19,7 @@ def robustness(
         run: a run folder, or a folder of run folders, whose answers are then pooled.
         records: the records the run was trained on, where they have moved.
         part: ``test``, ``validation`` or ``train``; other parts than ``test`` are written to files
-            of their own (``robustness_validation.json`` …).
+            with other names (``robustness_validation.json`` …).
         batch_size: clips at a time.
 
     Returns:

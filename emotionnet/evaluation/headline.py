@@ -12,7 +12,7 @@ def summary(metrics: dict[str, Any]) -> str:
     of = f" of {metrics['on']}" if metrics.get("on") else ""
     lines = [f"{metrics['corpus']}, {metrics['protocol']}, {metrics['part']} clips{of}"]
     if metrics.get("mask"):
-        lines[0] += f", {metrics['mask']} taken away"
+        lines[0] += f", {metrics['mask']} removed"
     if metrics.get("mirror"):
         lines[0] += ", faces mirrored too"
     if metrics.get("classes"):

@@ -1,4 +1,4 @@
-"""How a run learnt, from its ``history.csv``: its curves, and what it had come to in the epoch kept."""
+"""A run's learning curves, from its ``history.csv``, and its scores in the epoch kept."""
 
 import math
 import os

@@ -20,7 +20,7 @@ def compared(
     """A row of the table, see `emotionnet.leave_out`.
 
     Args:
-        full: folder of the run, or the group of runs, that has learnt all emotions.
+        full: folder of the run, or the group of runs, that was trained on all emotions.
         other: that of those without ``label``.
         label: the emotion that is left out.
         rest: the others.

@@ -26,7 +26,7 @@ def evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]:
 
     Args:
         run: an `emotionnet.training.run.Run`.
-        records: in place of its own, or None.
+        records: used instead of the run's own, or None.
         asked: which part, in which state.
         batch_size: clips at a time.
     """
@@ -55,7 +55,7 @@ def evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]:
         metrics["calibrated"] = _calibrated(run, model, opened, answers, batch_size)
     if asked.part == "unseen":
         metrics["protocol_text"] = (
-            f"{len(rows)} clips of {asked.on or opened.folder} that the run neither learnt nor chose its epoch from"
+            f"{len(rows)} clips of {asked.on or opened.folder} that the run neither trained on nor chose its epoch by"
         )
     elif config.get("split_warning"):
         metrics["notes"].append(config["split_warning"])

@@ -1,4 +1,4 @@
-"""What is said about a set of answers. Plain Python numbers, ready for JSON."""
+"""Scores of a set of answers. Plain Python numbers, ready for JSON."""
 
 import math
 from collections import defaultdict

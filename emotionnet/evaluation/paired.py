@@ -1,7 +1,7 @@
 """Is one system better than another on the same clips? McNemar's test and paired bootstraps.
 
 Clips of one actor resemble each other, so that a bootstrap over clips is too sure of itself where the
-question is about people the systems have not met; the bootstrap over actors draws whole actors anew.
+question is about people that the systems have not seen; the bootstrap over actors resamples whole actors.
 """
 
 from collections.abc import Sequence

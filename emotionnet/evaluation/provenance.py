@@ -37,7 +37,7 @@ def _check_alike(folder: Path, runs: Sequence[Any]) -> None:
 
 
 def provenance(run: Run) -> dict[str, Any]:
-    """What the numbers are about, from the run's config and versions."""
+    """Where numbers come from: the run's config and versions."""
     config = run.config
     path = run.folder / "versions.json"
     versions = read_json(path) if path.is_file() else {}
@@ -67,7 +67,7 @@ def provenance(run: Run) -> dict[str, Any]:
 
 
 def group_provenance(runs: Sequence[Run]) -> dict[str, Any]:
-    """What the pooled numbers of runs are about: `provenance` with all folds, seeds and commits."""
+    """Where pooled numbers of runs come from: `provenance` with all folds, seeds and commits."""
     about = provenance(runs[0])
     for key in ("fold", "seed"):
         about[key] = sorted({run.config[key] for run in runs})

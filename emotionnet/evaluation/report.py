@@ -93,7 +93,7 @@ def warnings(metrics: Mapping[str, Any]) -> list[str]:
         boxes.append(
             html.box(
                 f"Without {metrics['mask']}.",
-                f"The {metrics['mask']} of every clip was taken away, as if it had not been recorded.",
+                f"The {metrics['mask']} of every clip was removed, as if it had not been recorded.",
             )
         )
     if metrics.get("mirror"):
@@ -109,7 +109,7 @@ def warnings(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def facts(metrics: Mapping[str, Any]) -> str:
-    """What the numbers are about, as a table."""
+    """Run, clips and protocol of the numbers, as a table."""
     kind, folds = metrics["label_kind"], metrics.get("folds")
     return html.facts(
         (
@@ -218,7 +218,7 @@ def _masked(metrics: Mapping[str, Any]) -> list[str]:
         for name, s in masked.items()
     ]
     return [
-        html.heading("With one stream taken away"),
+        html.heading("With one stream removed"),
         html.paragraph(
             "The fused answer when the model is given no faces, or no sound: what it does with a "
             "covered camera or a muted microphone. Clips that then have nothing left are left out."
@@ -233,7 +233,7 @@ def _confusions(metrics: Mapping[str, Any]) -> list[str]:
         (plots.as_svg(plots.plot_confusion(labels, s["confusion"])), f"Confusion, {TITLES[name]}")
         for name, s in _scored(metrics).items()
     ]
-    return [html.heading("What is taken for what"), html.figures(pictures)]
+    return [html.heading("Which emotion is taken for which"), html.figures(pictures)]
 
 
 def _classes(metrics: Mapping[str, Any]) -> list[str]:
@@ -272,7 +272,7 @@ def affect_table(columns: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str
         for name in names
     ]
     text = (
-        "Mean F1 of the emotions of each group. Which emotion is where stands in one table (affect.csv), "
+        "Mean F1 of the emotions of each group. The groups are those of one table (affect.csv), "
         "which can be changed; “paper” is the reading of Lu et al. as far as it is printed."
     )
     return [
@@ -295,7 +295,7 @@ def _learning(
 
 
 def _kept(metrics: Mapping[str, Any]) -> list[str]:
-    """Loss and accuracy of what the model learnt from, beside those of what it is scored on."""
+    """Loss and accuracy on the training clips, beside those on the clips that are scored."""
     kept = metrics.get("learning")
     if not kept:
         return []

@@ -1,4 +1,4 @@
-"""What a model still answers when something goes wrong: its answers under every disturbance.
+"""A model's answers under every disturbance.
 
 A batch of clips is decoded once and then disturbed in memory, so that all curves are about the same
 pixels and samples. A curve of the fused answer that falls below that of the stream which was not hit
@@ -211,7 +211,7 @@ def _crowd(
 
 
 def _voices(row, crowd: list[tuple[Any, np.ndarray]]) -> list[np.ndarray]:
-    """Whom one hears behind this clip: other actors, or at least other clips."""
+    """The voices behind this clip: other actors, or at least other clips."""
     others = [sound for other, sound in crowd if other.actor != row.actor]
     if len(others) < BABBLE_VOICES:
         others = [sound for other, sound in crowd if other.clip != row.clip]

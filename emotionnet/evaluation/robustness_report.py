@@ -105,7 +105,7 @@ def _draw_panel(ax, result: Mapping[str, Any], disturbance: Disturbance) -> None
 
 
 def caption(result: Mapping[str, Any]) -> str:
-    """What the numbers are about, in a line."""
+    """Run, clips and protocol of the numbers, in a line."""
     fused = result["fused"]
     return (
         f"{result['system']}, {result['corpus']} ({result['label_kind']} labels), "

@@ -1,4 +1,4 @@
-"""What a run still answers when something goes wrong, in a few lines of text."""
+"""A run's scores under disturbances, in a few lines of text."""
 
 from typing import Any
 

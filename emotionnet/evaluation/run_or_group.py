@@ -36,12 +36,12 @@ def evaluate(
             are named after that corpus (``metrics_unseen_emodb.json`` …). Other parts than ``test`` are written to files
             of their own (``metrics_validation.json`` …).
         batch_size: clips at a time.
-        mask: a stream that is taken away from every clip (``speech``, also called ``audio``; ``faces``
-            …); written to files of its own (``metrics_masked_speech.json`` …).
+        mask: a stream that is removed from every clip (``speech``, also called ``audio``; ``faces``
+            …); written to separate files (``metrics_masked_speech.json`` …).
         mirror: answer every face as it is and mirrored, and average both: twice the work, mostly a
-            little better; written to files of its own (``metrics_mirrored.json`` …).
+            little better; written to separate files (``metrics_mirrored.json`` …).
         merge: class → the emotions whose clips it names and whose probabilities are summed, see
-            `emotionnet.classes.Classes`; written to files of its own.
+            `emotionnet.classes.Classes`; written to separate files.
         only: the classes that count: clips of others are left out, and so are their probabilities.
         affect: a CSV that says which emotions are high in arousal, positive in valence …, in place of
             ours, see `emotionnet.evaluation.affect`.

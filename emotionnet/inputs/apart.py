@@ -1,4 +1,4 @@
-"""Parts of a division: copies are kept apart, and what they share all the same is said."""
+"""Parts of a division: copies are kept apart, and whatever they still share is reported."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ UNCHECKED = "whether clips repeat each other was not looked at (prepare the corp
 
 @dataclass
 class Parts:
-    """What a protocol's ``divide`` gives back.
+    """The result of a protocol's ``divide``.
 
     Attributes:
         train, validation, test: rows.
@@ -35,7 +35,7 @@ def without_copies(parts: Parts) -> Parts:
     """Parts of which none holds a copy of another one's clip.
 
     Copies of test clips leave training and validation, copies of validation clips leave training. Where a class
-    would then have nothing to learn from, all stay, and it is said that they leak.
+    would then have no training clips, all stay, and they are reported as leaking.
     """
     tested = {recording_of(row) for row in parts.test}
     validation = [row for row in parts.validation if recording_of(row) not in tested]
@@ -84,7 +84,7 @@ def describe(split: Split, protocol, parts: Parts) -> str:
 
 
 def _leaks(split: Split, protocol, parts: Parts) -> str:
-    """What is known to leak, then what is not known; ``nothing`` only where all of it was looked at."""
+    """Known leaks, then what is not known; ``nothing`` only where all of it was checked."""
     found = [*filter(None, [protocol.leaks]), *parts.leaks]
     doubts = list(parts.doubts)
     if not copies_are_known([*split.train, *split.validation, *split.test]):

@@ -87,7 +87,7 @@ class ArrayBatches(keras.utils.PyDataset):
         return -(-len(self._rows) // self._size)
 
     def __getitem__(self, number: int):
-        """Batch ``number``, made anew."""
+        """Batch ``number``, made again."""
         rows = self._rows[number * self._size : (number + 1) * self._size]
         inputs = self._source.records.inputs(rows, self._source.inputs)
         if self._strength is not None:

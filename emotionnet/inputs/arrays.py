@@ -36,5 +36,5 @@ def write_arrays(
 
 
 def read_arrays(files: Mapping[str, Path]) -> dict[str, np.ndarray]:
-    """What `write_arrays` has written, memory-mapped: only what is looked at is read."""
+    """What `write_arrays` has written, memory-mapped: only what is used is read."""
     return {name: np.load(path, mmap_mode="r") for name, path in files.items()}

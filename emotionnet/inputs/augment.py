@@ -1,6 +1,6 @@
 """Augmentation in tf.data as a pure function of (seed, epoch, clip): no random state, so a run can resume.
 
-What each strength means is said in `emotionnet.inputs.augmentation`; the same in NumPy is
+`emotionnet.inputs.augmentation` says what each strength means; the same in NumPy is
 `emotionnet.inputs.array_augment`.
 """
 

@@ -39,7 +39,7 @@ class Augmentation:
             the whole segment (Radoi and Cioroiu, section III-B.1). Where a system cuts the sound around
             its frames (`emotionnet.layers.SegmentWindows`), the sound follows them.
         window_shift_s: largest shift of each of these windows from its frame in seconds, either way,
-            each by a draw of its own; theirs is 0.01.
+            each by its own draw; theirs is 0.01.
         sound_shift_s: largest shift of all of a clip's sound in seconds, either way (ours).
         modality_dropout: chance that of a clip with several streams one alone is left, each with the
             same chance (ours); only what is trained on several at once sees it.

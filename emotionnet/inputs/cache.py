@@ -209,7 +209,7 @@ def check_augmentation(folder: str | os.PathLike, strength: Augmentation | None)
 
 
 def stored_names(streams: Sequence[str], view: View) -> tuple[str, ...]:
-    """The inputs that are stored; what says what a clip has is small, and always is."""
+    """The inputs that are stored; masks are small and always stored."""
     heavy = [STREAMS[stream].content.name for stream in ordered(streams)]
     return (*heavy, *(STREAMS[stream].presence.name for stream in view.streams))
 

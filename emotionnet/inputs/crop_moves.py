@@ -13,7 +13,7 @@ from emotionnet.clips.landmarks import MIRROR_68
 from emotionnet.inputs.augmentation import Augmentation
 
 Array = Any
-#: Of a crop whose person stands in front of a mirror.
+#: Of a mirrored crop.
 MIRRORED = np.diag([-1.0, 1.0])
 
 

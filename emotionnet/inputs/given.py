@@ -41,12 +41,12 @@ def divide_given(rows: Rows, seed: int, validation: bool) -> Parts:
         validation: False leaves them in train.
 
     Raises:
-        UsageError: the corpus has no division of its own, or no training clip is there.
+        UsageError: the corpus brings no division, or no training clip is there.
     """
     found = given_parts(rows)
     if not found:
         raise UsageError(
-            f"{shown({row.corpus for row in rows})}: brings no division of its own, so --protocol given "
+            f"{shown({row.corpus for row in rows})}: brings no division, so --protocol given "
             "means nothing here. Choose another one, e.g. actor_folds."
         )
     if not is_division(found):

@@ -23,7 +23,7 @@ class Input:
 
     Attributes:
         name: of the input.
-        shape: of one clip; a word stands for the field of that name of a view or of a system's ``Config``.
+        shape: of one clip; a word means the field of that name of a view or of a system's ``Config``.
         dtype: as a view gives it.
         meaning: for whoever calls the model.
         bounds: smallest and largest value; None where there are none.

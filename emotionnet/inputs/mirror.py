@@ -1,4 +1,4 @@
-"""What a model would have been given, had the person been filmed in a mirror."""
+"""A model's inputs with the picture mirrored."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""When the frames of a clip are, and which of them stand for its segments: one arithmetic for training and use.
+"""The times of a clip's frames, and which of them represent its segments: one arithmetic for training and use.
 
 ``xp`` is what computes: NumPy for a clip that is answered, `tensorflow.experimental.numpy` inside tf.data. Every
 number is a float32 in both, constants too, so that both take the same frames.

@@ -118,7 +118,7 @@ def vary(pictures: np.ndarray, size: int, draws: np.ndarray, strength: Augmentat
         x = _moved(pictures, size, draws, strength)
     mean, gain = float(x.mean()), 1 + draws[3] * strength.contrast
     shift = mean * (1 - gain) + draws[2] * strength.brightness * 255
-    # A table of what becomes of each of the 256 values; halves go to even, as OpenCV has them.
+    # A table of the result for each of the 256 values; halves are rounded to even, as in OpenCV.
     table = np.round(np.clip(np.arange(256, dtype=np.float32) * gain + shift, 0, 255))
     x = table.astype(np.uint8)[x]
     single = pictures.ndim < 4 or len(pictures) == 1

@@ -130,7 +130,7 @@ class RecordSource(Source):
         return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(4)
 
 
-# Both are traced once and then kept, since every epoch is a dataset of its own.
+# Both are traced once and then kept, since every epoch is a new dataset.
 @lru_cache(maxsize=8)
 def _look(parse, view: View, fields: tuple[str, ...], names: tuple[str, ...]):
     """A function from a record, as ``parse`` reads it, to the inputs ``names``."""
@@ -163,7 +163,7 @@ def _look_and_augment(
 
 
 def _batches(dataset: tf.data.Dataset) -> Iterable:
-    """What a model of the present backend takes: TensorFlow's own tensors, or NumPy arrays."""
+    """The arrays that a model of the present backend takes: TensorFlow's tensors, or NumPy arrays."""
     dataset = without_autotune(dataset)
     return dataset if keras.backend.backend() == "tensorflow" else _Arrays(dataset)
 

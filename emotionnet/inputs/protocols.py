@@ -39,9 +39,9 @@ __all__ = [
     "split_rows",
 ]
 
-#: Folds where a corpus brings none of its own.
+#: Folds where a corpus brings none.
 DEFAULT_FOLDS = 5
-#: Share of the training actors that validates, and the most actors that are worth it.
+#: Share of the training actors that validates, and the largest number of them.
 VALIDATION_SHARE = 1 / 5
 MOST_VALIDATION_ACTORS = 8
 #: One each to train, validate and test.

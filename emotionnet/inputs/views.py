@@ -1,7 +1,7 @@
 """A view: what one system sees of a record. Faces at the segment centres, and the sound.
 
 Runs in graph mode inside tf.data; `emotionnet.inputs.clip_windows` gives the same of one clip without TensorFlow.
-Which frames are taken is said once for both, in `emotionnet.inputs.picking`.
+`emotionnet.inputs.picking` chooses the frames for both.
 """
 
 from __future__ import annotations
@@ -166,7 +166,9 @@ class View:
         import tensorflow as tf
 
         field, xp = STREAMS["geometry"].field, tf.experimental.numpy
-        points = parsed.get(field, tf.zeros((0, 68, 2)))  # nobody may have added it to the records
+        points = parsed.get(
+            field, tf.zeros((0, 68, 2))
+        )  # it may not have been added to the records
         times_s = parsed.get(f"{field}_times_s", tf.zeros((0,)))
         known = tf.reduce_all(tf.math.is_finite(points), axis=(1, 2))
         numbers, found = nearest(xp, times_s, known, window, self.landmarks, self.frame_hz)

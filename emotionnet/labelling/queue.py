@@ -62,7 +62,7 @@ def find_pool(pool: Path, ignored: list[tuple[str, str]] | None = None) -> list[
 
     Args:
         pool: the folder.
-        ignored: where given, ``(path, reason)`` is appended for every file that is no clip of its own.
+        ignored: where given, ``(path, reason)`` is appended for every file that is not a clip.
 
     Raises:
         UsageError: no such folder, or no recordings in it.

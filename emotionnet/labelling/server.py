@@ -1,6 +1,6 @@
 """A small web server for one person on this machine: the page, its clips, and their answers.
 
-It listens on 127.0.0.1 only and answers nobody who does not know the token in its address, so other
+It listens on 127.0.0.1 only and answers only requests with the token in its address, so other
 people on the machine and other pages in the browser get nothing. Clips are asked for by number, never by
 path. An answer is on disk before the browser hears that it is saved.
 """
@@ -24,7 +24,7 @@ from emotionnet.templates import render, script_data
 _BLOCK = 1 << 16
 #: Requests with a larger body are refused: an answer has some hundred bytes.
 _LARGEST_BODY = 10_000
-#: The ports that belong to nobody in particular.
+#: The ports that no service has registered.
 _PRIVATE_PORTS = range(49152, 65536)
 
 

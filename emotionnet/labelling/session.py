@@ -1,4 +1,4 @@
-"""What a person answered: kept in a CSV that the ``folder`` corpus reads, written after every answer."""
+"""A person's answers: kept in a CSV that the ``folder`` corpus reads, written after every answer."""
 
 import os
 import threading

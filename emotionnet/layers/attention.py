@@ -15,7 +15,7 @@ class TripletAttention(Configured):
     two channels (7x7), and ends in BatchNorm and a sigmoid. The mean gate is multiplied in.
 
     The published form transposes the whole map so that each pair takes the place of height and
-    width. Here only the reduced maps are laid out anew, and the gates are summed before *one*
+    width. Here only the reduced maps are transposed, and the gates are summed before *one*
     product: the same function. The gate of height and channels has the height first, where
     the published code for channels-first maps has a transposed kernel.
 
@@ -62,7 +62,7 @@ class TripletAttention(Configured):
             ]
             gate = norm(convolution(ops.concatenate(reduced, axis=-1)), training=training)
             gate = ops.sigmoid(gate)
-            # From (batch, a, b, 1) to where a and b stand in the input.
+            # From (batch, a, b, 1) to the order of a and b in the input.
             gates.append(gate if axis == 3 else ops.expand_dims(ops.squeeze(gate, -1), axis))
         gate = (gates[0] + gates[1] + gates[2]) / 3.0
         return inputs * (1.0 + gate if self.residual else gate)

@@ -63,7 +63,7 @@ class MaskedAttention(Configured):
         weights = ops.cast(self.drop(weights, training=training), value.dtype)
         x = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
         x = self.answer(ops.reshape(x, (-1, queries.shape[1], self.heads * self.head_width)))
-        # No step to attend to: not even the bias is said.
+        # No step to attend to: not even the bias remains.
         some = ops.max(ops.cast(valid, x.dtype), axis=1, keepdims=True)
         return x * ops.expand_dims(some, -1)
 

@@ -10,11 +10,11 @@ A length is split into ``rows * columns`` (2048 = 64 * 32). With ``n = columns *
 - The sum over ``c`` is one small matrix for all ``p``. Before it ``x_c +- x_(c + half)`` separates even
   from odd ``q``. As in an FFT, each of these halves the products.
 - Rounding stays that of an FFT, though these are plain products: what follows on a loud tone must
-  cancel before it is summed up, so ``c`` stands beside ``c + half`` in the remaining sum; and the sum
+  cancel before it is summed up, so ``c`` is beside ``c + half`` in the remaining sum; and the sum
   over ``r``, where it cannot cancel, is a sum of (up to) four.
 - The frequencies come in a scattered order, which the mel matrix absorbs: its columns are laid out in
   that order. Low filters need few frequencies, so filters go in groups that look at a part each;
-  filters that need nearly all (chroma) are a group of their own.
+  filters that need nearly all (chroma) are a separate group.
 - Frames are the *last* axis, so every product has a constant on its left and long rows on its
   right, and nothing is transposed on the way.
 

@@ -1,4 +1,4 @@
-"""Layers whose weights are computed from training rows in one go, and never learnt by gradient.
+"""Layers whose weights are computed from training rows in one go, and never trained by gradient.
 
 What computes them is `emotionnet.systems.fits`: each function there returns the arrays of one of
 these layers, in the order of its weights. All numbers are weights, so a saved model holds them,

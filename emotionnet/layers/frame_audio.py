@@ -44,7 +44,7 @@ class Derivatives(Configured):
     """Features at the middle of a few steps of time, with their first and second derivative.
 
     A derivative is the slope of the line that fits best over ``2 * reach + 1`` steps; the second is
-    the derivative of the first, so ``4 * reach + 1`` steps are looked at. All three are one
+    the derivative of the first, so ``4 * reach + 1`` steps are used. All three are one
     product with constants.
 
     Args:

@@ -76,7 +76,7 @@ class LateFusion(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="emotionnet")
 class WeightedSum(Configured):
-    """Two features of one width, added with weights that sum to 1; one number is learnt.
+    """Two features of one width, added with weights that sum to 1; one number is trained.
 
     ``w a + (1 - w) b`` with w = sigmoid(number), which begins at one half. Where one of both is absent
     the other counts alone; without both there are zeros.
@@ -87,7 +87,7 @@ class WeightedSum(Configured):
     Returns:
         (batch, width).
 
-    Source: system 5's paper, section II-C ("weighted summation"); that the weight is learnt is ours.
+    Source: system 5's paper, section II-C ("weighted summation"); that the weight is trained is ours.
     """
 
     def build(self, *shapes):

@@ -13,7 +13,7 @@ _NOWHERE = 1e9
 
 @keras.saving.register_keras_serializable(package="emotionnet")
 class CentredLandmarks(Configured):
-    """Landmarks of each frame about their own middle and in units of their own size.
+    """Landmarks of each frame, relative to their middle and in units of their size.
 
     Where the face is and how large it is goes away, its shape stays: the mean of the points is 0, the
     mean square of their distances from it 1. float32 whatever the dtype policy.
@@ -43,7 +43,7 @@ class CentredLandmarks(Configured):
 
 @keras.saving.register_keras_serializable(package="emotionnet")
 class KeyFrames(Configured):
-    """The frames that stand for a clip: k-means with a radial basis function for the distance.
+    """The frames that represent a clip: k-means with a radial basis function for the distance.
 
     Kernel k-means with K = exp(-d^2 / mean d^2) over pairs of valid frames. It begins with equal pieces
     of time, so nothing is drawn; each round gives every frame to the nearest cluster. The member nearest
@@ -124,7 +124,7 @@ class KeyFrames(Configured):
         return ops.exp(-distance / ops.maximum(mean, 1e-12)) * pairs
 
     def _pieces_of_time(self, valid):
-        """Memberships to begin with: how much of a frame lies in which of ``count`` equal pieces."""
+        """The first memberships: how much of a frame lies in which of ``count`` equal pieces."""
         end = ops.expand_dims(ops.cumsum(valid, axis=1), -1)
         begin, length = end - ops.expand_dims(valid, -1), end[:, -1:]
         pieces = np.arange(self.count, dtype=np.float32) / self.count

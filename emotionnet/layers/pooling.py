@@ -1,4 +1,4 @@
-"""From the steps of a sequence to one vector: what matters most, and what stands out."""
+"""From the steps of a sequence to one vector: attention and maxima."""
 
 import keras
 from keras import layers, ops

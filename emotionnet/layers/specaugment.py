@@ -1,4 +1,4 @@
-"""Other voices out of the ones at hand: augmentation of spectrograms, in training only."""
+"""Other voices from the existing ones: augmentation of spectrograms, in training only."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ from emotionnet.errors import UsageError
 class SpectrogramAugment(keras.layers.Layer):
     """Changes log-mel spectrograms (batch, time, bands) in training; otherwise gives them back.
 
-    In this order, each clip by numbers of its own:
+    In this order, each clip by its own random numbers:
 
     - time is stretched about the middle and shifted: another pace;
     - bands are stretched and shifted: another pitch and another vocal tract;

@@ -25,7 +25,7 @@ class SpectrogramWindows(Configured):
         size: height and width of a picture in pixels, even.
         reach: frames to either side that a slope looks at.
         mean: of the spectrogram, which becomes 0.
-        scale: what becomes 1: of the spectrogram, its first and its second derivative.
+        scale: the value that is scaled to 1: of the spectrogram, its first and its second derivative.
 
     Returns:
         (batch, windows, size, size, 3).
@@ -70,7 +70,7 @@ class SpectrogramWindows(Configured):
         return ops.transpose(x, (0, 1, 4, 2, 3))
 
     def _slope(self, x, valid):
-        """Regression over time, as if the last valid frame went on for ever; 0 where not valid."""
+        """Regression over time, with the last valid frame repeated; 0 where not valid."""
         following = ops.pad(valid[:, 1:], [[0, 0], [0, 1]])
         last = ops.expand_dims(valid - following, -1)
         last = ops.sum(last * x, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""What the networks of a run have made of a window, before it becomes classes."""
+"""The embeddings of a window: the outputs of a run's networks before the classes."""
 
 from collections.abc import Mapping
 from typing import Any

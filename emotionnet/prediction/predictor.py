@@ -144,7 +144,7 @@ class Predictor:
             nothing to answer from); ``corpus`` the run was trained on; ``classes``, how emotions
             were merged or left out, or ""; ``notes``. If asked for, ``embeddings``: ``fused`` and
             each stream → (windows, width) float32, NaN where a window lacks what it is made of. If
-            asked for, ``people``: each of them by the face alone, since nobody knows whose the voice
+            asked for, ``people``: each of them by the face alone, since it is not known whose the voice
             is: ``emotion``, ``probabilities``, ``timeline`` and ``faces_found`` as above, and
             ``centre``, where they are on average (shares of the picture's width and height).
 
@@ -172,7 +172,7 @@ class Predictor:
         return answer
 
     def _answer(self, clip, leave_out: str | None = None) -> dict[str, Any]:
-        """What is answered to a clip, from all that it has, or without one of the streams."""
+        """The answer to a clip, from everything that it has, or without one of the streams."""
         from emotionnet.evaluation.answers import check_answers
 
         duration_s, windows = self._windows_of(clip)
@@ -213,7 +213,7 @@ class Predictor:
             before.append((clip.times_s, clip.boxes))
             try:
                 clip = self._read(path, Company(before, one_person=True))
-            except BadClip:  # nobody is left, and there is no sound either
+            except BadClip:  # no face is left, and there is no sound either
                 return
 
     def _classes_in_words(self) -> str:
@@ -227,7 +227,7 @@ class Predictor:
         from emotionnet.corpora.manifest import ManifestRow
 
         kind = "sound" if path.suffix.lower() in SOUND_SUFFIXES else "picture"
-        # The label is not known and not looked at; a row cannot be without one.
+        # The label is not known and not used; a row cannot be without one.
         row = ManifestRow(
             clip=path.stem, corpus="", emotion=self.run.labels[0], **{kind: path.name}
         )

@@ -1,7 +1,7 @@
 """Recipes: one file each, whose docstring says the command, how long it takes and what score to expect, by which protocol.
 
 A recipe is a module with ``RUNS``: for each run a mapping of settings, any of them by its own name (see
-`emotionnet.training.config`). Several runs are trained in turn, in a folder of their own: where a run names an
+`emotionnet.training.config`). Several runs are trained one after another, in their own folder: where a run names an
 earlier one (``init_faces``, ``teachers`` …), that one is meant. ``{"refit": NAME}`` is `emotionnet.refit` of an earlier run.
 So a list of runs that differ in one setting is a sweep.
 """
@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one run, or several in turn, are made.
+    """How one run, or several one after another, are made.
 
     Attributes:
         name: of the recipe.

@@ -59,8 +59,8 @@ def fit(
 ) -> Path:
     """Trains a system and evaluates it on the test part of its protocol.
 
-    What is not said here is a choice of `emotionnet.training.config.RunConfig`, described and with its default
-    there. What is None is as ``recipe`` or ``config`` has it, else that default.
+    The other arguments are fields of `emotionnet.training.config.RunConfig`, which has their descriptions and
+    defaults. None means the value of ``recipe`` or ``config``, else that default.
 
     Args:
         corpus: ``demo``, ``ravdess``, ``crema_d``, ``fer2013`` or ``folder``; prepared (once) into
@@ -183,7 +183,7 @@ def _opened(run: RunConfig, root, cache, workers: int | None, direct: bool):
 
 
 def _say_unused(folder: Path) -> None:
-    """Says which clips and files of the corpus are not learnt from, and why, and which repeat others."""
+    """Says which clips and files of the corpus are not used, and why, and which repeat others."""
     from emotionnet.clips.summary import read_summary, unused
 
     summary = read_summary(folder)

@@ -124,7 +124,7 @@ def _row(name: str, out: Path, image_size: int, head: str, latency: bool) -> dic
 
 
 def _run_results(folder: Path) -> dict[str, Any]:
-    """What a finished run says; nothing where there is none."""
+    """The scores of a finished run; none where there is no run."""
     from emotionnet.files import read_csv
     from emotionnet.training.run import Run
 

@@ -10,7 +10,7 @@ from emotionnet.errors import UsageError
 from emotionnet.training.config import DEFAULT_SYSTEM, RunConfig
 
 PAGE, TABLE = "sweep.html", "sweep.csv"
-#: Trainings that are begun without being asked.
+#: More trainings than this need ``--yes``.
 MANY = 12
 
 
@@ -121,7 +121,7 @@ def _check_number(trainings, top: Path, opened, run: RunConfig, yes: bool) -> No
     if left > MANY and not yes:
         names = ", ".join(one.name for one in trainings[:3])
         raise UsageError(
-            f"{left} trainings ({names} …, {each} of each). Fewer values make fewer; --yes begins them."
+            f"{left} trainings ({names} …, {each} of each). Give fewer values, or --yes to start them all."
         )
 
 

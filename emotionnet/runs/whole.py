@@ -7,7 +7,7 @@ from pathlib import Path
 from emotionnet.command import resumes
 from emotionnet.errors import EmotionNetError
 
-#: Share of a training's time in which a device waits for clips that is worth a word.
+#: Share of a training's time spent waiting for clips from which advice is printed.
 MUCH_WAITING = 0.2
 
 
@@ -39,7 +39,7 @@ def train_and_evaluate(
             try:
                 history = train_run(run, records, devices)
             except EmotionNetError:
-                # Nothing was learnt yet: the next try may have the name.
+                # Nothing was trained yet: the next try may have the name.
                 begun = run.checkpoint.exists() or (folder / "history.csv").exists()
                 if devices.chief and not begun:
                     shutil.rmtree(folder, ignore_errors=True)

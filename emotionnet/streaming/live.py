@@ -2,7 +2,7 @@
 
 Time is cut into segments of ``window / N`` seconds. When the pictures and the sound of a segment are
 there, its face (the one nearest to its centre) and its sound are encoded, once; the codes of the last N
-segments stand in a ring, and the answer is made from the ring. That is what the model answers for a clip
+segments are kept in a ring, and the answer is made from the ring. That is what the model answers for a clip
 that is the window: the same frames by the same rule, the same samples.
 """
 
@@ -51,7 +51,7 @@ class Stream:
 
     A segment is answered when its pictures and sound are there, or when one of them is ``patience_s``
     behind. Gaps, a missing face and a missing sound are what they are to the model: absent. Sound that
-    comes late still counts where the model hears the whole window at once (ghost_fan); a segment
+    comes late still counts where the model takes the whole window at once (ghost_fan); a segment
     that was encoded is not encoded again.
 
     Args:
@@ -96,7 +96,7 @@ class Stream:
             raise UsageError(f"a window of {window_s} s is too short for {self.segments} segments")
         if parts.longest is not None and self.window > parts.longest:
             raise UsageError(
-                f"a window of {self.window / SAMPLE_RATE:g} s is longer than this model can hear: "
+                f"a window of {self.window / SAMPLE_RATE:g} s is longer than this model can take: "
                 f"{parts.longest / SAMPLE_RATE:g} s. Choose a shorter one."
             )
         self.window_s = self.window / SAMPLE_RATE
@@ -233,7 +233,7 @@ class Stream:
         self._sound_came = False
 
     def _relative(self, time_s: float) -> float:
-        """Seconds since the first segment began; starts anew where the clock was turned."""
+        """Seconds since the first segment began; starts again where the clock was changed."""
         if not math.isfinite(time_s):
             raise ValueError(f"a time is needed, not {time_s}")
         if self._start_s is None:

@@ -62,7 +62,7 @@ class ModelParts:
 
     def encode(self, moment: Mapping[str, np.ndarray | None]) -> np.ndarray:
         """See `emotionnet.streaming.parts.Parts.encode`."""
-        # A model that hears sound as a whole has no moments, and codes of no width.
+        # A model that takes sound as a whole has no moments, and codes of no width.
         nothing = np.zeros(0, np.float32)
         return np.concatenate([nothing, *(each(moment) for each in self._moments)])
 

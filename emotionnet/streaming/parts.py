@@ -1,6 +1,6 @@
 """What a stream needs of a trained model: what encodes a moment once, and what answers from the last N.
 
-How a system is taken apart is said in its module (`emotionnet.systems.apart`). A run's model becomes graphs
+A system's module says how it is taken apart (`emotionnet.systems.apart`). A run's model becomes graphs
 (`emotionnet.streaming.model_parts`), a bundle has entry points (`emotionnet.streaming.file_parts`).
 """
 

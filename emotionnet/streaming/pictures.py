@@ -1,4 +1,4 @@
-"""The pictures of the segment that is being filled, and the face that stands for it.
+"""The pictures of the segment that is being filled, and the face that represents it.
 
 Faces are searched for a segment at a time, when it ends: one search, and a cheap look at every frame.
 Only the face that is used is cropped.
@@ -114,7 +114,7 @@ class Pictures:
 
 
 def _cropper(frame: Frame, landmarks: np.ndarray) -> Callable[[], Crop]:
-    # Through JPEG, so that a live face looks like the stored ones that the model learnt from.
+    # Through JPEG, so that a live face looks like the stored ones that the model was trained on.
     return lambda: encode_jpeg(frame.face(landmarks))
 
 

@@ -103,7 +103,7 @@ class FileSource:
 
 
 class CameraSource:
-    """A camera, by OpenCV, and a microphone, by PyAV, each read by a thread of its own.
+    """A camera, by OpenCV, and a microphone, by PyAV, each read by a separate thread.
 
     Where answers fall behind, waiting pictures are dropped (`dropped`) and sound is kept.
 

@@ -5,7 +5,7 @@ A system is a module (of this folder, or any other by its dotted name) with
 - ``STREAMS``: names of the streams that it looks at, see `emotionnet.inputs.kinds`;
 - ``Config``: a frozen dataclass, every field with a default; those that `emotionnet.inputs.views.View` has too
   make its view;
-- ``stages(config)``: what is learnt and fitted, in order, see `emotionnet.systems.stages`;
+- ``stages(config)``: what is trained and fitted, in order, see `emotionnet.systems.stages`;
 - ``build(config, num_classes)``: the model, whose inputs and outputs are named as its streams say.
 
 Optional:
@@ -110,7 +110,7 @@ def build_model(name: str, num_classes: int, **config: Any):
 
 
 def stages_of(name: str, config: Mapping[str, Any], joint: bool = False) -> tuple:
-    """What of a system is learnt and fitted, in order; see `emotionnet.systems.stages`.
+    """What of a system is trained and fitted, in order; see `emotionnet.systems.stages`.
 
     Args:
         name: of the system.
@@ -155,5 +155,5 @@ def load_model(path: str | os.PathLike):
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise EmotionNetError(
             f"{path}: cannot be loaded as a model of this project ({reason[:300]}). The file is "
-            "damaged, was changed by hand, or comes from another version: train or copy it again."
+            "damaged, was edited, or comes from another version: train or copy it again."
         ) from error

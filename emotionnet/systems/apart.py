@@ -1,4 +1,4 @@
-"""A model taken apart for live use: what encodes a moment once, and what answers from the last moments.
+"""A model taken apart for live use: one part encodes a moment once, the other answers from the last moments.
 
 A system's module says it by ``take_apart(model)``; streaming, the entry points of an exported file and the
 page in a browser use it. A system without that function can be asked about whole clips only.

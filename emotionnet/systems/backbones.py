@@ -35,7 +35,7 @@ class Weights:
 
     Attributes:
         file: its name.
-        folder: of the address that it comes from; an address of its own begins with ``https://``.
+        folder: of the address that it comes from; a complete address begins with ``https://``.
         digest: MD5 (32 hex digits) or SHA-256 (64) that Keras holds for it; "" where it holds none.
         pixels: what the network wants: ``tf`` -1...1, ``torch`` 0...1 normalised, ``caffe`` BGR less
             the mean, or "" where scaling is part of the network.

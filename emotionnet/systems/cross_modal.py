@@ -16,7 +16,7 @@ transformer blocks. Parameters for 8 classes, statistics of BatchNorm included:
 The paper reports 84.37, 87.29 and 88.33 % on RAVDESS speech over five folds of unseen actors. Here
 it was not trained on real faces with ImageNet weights yet. A clip costs 1.5 s of processor time a
 training step at 224 px, so 100 epochs of 960 clips are for a GPU; ``--train frozen=face_encoder --augment
-none`` learns on a CPU in minutes. The demo corpus is learnt with another backbone, our GhostNet from
+none`` trains on a CPU in minutes. The demo corpus uses another backbone, our GhostNet from
 random weights: 97 % fused on unseen drawn actors, 67 % from faces and 64 % from speech, in six
 minutes of processor time. Numbers and commands: ``docs/results/cross_modal.md``.
 
@@ -59,7 +59,7 @@ NAME = "cross_modal"
 #: What comes before the fusion: the features of the frozen backbone, and all that is heard.
 _FEATURES = {"faces": "face_features", "speech": "sound_features"}
 STREAMS = ("faces", "speech")
-#: Where a stream is learnt before it is answered or fused: what another run may begin with.
+#: The layers of a stream before its answer or the fusion: another run may start from them.
 ENCODERS = {"faces": ("face_encoder", "backbone")}
 
 #: The paper names no augmentation. Ours is that of the project, and now and then one modality alone.
@@ -85,7 +85,7 @@ USUAL = (
           }}),
     Usual({"augment": ("light", "ours")}, augmentation=_OURS),
     Usual({"augment": "paper"}, augmentation=NOTHING),
-    # Without pretraining faces are learnt more slowly than sound: half of the clips lack one (ours).
+    # Without pretraining faces train more slowly than sound: half of the clips lack one (ours).
     Usual({"backbone": "GhostNet", "augment": "light"},
           augmentation={"modality_dropout": 0.5, "sound_shift_s": 0.1}),
 )  # fmt: skip
@@ -94,7 +94,7 @@ USUAL = (
 VARIANTS = {"baseline": (), "id": ("inputs",), "sa": ("inputs", "self_attention")}
 #: Width of a face's and of a sound's features before they meet.
 WIDTH = 128
-#: Coefficients with derivatives, pitch, energy; and the neighbours whose values stand beside a step's.
+#: Coefficients with derivatives, pitch, energy; and the neighbours whose values are joined with a step's.
 N_MFCC, N_MELS = 10, 40
 SOUND_WIDTH = 3 * N_MFCC + 2
 BEFORE, AFTER = 2, 1
@@ -156,7 +156,7 @@ class Config:
 
     @property
     def piece(self) -> int:
-        """Samples around a face's time that are looked at, 100 ms.
+        """Samples around a face's time that are used, 100 ms.
 
         The 20 ms that are described are their middle; derivatives need 40 ms to either side, and a
         voice of 65 Hz has hardly more than one period in 20 ms (ours).
@@ -199,7 +199,7 @@ def build(config: Config, num_classes: int) -> keras.Model:
         )
     width = steps["faces"][0].shape[-1] if "faces" in steps else WIDTH
     widths = {"faces": width, "speech": SOUND_WIDTH * (BEFORE + 1 + AFTER)}
-    # What stands for a stream that is not there. Both have as many steps, so one mask gives the other.
+    # Replaces a stream that is absent. Both have the same number of steps, so one mask gives the other.
     (_, mask), *_ = steps.values()
     unheard = "no_mask" if "speech" in steps else "sound_heard"
     nothing = layers.Rescaling(0.0, dtype="float32", name=unheard)(mask)
@@ -274,7 +274,7 @@ def sound_encoder(config: Config) -> keras.Model:
 
 
 def sound_scale() -> tuple[np.ndarray, np.ndarray]:
-    """What the 32 values are about, and by how much they differ: fixed, nothing is fitted (ours).
+    """Fixed mean and scale of the 32 values; nothing is fitted (ours).
 
     Over 3,600 steps of 240 speech recordings of RAVDESS coefficient 0 has -448 +- 143, coefficient 1
     36 +- 36, coefficient k about 0 +- 26 / sqrt(k); first derivatives a sixth of that, second ones a

@@ -53,14 +53,14 @@ from emotionnet.systems.usual import Usual
 NAME = "dv_emotionnet"
 
 STREAMS = ("faces", "speech")
-#: Where a stream is learnt: what another run may begin with.
+#: The layers of a stream that are trained: another run may start from them.
 ENCODERS = {"faces": ("face_network",), "speech": ("speech_network",)}
 
 #: The paper gives neither optimizer, rate, epochs nor batch (ours).
 _LEARNT = {"epochs": 70, "batch_size": 64, "learning_rate": 1e-3, "patience": 0}
 _DEMO = {**_LEARNT, "batch_size": 8, "epochs": 40}
 _NETWORKS = ("speech", "faces", "fused")
-#: A clip stays as it is: its features are computed once. Copies of the sound are rows of their own, as the paper's
+#: A clip stays as it is: its features are computed once. Copies of the sound are separate rows, as the paper's
 #: counts show; which changes it made is ours.
 _STILL = {
     "rotation_degrees": 0.0, "flip": 0.0, "brightness": 0.0, "contrast": 0.0, "scale": 0.0, "shift": 0.0,

@@ -3,7 +3,7 @@
 What system 3's paper compares backbones with, on FER2013: a network of ``keras.applications``
 without its ImageNet head, flattened, dense 5,120, dense 768, classes. For a map of 2 x 2 x 1280, as
 EfficientNetV2-B0 gives for 33 to 64 px, the head has 30,157,831 parameters and 7 classes. Our
-GhostNet, with and without triplet attention, stands beside them.
+GhostNet, with and without triplet attention, is compared with them.
 
     python -m emotionnet.fit --system faces --corpus fer2013 --root DIR --set backbone=MobileNet
     python -m emotionnet.backbones --corpus fer2013 --root DIR        all of them, as a table
@@ -30,7 +30,7 @@ from emotionnet.systems.usual import Usual
 NAME = "faces"
 
 STREAMS = ("faces",)
-#: Where a stream is learnt before it is answered or fused: what another run may begin with.
+#: The layers of a stream before its answer or the fusion: another run may start from them.
 ENCODERS = {"faces": ("face_encoder", "backbone")}
 
 #: Adam 1e-4, early stopping and plateaus are the paper's; the numbers beside them ours.
@@ -62,7 +62,7 @@ class Config:
     Attributes:
         frames: faces of a clip.
         image_size: height and width of a face in pixels; what the paper takes is not printed.
-        samples: of the sound, which is not looked at.
+        samples: of the sound, which is not used.
         backbone: a name of `emotionnet.systems.backbones.BACKBONES`, also as papers write it.
         backbone_weights: ``imagenet``, ``none``, or a file or folder of weights; see
             `emotionnet.systems.backbones.backbone_of`. GhostNets have none.

@@ -1,4 +1,4 @@
-"""What is fitted to the training rows in closed form: scaling, principal components, discriminants.
+"""Closed-form fits to the training rows: scaling, principal components, discriminants.
 
 Each function takes ``values`` (rows, width) and ``labels`` (rows,), class numbers from 0, and returns
 the arrays of a layer of `emotionnet.layers.fitted`, in the order of its weights, float32. The same

@@ -42,7 +42,7 @@ from emotionnet.systems.usual import Usual
 NAME = "ghost_fan"
 
 STREAMS = ("faces", "speech")
-#: Where a stream is learnt before it is answered or fused: what another run may begin with.
+#: The layers of a stream before its answer or the fusion: another run may start from them.
 ENCODERS = {"faces": ("face_encoder",), "speech": ("speech_stream",)}
 
 #: Table I: kernel, expansion, triplet attention, stride, maps out.
@@ -193,7 +193,7 @@ def build(config: Config, num_classes: int) -> keras.Model:
 
 
 def fuse_answers(config: Config, answers: Mapping[str, np.ndarray]) -> np.ndarray:
-    """What the fusion makes of answers of streams that were trained apart, see `LateFusion`.
+    """The fused answer of streams that were trained apart, see `LateFusion`.
 
     Args:
         config: of the system.
@@ -213,7 +213,7 @@ def fuse_answers(config: Config, answers: Mapping[str, np.ndarray]) -> np.ndarra
 
 
 def take_apart(model: keras.Model) -> Apart:
-    """Each face once; sound as a whole, since the floor of its coefficients hangs on the loudest moment."""
+    """Each face once; sound as a whole, since the floor of its coefficients depends on the loudest moment."""
     faces, speech = model.get_layer("face_stream"), model.get_layer("speech_stream")
     tail = keras.Model(
         [faces.get_layer("unfold").output, faces.input["frame_mask"]],

@@ -22,7 +22,7 @@ from emotionnet.systems.stages import Learn
 NAME = "pair"
 
 STREAMS = ("faces", "speech")
-#: Where a stream is learnt before it is answered or fused: what another run may begin with.
+#: The layers of a stream before its answer or the fusion: another run may start from them.
 ENCODERS = {"faces": ("face_encoder", "backbone"), "speech": ("speech_stream",)}
 
 #: Names of the nested networks, as the stages of systems call them.

@@ -65,7 +65,7 @@ from emotionnet.systems.usual import Usual
 
 NAME = "racnn"
 STREAMS = ("faces", "speech", "geometry")
-#: Where a stream is learnt before it is answered or fused: what another run may begin with.
+#: The layers of a stream before its answer or the fusion: another run may start from them.
 ENCODERS = {"faces": ("face_encoder",), "speech": ("racnn",), "geometry": ("regions",)}
 
 #: How the paper trains (section III-B). It stops early, when is not said (ours); last layers are ours.
@@ -122,7 +122,7 @@ class Config:
         backbone_weights: that it starts from: imagenet, a file or folder, or none.
         dropout: rate before the last layers (ours).
         batch_norm_momentum: of every BatchNorm of the backbone.
-        pretrain: RACNN is trained on sound before the whole; without, it begins with the whole.
+        pretrain: RACNN is trained on sound before the whole; otherwise together with it.
         klda: kernel discriminants before the last layer; without, the layer that the whole is trained
             by answers.
         klda_points: training clips that a clip is compared with, fewer where there are fewer (ours).
@@ -281,7 +281,7 @@ def take_apart(model: keras.Model) -> Apart:
 
 
 def _steps(config: Config, inputs: dict) -> dict:
-    """What the deep Bi-GRU is given, in order: stream to steps (batch, steps, 288) and their mask.
+    """The inputs of the deep Bi-GRU, in order: stream to steps (batch, steps, 288) and their mask.
 
     Faces follow the sound in time: only so the parts add up to 5,623,940.
     """
@@ -339,7 +339,7 @@ def _hybrid(sides: list) -> tuple:
 
 
 def _answers(inputs: dict, fused, alone: dict) -> keras.Model:
-    """The model, from logits of the fused answer and of the streams that have one of their own."""
+    """The model, from logits of the fused answer and of the streams that have their own."""
     outputs = {FUSED_OUTPUT: _softmax(FUSED_OUTPUT)(fused)}
     for stream in STREAMS:
         logits, output = alone.get(stream), KINDS[stream].output

@@ -48,7 +48,7 @@ from emotionnet.systems.usual import Usual
 NAME = "segments"
 
 STREAMS = ("faces", "speech")
-#: Where a stream is learnt before it is answered or fused: what another run may begin with.
+#: The layers of a stream before its answer or the fusion: another run may start from them.
 ENCODERS = {"faces": ("visual_net",), "speech": ("audio_net",)}
 
 #: A random frame of each segment, its sound around it within 10 ms: the paper's only augmentation.
@@ -191,7 +191,7 @@ def build(config: Config, num_classes: int) -> keras.Model:
 
 
 def take_apart(model: keras.Model) -> Apart | None:
-    """Each segment once, face and sound; nothing where every segment has a network of its own."""
+    """Each segment once, face and sound; nothing where every segment has its own network."""
     by_name = {layer.name: layer for layer in model.layers}
     if "segment_encoder" not in by_name:
         return None
@@ -265,7 +265,7 @@ def with_segments(model: keras.Model, config: Config, segments: int) -> keras.Mo
         segments: the new N.
 
     Raises:
-        UsageError: every segment has a network of its own.
+        UsageError: every segment has its own network.
     """
     if not config.shared:
         raise UsageError(f"{NAME}: with shared=False the number of segments is fixed.")

@@ -1,6 +1,6 @@
-"""What of a system is learnt, and in which order: stages, as data.
+"""What of a system is trained, and in which order: stages, as data.
 
-A system's module says them by ``stages(config)``. Most are learnt by gradient (`Learn`); some layers have
+A system's module lists them in ``stages(config)``. Most are trained by gradient (`Learn`); some layers have
 numbers that are computed in closed form from the features of the training clips (`Fit`): a scaler,
 principal components, discriminant analyses. A stage that is finished is part of the training's state,
 whatever its kind.
@@ -28,7 +28,7 @@ JOINT = "joint"
 
 @dataclass(frozen=True)
 class Learn:
-    """A part of a model that is trained by gradient, with a loss of its own.
+    """A part of a model that is trained by gradient, with its own loss.
 
     Attributes:
         name: of the stage; that of the stream, where it is one. Settings and history are kept under it.
@@ -68,7 +68,7 @@ class Fit:
             float64 and ``targets`` (n,) int, see `emotionnet.systems.fits`.
         streams: that it looks at; by default all.
         whole: only clips that have all of these streams count; else those that have any.
-        supervised: the labels are looked at, so that every class must be there.
+        supervised: the labels are used, so that every class must be there.
     """
 
     name: str

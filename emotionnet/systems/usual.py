@@ -1,4 +1,4 @@
-"""What a run has where it is not asked for otherwise: one list of rules, ours first, then those of the system; the last that holds wins."""
+"""The defaults of a run: one list of rules, ours first, then those of the system; the last that holds wins."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ def _is(value: Any, wanted: Any) -> bool:
 
 
 #: No paper says how long and how fast a stream is trained: ours. The demo is smaller, and done in minutes on two cores.
-#: What augmentations are called: ``ours`` is what the paper names where the system says nothing else of it.
+#: Names of augmentations: ``ours`` is what the paper names, unless the system says otherwise.
 GENERAL = (
     Usual(
         run={"protocol": "actor_folds", "augment": "ours"},

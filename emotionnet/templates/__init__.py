@@ -34,5 +34,5 @@ def part(name: str, /, *values: Any) -> Markup:
 
 
 def script_data(json_text: str) -> Markup:
-    """JSON that may stand inside a ``<script>``: nothing in it can end the element."""
+    """JSON that is safe inside a ``<script>``: nothing in it can end the element."""
     return Markup(json_text.replace("<", "\\u003c"))

@@ -16,7 +16,7 @@ _ACTORS = 0xAC70
 def with_actors(split: Split, count: int, seed: int) -> Split:
     """``split`` with the clips of ``count`` of its training actors; the other parts stay.
 
-    They are drawn by ``seed``, men and women in turn, and those of a smaller count are among those
+    They are drawn by ``seed``, alternating men and women, and those of a smaller count are among those
     of a larger one.
 
     Raises:
@@ -29,8 +29,8 @@ def with_actors(split: Split, count: int, seed: int) -> Split:
     order = _order(split.train, seed)
     if not 1 <= count <= len(order):
         raise UsageError(
-            f"--train-actors {count}: needs a number from 1 to {len(order)}; that many actors does "
-            f"the training part have ({split.description})."
+            f"--train-actors {count}: needs a number from 1 to {len(order)}, the number of "
+            f"training actors ({split.description})."
         )
     chosen = set(order[:count])
     train = [row for row in split.train if person_of(row) in chosen]

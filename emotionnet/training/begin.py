@@ -41,7 +41,7 @@ def open_run(folder: Path, config: dict, split, resume: bool | str) -> Run:
                 "Resume it with the same ones, or give a new --name."
             )
         done = recover(run.checkpoint)
-        stands = "it was begun, nothing was learnt yet" if not done else f"it resumes, {done}"
+        stands = "it was started, nothing is trained yet" if not done else f"it resumes, {done}"
     else:
         run = Run.create(folder, config, split)
     if resume == "auto":

@@ -131,7 +131,7 @@ def _system_config(runs, called, fusion: str, frames: int | None) -> dict[str, A
             for stream, each in own.items()
         )
         raise UsageError(
-            f"the two runs have different sound settings: windows of {told}. Train one of them anew with "
+            f"the two runs have different sound settings: windows of {told}. Train one of them again with "
             "the other's (--set samples=…)."
         )
     return {
@@ -165,7 +165,7 @@ def _take_over(model, run: Run, stream: str) -> None:
 
 
 def _split(runs: Mapping[str, Run], classes: Classes) -> SimpleNamespace:
-    """The parts of both; a clip that either has learnt from is no test clip."""
+    """The parts of both; a clip that either was trained on is not a test clip."""
     found: dict[str, tuple[int, SimpleNamespace]] = {}
     for run in runs.values():
         for line in read_csv(run.folder / "split.csv"):

@@ -1,7 +1,7 @@
-"""What a run is, as it is asked for: typed, frozen, and any choice by its own name.
+"""The config of a run: typed, frozen, and every choice by its own name.
 
 A recipe is a `RunConfig`; so is what `fit` is called with; and a run's ``config.json`` gives one back, so that
-any run can be repeated. Where runs go and what they are trained on is no part of it.
+any run can be repeated. Where runs go and what they are trained on is not part of it.
 """
 
 import dataclasses
@@ -45,12 +45,12 @@ class RunConfig:
         train_actors: the number of training actors to learn from, drawn by the seed; None for all.
         merge: class → the emotions that it stands for, before the clips are divided; see
             `emotionnet.classes.Classes`.
-        only: the classes that are learnt; clips of others are left out.
+        only: the classes that are trained; clips of others are left out.
         augment: one of `AUGMENT`; None for the corpus' usual one.
-        init: run folder; every part that agrees in name, kind and shapes begins with its weights, and
+        init: run folder; every part that agrees in name, kind and shapes starts from its weights, and
             what does not is reported, see `emotionnet.training.init`.
         init_faces, init_speech: run folder, with whose encoder of faces or of speech this run's begins.
-        teachers: runs (or groups of them: those of the same fold) whose mean answers are learnt from
+        teachers: runs (or groups of them: those of the same fold) whose mean answers are training targets
             besides the labels, see `emotionnet.training.teachers`.
         teachers_share: share of a target that is their answer, above 0 and at most 1.
         precision: one of `PRECISIONS`.
@@ -115,7 +115,7 @@ class RunConfig:
 
     @classmethod
     def of_run(cls, config: Mapping[str, Any]) -> "RunConfig":
-        """What a run was asked for, with every default as it was then.
+        """The config of an existing run, with every default as it was then.
 
         Args:
             config: a run's ``config.json``, however old.
@@ -176,7 +176,7 @@ class RunConfig:
         for name, value in rest.items():
             plain = os.fspath(value) if isinstance(value, os.PathLike) else value
             joined[home_of(name, system)][name] = plain
-        # What is said for every stream is meant for each.
+        # A setting for all streams replaces those of each.
         every = {f".{name}" for name in joined["train"]}
         kept = {k: v for k, v in self.train.items() if k[k.find(".") :] not in every}
         for name, base in (*((name, getattr(self, name)) for name in _MAPPINGS), ("train", kept)):

@@ -83,7 +83,7 @@ class Devices:
             )
 
     def training_step(self, model: keras.Model) -> Callable[[dict, Any], dict[str, float]]:
-        """How a compiled model learns from one batch; make it anew when other layers learn.
+        """How a compiled model learns from one batch; make it again when other layers learn.
 
         Args:
             model: made and compiled in `scope`, with categorical cross-entropy.

@@ -1,4 +1,4 @@
-"""What a front gives of every clip, computed once and kept beside the records.
+"""A front's output for every clip, computed once and kept beside the records.
 
 Folds, seeds and runs share it: what a front gives depends on the clip and the front alone. The key
 is made of the clips' places in the records, the front's layers, its weights and the code of the

@@ -81,7 +81,7 @@ def _check_classes(what: str, targets, labels, unit: Unit, supervised: bool) -> 
 
 
 def _data(unit: Unit, source, rows, sets: dict) -> list[np.ndarray]:
-    """What the unit gives of ``rows``: features, or features and a mask."""
+    """The unit's output for ``rows``: features, or features and a mask."""
     if unit.stage.front:
         # Where a stage is fitted on its front itself nothing would stand behind the cut.
         behind = [keras.layers.Identity()(each) for each in keras.tree.flatten(unit.model.output)]
@@ -95,7 +95,7 @@ def _data(unit: Unit, source, rows, sets: dict) -> list[np.ndarray]:
     names = [f"value_{i}" for i in range(len(keras.tree.flatten(unit.model.output)))]
     model = keras.Model(unit.model.input, dict(zip(names, keras.tree.flatten(unit.model.output))))
     without_xla(model)
-    if model.weights:  # they are this run's: nobody else asks for what they give
+    if model.weights:  # they are this run's: no other run needs these features
         found = given(model, source, rows, "training clips")
         return [found[name] for name in names]
     places = {row.clip: (kind, i) for kind, mine in sets.items() for i, row in enumerate(mine)}

@@ -104,7 +104,7 @@ def needed_inputs(outputs, inputs: Mapping, cut=()) -> tuple[str, ...]:
 
 
 class Front:
-    """What a stream learns from, where its front need not be computed again.
+    """The training data of a stream whose front need not be computed again.
 
     Args:
         cut: the stream in two parts.
@@ -124,7 +124,7 @@ class Front:
         self._known: dict[str, dict[str, np.ndarray]] = {}
 
     def __call__(self, rows: Sequence) -> dict[str, np.ndarray]:
-        """What the rest takes of n of the clips, by name, (n, ...)."""
+        """The inputs of the rest for n of the clips, by name, (n, ...)."""
         places = [self._place[row.clip] for row in rows]
         found: dict[str, np.ndarray] = {}
         for name in dict.fromkeys(name for name, _ in places):
@@ -152,7 +152,7 @@ class Front:
             yield self(batch), self._source.training_targets(batch)
 
     def inference_batches(self, rows: Sequence) -> list[dict[str, np.ndarray]]:
-        """What the front gives of ``rows``, in their order, in batches."""
+        """The front's output for ``rows``, in their order, in batches."""
         return [self(rows[i : i + MANY]) for i in range(0, len(rows), MANY)]
 
     def _of(self, name: str) -> dict[str, np.ndarray]:

@@ -43,7 +43,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Training:
-    """What is trained once, whatever cells need it.
+    """One training, which several cells may share.
 
     Attributes:
         streams: as of `emotionnet.fit`.

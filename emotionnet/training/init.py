@@ -1,4 +1,4 @@
-"""A model begins with what another run has learnt: part by part, one stream's encoder, or all of it."""
+"""A model starts from another run's weights: part by part, one stream's encoder, or all of it."""
 
 import os
 from functools import cached_property
@@ -23,14 +23,14 @@ from emotionnet.training.run import Run
 
 #: Key of a run's config, and option of `fit`, → the stream whose encoder it is about.
 INIT_STREAMS = {"init_faces": "faces", "init_speech": "speech"}
-#: Fields of a config that an encoder's weights do not hang on.
+#: Fields of a config that an encoder's weights do not depend on.
 _FREE = ("frames", "image_size", "samples", "streams", "batch_norm_momentum", "dropout")
 #: What may differ between two layers that have the same weights and do the same with them.
 _IGNORED = ("name", "dtype", "trainable", "momentum", "batch_shape", "batch_input_shape")
 
 
 def init_source(folder: str | os.PathLike) -> dict[str, str]:
-    """What a run's config says of the run that it, or its faces, begin with.
+    """What a run's config says of the run that it, or its faces, start from.
 
     Raises:
         UsageError: there is no run.
@@ -39,7 +39,7 @@ def init_source(folder: str | os.PathLike) -> dict[str, str]:
     run = Run.open(folder)
     if not run.finished:
         raise EmotionNetError(
-            f"{run.folder}: not trained to the end yet, so nothing can begin with it."
+            f"{run.folder}: not trained to the end yet, so no run can start from it."
         )
     return {
         "run": str(run.folder.resolve()),
@@ -61,20 +61,20 @@ def open_source(source: dict[str, str]) -> Run:
     file = Path(source["run"]) / "model.keras"
     if not file.is_file() or file_sha256(file) != source["sha256"]:
         raise EmotionNetError(
-            f"{file}: is not the model that this run was to begin with any more. Begin a new run."
+            f"{file}: is no longer the model that this run was to start from. Start a new run."
         )
     return Run.open(source["run"])
 
 
 def warm_start(model: keras.Model, config: dict[str, Any]) -> list[str]:
-    """Gives ``model`` what its run's ``config`` says that it begins with.
+    """Gives ``model`` the weights that its run's ``config`` says it starts from.
 
     Args:
         model: newly built.
         config: of its run; under ``init``, ``init_faces`` and ``init_speech`` is what `init_source` gave.
 
     Returns:
-        What was taken over and what begins anew, part by part, a line each.
+        What was taken over and what starts afresh, part by part, a line each.
 
     Raises:
         UsageError: a run that has nothing in common with this one, or a face encoder of another kind.
@@ -116,7 +116,7 @@ def _init_stream(model: keras.Model, config: dict[str, Any], key: str, stream: s
         taken, anew = taken + more_taken, anew + more_anew
     if not taken:
         raise UsageError(
-            f"{other.folder}: what it has learnt of {stream} has nothing in common with this model's. "
+            f"{other.folder}: its weights for {stream} have nothing in common with this model's. "
             "Train with the same settings (--set)."
         )
     return _told(other, taken, anew)
@@ -205,11 +205,11 @@ def _take_over(
 
     Args:
         there, here: models, or a layer with weights.
-        labels: of both; what answers one that only ``here`` has begins anew.
+        labels: of both; what answers one that only ``here`` has starts afresh.
         path: names of the models around ``here`` and its own; "" for a whole model.
 
     Returns:
-        Parts that were taken, (name, numbers); and parts that begin anew, (name, numbers, why).
+        Parts that were taken, (name, numbers); and parts that start afresh, (name, numbers, why).
         A model that was taken as a whole is one part.
     """
     size = sum(int(np.prod(w.shape)) for w in here.weights)
@@ -252,7 +252,7 @@ def _namesake(there: keras.Model, layer: keras.Layer) -> keras.Layer | None:
 
 
 class Labels:
-    """What the last layers of two models answer: which of their numbers stand for which label.
+    """What the last layers of two models answer: which of their numbers belong to which label.
 
     Args:
         theirs: config of the run that is begun with.
@@ -273,7 +273,7 @@ class Labels:
         return there, here
 
     def differ(self, layer: keras.Layer, path: str) -> bool:
-        """Whether the weights of ``layer``, at ``path``, hang on labels, and these are others."""
+        """Whether the weights of ``layer``, at ``path``, depend on labels, and the labels differ."""
         there, here = self.at(path)
         return there != here and any(weight.path in self.axes for weight in layer.weights)
 
@@ -295,7 +295,7 @@ class Labels:
 
 
 def _take_over_labels(there: keras.Layer, here: keras.Layer, labels: Labels, path: str) -> str:
-    """Moves the numbers of labels that both have; what begins anew and why, "" where nothing does."""
+    """Moves the numbers of labels that both have; what starts afresh and why, "" where nothing does."""
     theirs, ours = labels.at(path)
     kept = [label for label in ours if label in theirs]
     if type(there) is not type(here) or len(there.weights) != len(here.weights) or not kept:

@@ -28,7 +28,7 @@ from emotionnet.training.state import TrainingState, assign, rewind, training_va
 
 @dataclass(frozen=True)
 class StreamData:
-    """What a stream learns from.
+    """The training data of a stream.
 
     Args:
         steps: ``steps(epoch)`` is the number of training steps of an epoch, counted from 0.
@@ -70,7 +70,7 @@ def train_stream(
         state: cursor and history, changed in place and written to ``checkpoint``.
         checkpoint: file of the state.
         from_logits: whether ``model`` gives logits.
-        saved_values: variables of a state that was loaded for this stream; None to start anew.
+        saved_values: variables of a state that was loaded for this stream; None to start afresh.
         on_epoch: called with each history row.
         devices: what to train on; ``model`` was made in their scope. Only the chief of several workers
             writes the checkpoint and calls ``on_epoch``.
@@ -104,7 +104,7 @@ def train_stream(
                 if freezing.end():
                     learn = devices.training_step(model)
                 if epoch == settings.frozen_epochs and state.step == 0:
-                    reset(model.optimizer)  # its moments know nothing of what has not learnt
+                    reset(model.optimizer)  # it has no moments of layers that were frozen
             reductions = settings.plateaus(_losses(state, name))
             started, first_step, steps = time.monotonic(), state.step, all_steps[epoch]
             batches = _Timed(partial(data.training, epoch, first_step))

@@ -66,7 +66,7 @@ def make_optimizer(model: keras.Model, settings: Settings) -> keras.optimizers.O
 
 
 class _Scaled:
-    """What is ours of an optimizer; mixed into Keras's classes."""
+    """Our additions to an optimizer; mixed into Keras's classes."""
 
     def follow(self, model: keras.Model, rate_scales: dict[str, float]) -> None:
         """Notes the factor of each weight's rate, and the statistics to average with the weights."""

@@ -84,7 +84,7 @@ def parser(
         "--augment", help=f"{', '.join(AUGMENT)} (default: ours; demo and fer2013: light)"
     )
     g.add_argument("--init", metavar="RUN",
-                   help="begin with every part of another run that agrees; without --system fine-tune it on "
+                   help="start from every part of another run that agrees; without --system fine-tune it on "
                    "these clips (people: the run that comes with EmotionNet)")  # fmt: skip
     g.add_argument("--teachers", nargs="+", metavar="RUN",
                    help="learn from the answers of these runs too (of a group: of its same fold)")  # fmt: skip

@@ -28,7 +28,7 @@ def stream_settings(
         system: name of the system.
         corpus: the demo is trained for minutes, others until they are done.
         config: fields of the system's ``Config``, on which its settings may hang.
-        instead: stream → fields that stand in place of the system's own.
+        instead: stream → fields that replace the system's own.
         train: field → value for every stream, or "stream.field" → value for one.
         overrides: fields for every stream; None leaves the default.
 
@@ -94,7 +94,7 @@ def window_samples(rows: Sequence) -> int:
 
 
 def check(run: RunConfig, corpus: str) -> None:
-    """Refuses a setting that there is not, or a value that it cannot have, before any clip is looked at.
+    """Refuses an unknown setting, or a value that it cannot have, before any clip is read.
 
     Args:
         run: what is asked for.
@@ -130,7 +130,7 @@ class Plan:
 
 
 def plan_runs(run: RunConfig, records: Any) -> Plan:
-    """What is trained, on which clips, when ``run`` is asked for on ``records``.
+    """Plans ``run`` on ``records``: what is trained, and on which clips.
 
     Args:
         run: what is asked for.
@@ -223,7 +223,7 @@ def plan_runs(run: RunConfig, records: Any) -> Plan:
 
 
 def usual_protocol(rows: Sequence) -> str:
-    """The corpus' own protocol, else the division that it brings if nobody is named, else folds over people."""
+    """The corpus' own protocol; else the division that it brings, if no actors are named; else folds over people."""
     from emotionnet.inputs.given import given_parts, is_division
     from emotionnet.systems.usual import usual
 
@@ -232,7 +232,7 @@ def usual_protocol(rows: Sequence) -> str:
     if is_division(parts) and protocol != "given":
         sizes = ", ".join(f"{part or 'no part'} {count}" for part, count in sorted(parts.items()))
         if not any(row.actor for row in rows):
-            print(f"division   that of the data ({sizes}), since nobody is named")
+            print(f"division   that of the data ({sizes}), since no actors are named")
             return "given"
         print(f"division   the data bring one ({sizes}): --protocol given uses it")
     return protocol

@@ -1,6 +1,6 @@
 """Learning on, from the validation people too, once they have chosen the epoch.
 
-Until then a run has not learnt from a fifth of the people that it may learn from. With few actors
+Until then a run has not used a fifth of the people that it may be trained on. With few actors
 that is much to give away: so the chosen weights are trained a while longer, on training and validation
 part together. No test clip is seen, and nothing is chosen any more: how long is fixed beforehand,
 and the last epoch counts.
@@ -38,7 +38,7 @@ def refit_config(
     if config.get("combined"):
         raise UsageError(f"{run.folder}: is combined out of two runs. Refit these, then combine.")
     if config.get("refit"):
-        raise UsageError(f"{run.folder}: has learnt from its validation part already.")
+        raise UsageError(f"{run.folder}: was already trained on its validation part.")
     if config.get("learning", {}).get("scheme", "all") != "all":
         raise UsageError(
             f"{run.folder}: learns from few labels, and a refit needs those of all clips."

@@ -68,7 +68,7 @@ class Shares(keras.distribution.DataParallel):
     """Devices of JAX that share a batch.
 
     A batch that cannot be shared evenly (the last of an epoch) is computed whole by each of them, which
-    gives loss, gradients, metrics and statistics of its own clips and no padding.
+    gives loss, gradients, metrics and statistics of its own clips, without padding.
     """
 
     def get_data_layout(self, data_shape):

@@ -28,15 +28,15 @@ from emotionnet.shipped import shipped
 #: Raised when a run folder of an older layout can no longer be read.
 FORMAT = 1
 PARTS = ("train", "validation", "test")
-#: Key of a config that names another run → what of it the run begins with.
+#: Key of a config that names another run → the part of it that the run starts from.
 _BEGINNINGS = {
     "refit": "all weights",
     "init": "what agrees",
     "init_faces": "the face encoder",
     "init_speech": "the speech encoder",
 }
-#: What stands beside every number of a run that `emotionnet.refit` made.
-LEARNT_ON = "its epoch chosen, the run learnt on from the validation part too"
+#: Shown with every number of a run that `emotionnet.refit` made.
+LEARNT_ON = "after its epoch was chosen, the run was trained on the validation part too"
 #: Variables that choose instructions, see `versions`.
 _ROUNDING = ("ONEDNN_MAX_CPU_ISA", "TF_ENABLE_ONEDNN_OPTS")
 _PACKAGES = (
@@ -114,7 +114,7 @@ class Run:
         return cls(folder, config)
 
     def note_devices(self, facts: dict[str, Any]) -> None:
-        """Adds what the run is trained on to ``versions.json``, unless it is what it was before."""
+        """Adds the run's devices to ``versions.json``, unless they are unchanged."""
         path = self.folder / "versions.json"
         known = read_json(path)
         used = known.setdefault("devices", [])
@@ -147,7 +147,7 @@ class Run:
         return (self.folder / "model.keras").is_file()
 
     def fingerprint(self) -> str:
-        """Hash of all that decides what is learnt."""
+        """Hash of everything that decides the trained weights."""
         return sha256(json.dumps(self.config, sort_keys=True))
 
     def build(self):
@@ -222,12 +222,12 @@ class Run:
             raise EmotionNetError(
                 f"{records.folder}: {len(missing)} clips of this run are not in these records, "
                 f"{missing[0]} for one. Give the records it was trained on with --records; or "
-                "evaluate with --part unseen, on the clips that the run has not learnt from."
+                "evaluate with --part unseen, on the clips that the run was not trained on."
             )
         return parts
 
     def unseen_rows(self, records) -> list:
-        """The rows of ``records`` that the run has neither learnt nor chosen its epoch from."""
+        """The rows of ``records`` that the run neither trained on nor chose its epoch by."""
         split = read_csv(self.folder / "split.csv")
         seen = {line["clip"] for line in split if line["part"] != "test"}
         return self.classes.rows(row for row in records.rows if row.clip not in seen)
@@ -283,7 +283,7 @@ def _what_instead(folder: Path) -> str:
 
 
 def besides_clips(configs: Sequence[dict[str, Any]]) -> str:
-    """What runs have learnt from besides their clips and labels, in words: what each says, once."""
+    """What runs were trained on besides their clips and labels, in words, each once."""
     return "; ".join(dict.fromkeys(filter(None, map(_besides_clips, configs))))
 
 
@@ -306,7 +306,7 @@ def _besides_clips(config: dict[str, Any]) -> str:
 
 
 def about(split) -> dict[str, Any]:
-    """What a run's config says of its split."""
+    """The entries of a run's config about its split."""
     return {
         "protocol_description": split.description,
         "split_warning": split.warning,
@@ -345,7 +345,7 @@ def versions() -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": processor(),
         "cpus": os.cpu_count(),
-        # What oneDNN computes with decides how sums are rounded, and so what is learnt.
+        # oneDNN's instruction set decides how sums are rounded, and so the trained weights.
         **{name: os.environ[name] for name in _ROUNDING if name in os.environ},
         "command": ["python -m emotionnet." + Path(sys.argv[0]).stem, *sys.argv[1:]],
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -353,7 +353,7 @@ def versions() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """What the system calls its processor; trainings on different ones round differently."""
+    """The processor's name; trainings on different ones round differently."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

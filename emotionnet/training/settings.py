@@ -150,7 +150,7 @@ def plain(settings: Settings) -> dict[str, Any]:
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Refuses what is no setting (the seed has an option of its own).
+    """Refuses unknown settings (the seed has its own option).
 
     Raises:
         UsageError: names the unknown one and those that there are.

@@ -109,10 +109,10 @@ class TrainingState:
                 values = {name: arrays[name] for name in sorted(arrays.files) if name != "state"}
         except _UNREADABLE as error:
             raise EmotionNetError(
-                f"{path}: this checkpoint cannot be read ({error}). Delete it to begin anew."
+                f"{path}: this checkpoint cannot be read ({error}). Delete it to start again."
             ) from error
         if plain.pop("format", None) != FORMAT:
-            raise EmotionNetError(f"{path}: written by another version. Delete it to begin anew.")
+            raise EmotionNetError(f"{path}: written by another version. Delete it to start again.")
         state = cls(**plain)
         if state.fingerprint != fingerprint:
             raise EmotionNetError(
@@ -178,6 +178,6 @@ def rewind(model) -> None:
 def assign(variables: Sequence, values: Sequence[np.ndarray], where: str | Path) -> None:
     """Gives ``variables`` the ``values``; refuses other counts or shapes."""
     if [tuple(v.shape) for v in variables] != [v.shape for v in values]:
-        raise EmotionNetError(f"{where}: does not fit this model. Delete it to begin anew.")
+        raise EmotionNetError(f"{where}: does not fit this model. Delete it to start again.")
     for variable, value in zip(variables, values):
         variable.assign(value)

@@ -1,4 +1,4 @@
-"""What a stream learns from: the clips that have what it needs, as batches, epoch after epoch."""
+"""The training data of a stream: the clips that have what it needs, as batches, epoch after epoch."""
 
 import dataclasses
 import time
@@ -60,7 +60,7 @@ def stream_data(
         settings: how.
         moved: clips that have moved out of the pool, see `LabelPool`; appended to.
         devices: what the model is trained on.
-        taught: clip → what is learnt instead of its label, see `emotionnet.training.teachers`.
+        taught: clip → the target instead of its label, see `emotionnet.training.teachers`.
 
     Returns:
         The unit's model, or the part of it that has the weights; and what it learns from.

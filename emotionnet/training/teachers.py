@@ -31,7 +31,7 @@ _BATCH = 32
 def config_of(
     folders: Sequence[str | os.PathLike], share: float, split, config: dict
 ) -> dict[str, dict]:
-    """What a run's config says of its teachers, under ``teachers``; nothing where there are none.
+    """The entry ``teachers`` of a run's config; empty where there are none.
 
     Args:
         folders, split: as of `teachers_of`.
@@ -63,7 +63,7 @@ def teachers_of(folders: Sequence[str | os.PathLike], split, labels: Sequence[st
         For each teacher what `init_source` gives.
 
     Raises:
-        UsageError: there is no such run, it knows other labels, or it has learnt from clips or people
+        UsageError: there is no such run, it knows other labels, or it was trained on clips or people
             on which this run is to be measured.
         EmotionNetError: a teacher is not trained to its end.
     """
@@ -92,14 +92,14 @@ def _check_unseen(run: Run, split) -> None:
         known = sorted(hidden & {line[field] for line in learnt})
         if known:
             raise UsageError(
-                f"--teachers {run.folder}: has learnt from {len(known)} {field}s that this run validates "
+                f"--teachers {run.folder}: was trained on {len(known)} {field}s that this run validates "
                 f"or tests on, {known[0]} for one. A teacher needs the same protocol and fold (and "
                 "seed, where clips are divided by it)."
             )
 
 
 def taught_targets(run: Run, records, names: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
-    """What a run learns from instead of one-hot targets.
+    """A run's targets, instead of one-hot ones.
 
     The teachers are asked once; the mean of their answers stays in the run folder, as
     ``teachers.csv``. Faces are shown to them mirrored too.

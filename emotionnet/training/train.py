@@ -121,7 +121,7 @@ def settings_of(config: dict, name: str) -> Settings:
 
 
 def _write_tables(run: Run, state: TrainingState) -> None:
-    """Writes history.csv and labelled.csv anew; they are small."""
+    """Writes history.csv and labelled.csv again; they are small."""
     columns = dict.fromkeys(key for each in state.history for key in each)
     write_csv(run.folder / "history.csv", state.history, list(columns))
     if any(state.labelled.values()):

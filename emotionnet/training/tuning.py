@@ -81,7 +81,7 @@ def protocol_of(rows: Sequence) -> str:
 
 
 def check_clips(splits: Sequence, labels: Sequence[str], streams: Sequence[str], records) -> None:
-    """Refuses clips of which a class or a stream could not be learnt.
+    """Refuses clips that cannot train one of their classes or streams.
 
     Raises:
         UsageError: names the class, and what to add.
@@ -93,7 +93,7 @@ def check_clips(splits: Sequence, labels: Sequence[str], streams: Sequence[str],
             rows = [row for row in split.train if row.emotion == label]
             if counts[label] < LEAST_CLIPS or not rows:
                 raise UsageError(
-                    f"class {label}: has {_clips(counts[label])}, of which {len(rows)} would be learnt from. A "
+                    f"class {label}: has {_clips(counts[label])}, of which {len(rows)} would train. A "
                     "class needs one to learn from and one to test on, and a third to choose the epoch: "
                     "record more of it, or leave the class out with --only."
                 )

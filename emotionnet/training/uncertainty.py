@@ -145,7 +145,7 @@ class LabelPool:
 def divide_by_person(rows: Sequence, share: float, seed: int) -> tuple[list, list]:
     """Divides rows into those of a ``share`` of the people, drawn by ``seed``, and the others.
 
-    A clip of an unknown actor counts as a person of its own.
+    A clip of an unknown actor counts as a separate person.
 
     Returns:
         Start set and pool, each sorted by clip.

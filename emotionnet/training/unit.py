@@ -1,4 +1,4 @@
-"""What is trained or fitted at once: the part of a model that a stage is about, and its clips."""
+"""A unit of training: the part of a model that a stage trains or fits at once, and its clips."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ class Unit:
     """The part of a model that one stage is about.
 
     Attributes:
-        stage: what is learnt, or fitted.
+        stage: what is trained, or fitted.
         streams: that it looks at, of those that the run trains.
         model: inputs by name to logits, probabilities or features.
     """
@@ -128,7 +128,7 @@ def _layer(model: keras.Model, name: str, config: dict, stage: Stage) -> keras.L
 
 
 def _owner(model: keras.Model, layer: keras.Layer) -> keras.Model:
-    """The model, with inputs by name, that ``layer`` stands in directly."""
+    """The model, with inputs by name, that directly contains ``layer``."""
     for each in (model, *layers_inside(model)):
         if not isinstance(each, keras.Model):
             continue
@@ -168,7 +168,7 @@ def cut_of(unit: Unit, settings: Settings) -> Cut | None:
 
 
 def _is_statistic(weight) -> bool:
-    """Whether a weight that is not learnt changes in training all the same: of BatchNorm."""
+    """Whether a weight changes in training without being trained by gradient: of BatchNorm."""
     return weight.path.rpartition("/")[2] in ("moving_mean", "moving_variance")
 
 

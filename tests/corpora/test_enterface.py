@@ -115,7 +115,7 @@ def test_five_groups_of_consecutive_subjects_and_the_words_in_the_description(tm
     assert number_of_folds(rows) == 5
     split = split_rows(rows, fold=5)
     assert {row.actor for row in split.test} == {f"{n:02d}" for n in range(37, 45)}
-    assert split.description.endswith("each emotion has sentences of its own, so the words tell it")
+    assert split.description.endswith("each emotion has its own sentences, so the words reveal it")
 
 
 def test_a_video_without_sound_takes_the_wav_beside_it(tmp_path):

@@ -124,7 +124,7 @@ def test_ferplus_goes_line_by_line_beside_the_csv_of_the_challenge(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "header", "message"),
     [
-        ([("a/b/c.jpg", *[1] * 10)] * 2, HEADER, "line 3: a/b/c.jpg stands in it twice"),
+        ([("a/b/c.jpg", *[1] * 10)] * 2, HEADER, "line 3: a/b/c.jpg is in it twice"),
         ([("a/b/c.jpg", -1, *[1] * 9)], HEADER, "line 2: '-1' votes for neutral"),
         ([("a/b/c.jpg", "", *[1] * 9)], HEADER, "line 2: '' votes for neutral"),
         ([[1] * 10], HEADER[1:], "column 'image' is missing"),

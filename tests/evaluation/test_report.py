@@ -171,7 +171,7 @@ def test_a_run_of_one_stream_has_a_page(tmp_path):
     assert len(page.images) == 5
     assert "Confusion, speech only" in text
     assert "Confusion, faces only" not in text
-    assert "taken away" not in text
+    assert "stream removed" not in text
 
 
 def test_a_group_shows_each_run_and_the_spread(tmp_path):

@@ -30,7 +30,7 @@ def test_records_without_its_test_clips_are_unseen_ones(run, tmp_path):
     # d, e and f were trained on.
     assert metrics["part"] == "unseen"
     assert metrics["fused"]["n"] == 3
-    assert "neither learnt" in metrics["protocol_text"]
+    assert "neither trained on" in metrics["protocol_text"]
     answered = read_csv(run.folder / "predictions_unseen.csv")
     assert [row["clip"] for row in answered] == ["x", "y", "z"]
     assert json.loads((run.folder / "metrics_unseen.json").read_text()) == metrics

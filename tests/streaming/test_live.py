@@ -220,7 +220,7 @@ def test_what_is_left_at_the_end():
 
 def test_settings_that_do_not_fit_are_refused():
     for settings, reason in (
-        ({"window_s": 2.0}, "longer than this model can hear: 1 s"),
+        ({"window_s": 2.0}, "longer than this model can take: 1 s"),
         ({"hop_s": 0.3}, "no whole number of hops.*--hop 0.3333"),
         ({"faces": False, "sound": False}, "nothing to answer from"),
         ({"hop_s": 0.0}, "no whole number"),

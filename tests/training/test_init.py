@@ -105,7 +105,7 @@ def test_a_run_that_is_gone_unfinished_or_trained_anew_is_refused(trained, tmp_p
     other = make_run(tmp_path / "other")
     source = init_source(other.folder)
     (other.folder / "model.keras").write_bytes(b"another")
-    with pytest.raises(EmotionNetError, match="not the model"):
+    with pytest.raises(EmotionNetError, match="no longer the model"):
         warm_start(None, {**config_of(trained), "init_faces": source})
     (other.folder / "model.keras").unlink()
     with pytest.raises(EmotionNetError, match="not trained to the end"):

@@ -118,7 +118,7 @@ def test_auto_starts_what_is_missing_and_leaves_alone_what_is_finished(
     (tmp_path / "group" / "fold_3_seed_0" / "model.keras").unlink()
     fit(**words, folds="all")
     assert trained[4:] == ["fold_3_seed_0"]
-    assert "fold_3_seed_0: it was begun, nothing was learnt yet" in capsys.readouterr().out
+    assert "fold_3_seed_0: it was started, nothing is trained yet" in capsys.readouterr().out
     with pytest.raises(UsageError, match="is a group of runs, not a run"):
         fit(**words)
 

@@ -149,7 +149,9 @@ def test_who_cannot_teach_is_told_why(records, splits, group, pupil, tmp_path):
         taught_targets(other, records, ["speech"])
     with (deaf.folder / "model.keras").open("ab") as file:
         file.write(b"x")
-    with pytest.raises(EmotionNetError, match="is not the model that this run was to begin with"):
+    with pytest.raises(
+        EmotionNetError, match="is no longer the model that this run was to start from"
+    ):
         taught_targets(other, records, ["faces"])
 
 

@@ -2,7 +2,7 @@
 
 A field is a module ``emotionnet/clips/fields/<name>.py`` with a `Field` called ``FIELD``, and its name in
 `FIELDS`. ``python -m emotionnet.prepare --records RECORDS --fields NAME`` computes it from what a record
-holds (and from files of its own, where its options name some) and writes it beside the records, see
+holds (and from other files, where its options name some) and writes it beside the records, see
 `emotionnet.clips.fields.files`.
 
 What a view may expect of a field ``NAME`` that it asks for

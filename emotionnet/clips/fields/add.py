@@ -150,7 +150,7 @@ def _check_content(records: Records, field: Field, folder: Path) -> None:
     if old and old.get("content") != field.content() and any(folder.glob("shard-*")):
         raise UsageError(
             f"{folder}: holds {field.name} made with {_words(old.get('content'))}, not with "
-            f"{_words(field.content())}. Delete that folder to make it anew."
+            f"{_words(field.content())}. Delete that folder to make it again."
         )
 
 

@@ -1,4 +1,4 @@
-"""What a side field is: a name, a version, a shape, and a function of one record."""
+"""A side field: a name, a version, a shape, and a function of one record."""
 
 import dataclasses
 from abc import ABC, abstractmethod
@@ -12,7 +12,7 @@ from emotionnet.corpora.manifest import ManifestRow
 
 @dataclass(frozen=True)
 class FieldValues:
-    """What a field says about one clip.
+    """A field's values for one clip.
 
     Attributes:
         times_s: (n,) float32, on the record's clock; n is 0 where there is nothing to say.

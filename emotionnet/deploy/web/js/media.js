@@ -165,7 +165,7 @@ export async function openFile(video, file) {
   });
 }
 
-/** Pictures are looked at in at most this many pixels a side. */
+/** Faces are searched in pictures of at most this many pixels a side. */
 const LARGEST = 2048;
 
 /**

@@ -102,7 +102,7 @@ async function main() {
   state("ready");
 }
 
-/** Begins something new to look at; what it throws is said on the page. */
+/** Starts a new source; the page shows the error if that fails. */
 async function begin(name, open) {
   if (!live || document.body.dataset.state === "opening") return;
   stop();
@@ -189,7 +189,7 @@ async function camera() {
   const {stream, notes} = await openCamera();
   const video = newVideo();
   video.muted = true;
-  // Without the sound: pictures go on where a loudspeaker is unplugged.
+  // Without the sound: pictures continue where a loudspeaker is unplugged.
   video.srcObject = new MediaStream(stream.getVideoTracks());
   await play(video, stream);
   notes.forEach((sentence, i) => view.note(`media${i}`, sentence));

@@ -1,8 +1,8 @@
-/** What plays is looked at and listened to, frame by frame, until it ends. */
+/** Reads what plays, picture and sound, frame by frame, until it ends. */
 
 import {Ear} from "./media.js";
 
-/** Seconds between answers, and between frames that are looked at. */
+/** Seconds between answers, and between frames that are used. */
 export const ANSWER_S = 0.25;
 export const FRAME_S = 1 / 15;
 
