@@ -7,6 +7,7 @@ system, fuses them and evaluates on actors that the training never saw.
 from collections.abc import Sequence
 
 from emotionnet.command import as_verb
+from emotionnet.evaluation.headline import summary
 from emotionnet.files import read_json
 from emotionnet.runs.new import fit
 from emotionnet.training.options import arguments, parser
@@ -14,8 +15,6 @@ from emotionnet.training.options import arguments, parser
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line, fits, and prints the headline."""
-    from emotionnet.evaluation.headline import summary
-
     folder = fit(**arguments(parser(), argv))
     metrics = read_json(folder / "metrics.json")
     print(f"\n{summary(metrics)}")
