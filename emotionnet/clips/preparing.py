@@ -206,7 +206,7 @@ def _root(
 def _config(
     corpus: str, root: Path | str, options: dict[str, object], direct: bool
 ) -> dict[str, Any]:
-    """What ``records.json`` says from the beginning."""
+    """The first content of ``records.json``."""
     from emotionnet.clips import SAMPLE_RATE
     from emotionnet.clips.clip import JPEG_QUALITY
     from emotionnet.clips.crop import CROP_CONFIG

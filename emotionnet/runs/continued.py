@@ -1,4 +1,4 @@
-"""A finished run, or a group of them, learns from its validation people too, and is evaluated again."""
+"""Continues a finished run, or a group of them, on its validation people too, and evaluates it again."""
 
 import os
 from pathlib import Path

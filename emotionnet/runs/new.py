@@ -169,7 +169,7 @@ def _follow(options: dict[str, Any]) -> Path:
 
 
 def _opened(run: RunConfig, root, cache, workers: int | None, direct: bool):
-    """The records, or the cache of them, that are learnt from."""
+    """The records, or their cache, to train from."""
     from emotionnet.clips.preparing import records_of
     from emotionnet.inputs.opening import open_clips
 

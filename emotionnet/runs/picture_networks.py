@@ -1,4 +1,4 @@
-"""Which picture network, for what it costs: one fine-tuned after another, counted and timed."""
+"""Compares picture networks: fine-tunes one after another, counts and times them."""
 
 import os
 from collections.abc import Mapping, Sequence

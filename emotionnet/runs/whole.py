@@ -54,7 +54,7 @@ def train_and_evaluate(
 
 
 def _waiting(history: Sequence[dict]) -> str:
-    """How much of the training's time went by without a batch to learn from, and what helps."""
+    """The share of the training's time spent waiting for batches, and advice."""
     rows = [row for row in history if "input_share" in row]
     seconds = sum(row["seconds"] for row in rows)
     share = sum(row["input_share"] * row["seconds"] for row in rows) / max(seconds, 1e-9)

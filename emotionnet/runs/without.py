@@ -1,4 +1,4 @@
-"""What an emotion is worth to the others: the full model, and one for each emotion that has never met it."""
+"""Whether an emotion helps or harms the others: the full model, and one trained without each emotion."""
 
 import os
 from collections.abc import Mapping, Sequence

@@ -112,7 +112,7 @@ def parser(
 
 
 def arguments(p: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> dict:
-    """What `fit` is to be called with, from a command line that ``p`` (of `parser`) understands."""
+    """The arguments of `fit`, from a command line that ``p`` (of `parser`) understands."""
     args = vars(p.parse_args(argv))
     for several, single in (("folds", "fold"), ("seeds", "seed")):
         one, many = args.pop(single), args.pop(several)
