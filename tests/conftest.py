@@ -6,8 +6,8 @@ import tempfile
 
 import pytest
 
-# librosa keeps what numba compiles beside its own files. Two test processes that wrote there at once left a file that
-# crashed whoever loaded it, so each has a folder of its own.
+# librosa keeps what numba compiles. Two processes that write there at once leave a file that crashes whoever loads it,
+# so each test process has a folder of its own.
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 os.environ["NUMBA_CACHE_DIR"] = os.path.join(
     tempfile.gettempdir(), f"emotionnet-numba-{os.getuid()}-{_WORKER}"

@@ -197,6 +197,10 @@ def _transform_int16(job: tuple[np.ndarray, str, str]) -> np.ndarray:
 def _make(records, folder: Path, chunks: list, missing: list[tuple[int, str]]) -> None:
     total = sum(len(chunks[number]) for number, _ in missing)
     workers = max(1, os.cpu_count() or 1)
+    for kind in {kind for _, kind in missing}:
+        # librosa has numba compile parts of it, which are kept on disk. Two processes that did so at once would leave
+        # a file that crashes whoever loads it, so it is done here first.
+        transform(np.zeros(SAMPLE_RATE, np.float32), kind, "")
     with (
         ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
         progress(total=total, what="copies of the sound", unit="clips") as bar,

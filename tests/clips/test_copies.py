@@ -80,6 +80,19 @@ def test_copies_are_made_once_for_all_clips_and_told_by_name(tmp_path, monkeypat
     assert len(speech_copies(records, [records.rows[3]], ("speed0.9",))) == 1
 
 
+def test_what_librosa_compiles_is_there_before_several_processes_ask_for_it(tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(copies, "transform", lambda sound, kind, clip: done.append(kind))
+    monkeypatch.setattr(
+        copies, "ProcessPoolExecutor", lambda *_, **__: done.append("pool") or 1 / 0
+    )
+    records = write_records(tmp_path / "records", [make_clip("a", sound=True, faces=False)])
+    with pytest.raises(ZeroDivisionError):
+        speech_copies(records, records.rows, ("pitch", "stretch"))
+    assert sorted(done[:-1]) == ["pitch", "stretch"]
+    assert done[-1] == "pool"
+
+
 def test_what_a_copy_is_a_copy_of():
     assert original("01-02~noise15") == "01-02"
     assert original("a~stretch_pitch+0.7") == "a"
