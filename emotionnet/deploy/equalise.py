@@ -45,7 +45,7 @@ def equalise(form: keras.Model, clips: Mapping[str, np.ndarray]) -> int:
         for network, values in _inside(form, given):
             _, edges, measure = found.setdefault(id(network), _measured(network))
             if measure is not None:
-                for edge, fill in zip(edges, measure(values)):
+                for edge, fill in zip(edges, keras.tree.flatten(measure(values))):
                     edge["fill"] = np.maximum(edge.get("fill", 0.0), np.asarray(fill))
     every = [edge for _, edges, _ in found.values() for edge in edges]
     for edge in every:

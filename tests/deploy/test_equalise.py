@@ -44,6 +44,17 @@ def test_maps_are_on_one_scale_and_answers_stay():
     assert (network.get_layer("added").get_weights()[1] == added).all()
 
 
+def test_a_network_of_one_map():
+    x, clip = keras.Input((9, 1), name="x"), keras.Input((9, 1), name="clip")
+    y = layers.Conv1D(3, 3, activation="relu", name="first")(x)
+    network = keras.Model(x, layers.Conv1D(2, 3)(y), name="network")
+    form = keras.Model({"clip": clip}, {"out": network(clip)})
+    clips = {"clip": np.random.default_rng(0).normal(size=(5, 9, 1)).astype(np.float32)}
+    before = _answers(form, clips)["out"]
+    assert equalise(form, clips) == 1
+    np.testing.assert_allclose(_answers(form, clips)["out"], before, atol=1e-5)
+
+
 def test_a_whole_system_answers_what_it_did():
     keras.utils.set_random_seed(0)
     model = build_model("ghost_fan", 3, frames=2, image_size=32, samples=16000, speech="logmel")
