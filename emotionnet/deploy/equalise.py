@@ -10,7 +10,7 @@ Bias Correction" (ICCV 2019), section 4.1. They take the numbers from weights; h
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -38,43 +38,60 @@ def equalise(form: keras.Model, clips: Mapping[str, np.ndarray]) -> int:
     Returns:
         How many maps were changed. What ``form`` answers changes by rounding only.
     """
-    found: dict[int, tuple] = {}
-    count = len(next(iter(clips.values())))
-    for first in range(0, count, _MANY):
+    networks = _networks(form)
+    for first in range(0, len(next(iter(clips.values()))), _MANY):
         given = {name: clips[name][first : first + _MANY] for name in form.input}
-        for network, values in _inside(form, given):
-            _, edges, measure = found.setdefault(id(network), _measured(network))
-            if measure is not None:
-                for edge, fill in zip(edges, keras.tree.flatten(measure(values))):
-                    edge["fill"] = np.maximum(edge.get("fill", 0.0), np.asarray(fill))
-    every = [edge for _, edges, _ in found.values() for edge in edges]
-    for edge in every:
-        _rescale(edge["from"], edge["to"], edge["fill"])
-    return len(every)
+        for network in networks:
+            network.measure(given)
+    edges = [edge for network in networks for edge in network.every_edge()]
+    for edge in edges:
+        _rescale(edge)
+    return len(edges)
 
 
-def _inside(model: keras.Model, given) -> Iterator[tuple[keras.Model, Any]]:
-    """The networks nested in a model, at any depth, and what each is called with."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            inner = keras.Model(model.input, taken_by(layer))
-            values = keras.tree.flatten(inner(given, training=False))
-            values = keras.tree.pack_sequence_as(layer.input, values)
-            yield layer, values
-            yield from _inside(layer, values)
+@dataclass
+class _Edge:
+    """A convolution, the layers that take what it gives, the map between them, and the most of each channel."""
+
+    source: layers.Layer
+    takers: list[layers.Layer]
+    between: keras.KerasTensor
+    fill: np.ndarray | float = 0.0
 
 
-def _measured(network: keras.Model) -> tuple:
-    """The network, its maps that may be rescaled, and what measures the largest number of each channel."""
-    edges = list(_edges(network))
-    if not edges:
-        return network, [], None
-    fills = [ops.max(ops.abs(e["map"]), axis=range(len(e["map"].shape) - 1)) for e in edges]
-    return network, edges, keras.Model(network.input, fills)
+class _Network:
+    """A network nested in a model: what it is called with there, its edges, and the networks in it."""
+
+    def __init__(self, network: keras.Model, around: keras.Model):
+        self._before = keras.Model(around.input, taken_by(network))
+        self._like = network.input
+        self._edges = list(_edges(network))
+        maps = [edge.between for edge in self._edges]
+        most = [ops.max(ops.abs(x), axis=range(len(x.shape) - 1)) for x in maps]
+        self._most = keras.Model(network.input, most) if most else None
+        self._inner = _networks(network)
+
+    def measure(self, given) -> None:
+        """Sees how far the channels go, given inputs of the model around it."""
+        values = keras.tree.flatten(self._before(given, training=False))
+        values = keras.tree.pack_sequence_as(self._like, values)
+        most = keras.tree.flatten(self._most(values)) if self._most else []
+        for edge, fill in zip(self._edges, most):
+            edge.fill = np.maximum(edge.fill, np.asarray(fill))
+        for network in self._inner:
+            network.measure(values)
+
+    def every_edge(self) -> list[_Edge]:
+        """Its own, and those of the networks in it."""
+        return self._edges + [edge for network in self._inner for edge in network.every_edge()]
 
 
-def _edges(network: keras.Model) -> Iterator[dict]:
-    """Convolutions whose every taker can undo a scale: ``from``, ``to`` (layers), ``map`` (between them)."""
+def _networks(model: keras.Model) -> list[_Network]:
+    return [_Network(layer, model) for layer in model.layers if isinstance(layer, keras.Model)]
+
+
+def _edges(network: keras.Model) -> Iterator[_Edge]:
+    """Convolutions whose every taker can undo a scale."""
     takers: dict[int, list] = {}
     for operation in network.operations:
         for tensor in made_from(keras.tree.flatten(operation.output)[0]):
@@ -99,7 +116,7 @@ def _edges(network: keras.Model) -> Iterator[dict]:
         if isinstance(layer, _CONVOLUTIONS) and _is_homogeneous(layer.activation):
             behind = follow(layer.output)
             if behind:
-                yield {"from": layer, "to": behind[0], "map": behind[1]}
+                yield _Edge(layer, *behind)
 
 
 def _is_homogeneous(activation) -> bool:
@@ -116,16 +133,16 @@ def _passes(layer, tensor) -> bool:
     return isinstance(layer, _PASSING)
 
 
-def _rescale(source, takers: list, fill: np.ndarray) -> None:
-    """Divides what ``source`` gives, and multiplies it where it is taken."""
-    if not fill.max() > 0:
+def _rescale(edge: _Edge) -> None:
+    """Divides what the source gives, and multiplies it where it is taken."""
+    if not edge.fill.max() > 0:
         return
-    scale = np.maximum(fill / fill.max(), _LEAST)
-    kernel, *bias = source.get_weights()
-    depthwise = isinstance(source, layers.DepthwiseConv2D)
+    scale = np.maximum(edge.fill / edge.fill.max(), _LEAST)
+    kernel, *bias = edge.source.get_weights()
+    depthwise = isinstance(edge.source, layers.DepthwiseConv2D)
     shape = kernel.shape[-2:] if depthwise else (-1,)
-    source.set_weights([kernel / scale.reshape(shape), *(b / scale for b in bias)])
-    for taker in takers:
+    edge.source.set_weights([kernel / scale.reshape(shape), *(b / scale for b in bias)])
+    for taker in edge.takers:
         kernel, *bias = taker.get_weights()
         # Channels come before the last axis; of places that were joined they repeat.
         channels = np.tile(scale, kernel.shape[-2] // len(scale))
