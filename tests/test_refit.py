@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from tiny_run import SYSTEM_CONFIG, TOY, make_clip, make_run, write_records
+from tiny_run import SYSTEM_CONFIG, TOY, clips_of, make_run, write_records
 
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv
@@ -21,11 +21,7 @@ pytestmark = pytest.mark.usefixtures("plain_reports")
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
-    clips = [
-        make_clip(f"{actor}-{emotion}", emotion, actor, "female", seed=10 * i + k)
-        for i, actor in enumerate(("01", "02", "03", "04"))
-        for k, emotion in enumerate(EMOTIONS)
-    ]
+    clips = clips_of(("01", "02", "03", "04"), EMOTIONS, sex="female")
     return write_records(tmp_path_factory.mktemp("refit") / "records", clips)
 
 

@@ -29,6 +29,15 @@ def make_clip(name, emotion="happy", actor="01", sex="male", faces=True, sound=T
     return ClipData(row, times_s, jpegs, *shape, (180, 240), sounds)
 
 
+def clips_of(actors, emotions, **options):
+    """A clip of each actor in each emotion, all different; ``options`` as `make_clip` takes them."""
+    return [
+        make_clip(f"{actor}-{emotion}", emotion, actor, seed=10 * i + k, **options)
+        for i, actor in enumerate(actors)
+        for k, emotion in enumerate(emotions)
+    ]
+
+
 def write_records(folder, clips, per_shard=100):
     """Writes clips as a finished folder of records, and opens it."""
     from emotionnet.clips import records as r

@@ -139,17 +139,13 @@ def test_tpu_without_tensorflow(tmp_path):
     python = os.environ.get("EMOTIONNET_JAX_PYTHON")
     if not python:
         pytest.skip("EMOTIONNET_JAX_PYTHON is not set: no Python with jax and keras")
-    from tiny_run import make_clip, write_records
+    from tiny_run import clips_of, write_records
 
     from emotionnet.inputs.cache_writer import write_cache
     from emotionnet.training import plan
     from emotionnet.training.run import view_of
 
-    clips = [
-        make_clip(f"{actor}-{emotion}", emotion, actor, faces=False, seed=10 * i + k)
-        for i, actor in enumerate(("01", "02", "03", "04"))
-        for k, emotion in enumerate(("neutral", "happy", "sad"))
-    ]
+    clips = clips_of(("01", "02", "03", "04"), ("neutral", "happy", "sad"), faces=False)
     for clip in clips:
         clip.row = dataclasses.replace(clip.row, corpus="ravdess", label_kind="acted")
     records = write_records(tmp_path / "records", clips)

@@ -4,7 +4,7 @@ import csv
 import json
 
 import pytest
-from tiny_run import make_clip, write_records
+from tiny_run import clips_of, write_records
 
 import emotionnet
 from emotionnet.backbones import main
@@ -17,11 +17,7 @@ pytestmark = pytest.mark.usefixtures("four_bottlenecks")
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
-    clips = [
-        make_clip(f"{actor}-{emotion}", emotion, actor, "female", seed=10 * i + k)
-        for i, actor in enumerate(("01", "02", "03", "04"))
-        for k, emotion in enumerate(("neutral", "happy", "sad"))
-    ]
+    clips = clips_of(("01", "02", "03", "04"), ("neutral", "happy", "sad"), sex="female")
     return write_records(tmp_path_factory.mktemp("backbones") / "records", clips)
 
 
