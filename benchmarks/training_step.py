@@ -40,6 +40,7 @@ def main() -> int:
 
     from emotionnet.systems import build_model, make_config, without_weights
     from emotionnet.training import plan
+    from emotionnet.training.devices import choose
     from emotionnet.training.optimizer import compile_stream
     from emotionnet.training.settings import Settings
     from emotionnet.training.unit import cut_of, unit_of
@@ -70,7 +71,8 @@ def main() -> int:
         print(f"  once for {CLIPS} clips: {CLIPS / settings.batch_size * features[0] / 60:.1f} min")
         learns, settings = cut.rest, dataclasses.replace(settings, frozen=())
     compile_stream(learns, settings, unit.logits)
-    each, _ = timed("step", lambda: learns.train_on_batch(inputs, targets), args.steps)
+    learn = choose("cpu").training_step(learns)
+    each, _ = timed("step", lambda: learn(inputs, targets), args.steps)
     print(f"  an epoch of {CLIPS} clips: {CLIPS / settings.batch_size * each / 60:.2f} min")
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
     return 0
@@ -93,7 +95,9 @@ def random_batch(model, clips: int) -> dict:
 
 def timed(what: str, call, times: int):
     """Prints and returns the processor time of the fastest of some calls, after one that traces."""
+    start = time.process_time()
     result = call()
+    print(f"  first {what}: {time.process_time() - start:.1f} s of processor time", flush=True)
     spent = []
     for _ in range(times):
         wall, processor = time.perf_counter(), time.process_time()

@@ -6,10 +6,11 @@ A new version may rename any of it. ``tests/test_keras_private.py`` says when on
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-#: What the optimizers of `emotionnet.training.optimizer` override or call of Keras's. A hook that Keras
+#: What the optimizers of `emotionnet.training.updates` override or call of Keras's. A hook that Keras
 #: no longer calls would be left out in silence.
 OPTIMIZER_HOOKS = (
     "_apply_weight_decay",
+    "_backend_update_step",
     "_update_model_variables_moving_average",
     "_use_weight_decay",
     "_var_key",
@@ -64,6 +65,18 @@ def rate_variable(optimizer):
 def weight_averages(optimizer) -> list[tuple]:
     """Each weight that an optimizer trains, with the variable that holds its average (``use_ema``)."""
     return [*zip(optimizer._trainable_variables, optimizer._model_variables_moving_average)]
+
+
+def adam_moments(optimizer, variable) -> tuple:
+    """The variables that hold the averages of a weight's gradient, and of its square, in Adam."""
+    number = optimizer._get_variable_index(variable)
+    return optimizer._momentums[number], optimizer._velocities[number]
+
+
+def sgd_momentum(optimizer, variable) -> tuple:
+    """The variable that holds the momentum of a weight in SGD; none without momentum."""
+    number = optimizer._get_variable_index(variable)
+    return tuple(optimizer.momentums[number : number + 1])
 
 
 def with_constants(concrete_function) -> Callable:

@@ -9,6 +9,7 @@ import numpy as np
 from emotionnet.errors import UsageError
 from emotionnet.keras_private import layers_inside, rate_variable, weight_averages
 from emotionnet.training.settings import Settings
+from emotionnet.training.updates import updating
 
 #: Weights that do not decay, beside all of fewer than two axes.
 _UNDECAYED = ("bias", "gamma", "beta", "alpha")
@@ -85,32 +86,22 @@ class _Scaled:
         super().build(variables)
         self._averages = [self.add_variable_from_reference(w, "average") for w in self._followed]
 
-    def update_step(self, gradient, variable, learning_rate):
-        scale = self._scales.get(self._var_key(variable), 1.0)
-        super().update_step(
-            gradient, variable, learning_rate if scale == 1.0 else learning_rate * scale
-        )
+    def scale_of(self, variable) -> float:
+        """The factor of a weight's rate."""
+        return self._scales.get(self._var_key(variable), 1.0)
 
-    def _apply_weight_decay(self, variables):
-        if self.weight_decay is None:
-            return
-        for variable in variables:
-            if self._use_weight_decay(variable):
-                scale = self._scales.get(self._var_key(variable), 1.0)
-                share = keras.ops.cast(
-                    self.learning_rate * self.weight_decay * scale, variable.dtype
-                )
-                variable.assign(variable - variable * share)
+    def scaled(self, rate) -> dict:
+        """A rate as each factor makes it."""
+        return {1.0: rate} | {scale: rate * scale for scale in {*self._scales.values()} - {1.0}}
 
-    def _update_model_variables_moving_average(self, trainable_variables):
-        super()._update_model_variables_moving_average(trainable_variables)
-        for variable, average in zip(self._followed, self._averages):
-            # As Keras does: the first step is the average's start.
-            keep = keras.ops.cast(self.iterations != 0, average.dtype) * self.ema_momentum
-            average.assign(keep * average + (1 - keep) * variable)
+    def averages(self) -> list[tuple]:
+        """Each weight and statistic that is averaged, with the variable that holds its average."""
+        return [*weight_averages(self), *zip(self._followed, self._averages)]
 
 
-_CLASSES = {name: type(each.__name__, (_Scaled, each), {}) for name, each in _KERAS.items()}
+_CLASSES = {
+    name: type(each.__name__, (_Scaled, updating(each), each), {}) for name, each in _KERAS.items()
+}
 
 
 def _own(optimizer):
@@ -133,7 +124,7 @@ def averaged(model: keras.Model) -> Iterator[None]:
     if not own.use_ema:
         yield
         return
-    pairs = [*weight_averages(own), *zip(own._followed, own._averages)]
+    pairs = own.averages()
     before = [np.array(variable) for variable, _ in pairs]
     for variable, average in pairs:
         # A copy: JAX would have both share memory, which a step on one of them gives away.
