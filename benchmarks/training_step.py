@@ -71,8 +71,10 @@ def main() -> int:
         print(f"  once for {CLIPS} clips: {CLIPS / settings.batch_size * features[0] / 60:.1f} min")
         learns, settings = cut.rest, dataclasses.replace(settings, frozen=())
     compile_stream(learns, settings, unit.logits)
-    learn = choose("cpu").training_step(learns)
-    each, _ = timed("step", lambda: learn(inputs, targets), args.steps)
+    devices = choose("cpu")
+    learn = devices.training_step(learns)
+    with devices.batch_norm(learns):
+        each, _ = timed("step", lambda: learn(inputs, targets), args.steps)
     print(f"  an epoch of {CLIPS} clips: {CLIPS / settings.batch_size * each / 60:.2f} min")
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
     return 0

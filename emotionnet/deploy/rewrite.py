@@ -21,7 +21,7 @@ from keras import layers, ops
 
 from emotionnet.deploy.frontend import CompactMFCC, CompactSoundVector, CompactSpectrogram
 from emotionnet.errors import EmotionNetError
-from emotionnet.layers.attention import TripletAttention
+from emotionnet.layers.attention import TripletAttention, banded
 from emotionnet.layers.audio import MFCC, LogMelSpectrogram
 from emotionnet.layers.ghost import GhostBottleneck, GhostModule
 from emotionnet.layers.sound_vector import SoundVector
@@ -253,7 +253,7 @@ def _banded_gate(x, axis: int, kernel: np.ndarray, offset: float, name: str):
             turn = (0, 3, 2, 1) if place == 1 else (0, 1, 3, 2)
             reduced = [ops.transpose(m, turn) for m in reduced]
             kernel = kernel.transpose(1, 0, 2)
-    band = banded(kernel, across)
+    band = np.asarray(banded(kernel, across))
     size = (len(band), 1) if place == 1 else (1, len(band))
     convolution = layers.Conv2D(across, size, padding="same", activation="sigmoid", name=name)
     gate = convolution(ops.concatenate(reduced, axis=-1))
@@ -263,26 +263,6 @@ def _banded_gate(x, axis: int, kernel: np.ndarray, offset: float, name: str):
     elif turn is not None:
         gate = ops.transpose(gate, turn)
     return gate * (1.0 / 3.0)
-
-
-def banded(kernel: np.ndarray, size: int) -> np.ndarray:
-    """A 2-D "same" convolution as a 1-D one with the second axis as channels.
-
-    Args:
-        kernel: (taps, taps, maps); the first axis is the one that stays a convolution.
-        size: length of the second axis.
-
-    Returns:
-        (taps, maps * size, size): input channel ``m * size + i`` is map ``m`` at ``i``.
-    """
-    taps, across, maps = kernel.shape
-    band = np.zeros((taps, maps, size, size))
-    for out in range(size):
-        for tap in range(across):
-            place = out + tap - across // 2
-            if 0 <= place < size:
-                band[:, :, place, out] = kernel[:, tap]
-    return band.reshape(taps, maps * size, size)
 
 
 def _front_end(compact: type) -> Callable:

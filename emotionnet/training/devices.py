@@ -24,6 +24,7 @@ import numpy as np
 from emotionnet.errors import UsageError
 from emotionnet.inputs.source import own_slice
 from emotionnet.training import replicas as spread
+from emotionnet.training.batch_norm import fused, synchronized
 
 KINDS = ("auto", "cpu", "gpu", "tpu")
 
@@ -100,13 +101,15 @@ class Devices:
         """How a model answers a batch; weights are the same on all devices, so one is enough."""
         return spread.answering(model)
 
-    def whole_batch_norm(self, model: keras.Model):
-        """Inside, every BatchNorm of ``model`` looks at the whole batch, not at a device's share.
+    def batch_norm(self, model: keras.Model):
+        """Inside, BatchNorm is as it trains best: as one operation, or over the whole batch, not a device's share.
 
         The layers are given back as they were, so that a saved model loads everywhere.
         """
-        # Under JAX it does so by itself.
-        return spread.synchronized(model) if self.strategy else nullcontext()
+        if self.strategy:
+            return synchronized(model)
+        # Under JAX XLA makes it one, over all devices.
+        return fused(model) if keras.backend.backend() == "tensorflow" else nullcontext()
 
     def own_part(self, batch: Any) -> Any:
         """This worker's clips of a whole batch of arrays, each (clips, ...)."""

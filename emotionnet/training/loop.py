@@ -94,7 +94,7 @@ def train_stream(
         if devices.chief:
             state.save(checkpoint, variables)
 
-    with devices.whole_batch_norm(model):
+    with devices.batch_norm(model):
         for epoch in range(state.epoch, settings.epochs):
             if settings.patience and state.wait >= settings.patience:
                 break

@@ -13,7 +13,6 @@ import keras
 import numpy as np
 
 from emotionnet.errors import EmotionNetError
-from emotionnet.keras_private import layers_inside
 
 
 def plain(batch: Any) -> Any:
@@ -163,20 +162,6 @@ def answering(model: keras.Model) -> Callable[[Any], np.ndarray]:
         answer = any_batch(lambda inputs: model(inputs, training=False))
         return lambda inputs: np.asarray(answer(inputs))
     return lambda inputs: np.asarray(model.predict_on_batch(plain(inputs)))
-
-
-@contextmanager
-def synchronized(model: keras.Model) -> Iterator[None]:
-    """Inside, every BatchNorm of ``model`` takes its statistics over all replicas."""
-    norms = [x for x in layers_inside(model) if isinstance(x, keras.layers.BatchNormalization)]
-    before = [norm.synchronized for norm in norms]
-    for norm in norms:
-        norm.synchronized = True
-    try:
-        yield
-    finally:
-        for norm, value in zip(norms, before):
-            norm.synchronized = value
 
 
 def summed(strategy: Any, values: np.ndarray) -> np.ndarray:

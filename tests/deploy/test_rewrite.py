@@ -6,7 +6,7 @@ import pytest
 from tiny_model import tiny_inputs, tiny_model
 
 from emotionnet.deploy.frontend import CompactMFCC, CompactSoundVector, CompactSpectrogram
-from emotionnet.deploy.rewrite import banded, deploy_form
+from emotionnet.deploy.rewrite import deploy_form
 from emotionnet.errors import EmotionNetError
 from emotionnet.layers import MFCC, LogMelSpectrogram, SoundVector, TripletAttention
 
@@ -80,15 +80,6 @@ def test_a_convolution_that_is_used_twice_keeps_its_own_answer():
     norm.set_weights(NORM)
     x = np.random.default_rng(0).normal(size=(2, 8, 2)).astype(np.float32)
     np.testing.assert_allclose(deploy_form(model)(x), model(x, training=False), atol=1e-6)
-
-
-def test_banded_is_the_convolution():
-    rng = np.random.default_rng(0)
-    kernel, plane = rng.normal(size=(7, 7, 2)), rng.normal(size=(1, 9, 5, 2))
-    wide = keras.ops.conv(plane, kernel[..., None], padding="same")
-    side_by_side = plane.transpose(0, 1, 3, 2).reshape(1, 9, 10)
-    narrow = keras.ops.conv(side_by_side, banded(kernel, 5), padding="same")
-    np.testing.assert_allclose(narrow, np.squeeze(wide, -1), atol=1e-10)
 
 
 @pytest.mark.parametrize("settings", [{}, {"n_fft": 400, "hop_length": 160, "n_mels": 40}])

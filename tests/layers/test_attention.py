@@ -6,6 +6,7 @@ import pytest
 keras = pytest.importorskip("keras")
 
 from emotionnet.layers import FrameAttention, TripletAttention  # noqa: E402
+from emotionnet.layers.attention import banded  # noqa: E402
 
 RNG = np.random.default_rng(0)
 
@@ -67,6 +68,24 @@ def test_triplet_attention_is_the_published_function(residual, shape):
     ]
     expected = published_triplet(x.transpose(0, 3, 1, 2), kernels, norms, residual)
     np.testing.assert_allclose(layer(x), expected.transpose(0, 2, 3, 1), atol=2e-5)
+
+
+@pytest.mark.parametrize("shape", [(9, 6, 12), (66, 65, 5), (3, 3, 16)])
+def test_triplet_attention_learns_from_what_it_answers(shape):
+    """In training gates are computed in another form, the same but for what BatchNorm does then."""
+    x = RNG.normal(size=(2, *shape)).astype(np.float32)
+    layer = randomised(TripletAttention(), x)
+    for norm in layer.norms:
+        norm.trainable = False
+    np.testing.assert_allclose(layer(x, training=True), layer(x, training=False), atol=2e-5)
+
+
+def test_banded_is_the_convolution():
+    kernel, plane = RNG.normal(size=(7, 7, 2)), RNG.normal(size=(1, 9, 5, 2))
+    wide = keras.ops.conv(plane, kernel[..., None], padding="same")
+    side_by_side = plane.transpose(0, 1, 3, 2).reshape(1, 9, 10)
+    narrow = keras.ops.conv(side_by_side, banded(kernel, 5), padding="same")
+    np.testing.assert_allclose(narrow, np.squeeze(wide, -1), atol=1e-10)
 
 
 def test_triplet_attention_has_102_weights_a_gate():
