@@ -43,15 +43,16 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="module")
 def four_bottlenecks():
-    """GhostNet with one bottleneck of each kind instead of eleven: the rest would be the same again.
+    """GhostNet with a bottleneck of each kind instead of eleven, since each is traced for every model.
 
-    Each is traced for every model. For tests of what stands around the network, not of its size.
+    For tests of what stands around the network, not of its size.
     """
+    from tiny_model import few_bottlenecks
+
     from emotionnet.systems import ghost_fan
 
     with pytest.MonkeyPatch.context() as patch:
-        kinds = tuple(ghost_fan.BOTTLENECKS[i] for i in (0, 1, 2, 4))
-        patch.setattr(ghost_fan, "BOTTLENECKS", kinds)
+        patch.setattr(ghost_fan, "BOTTLENECKS", few_bottlenecks())
         yield
 
 

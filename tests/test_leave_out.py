@@ -10,6 +10,8 @@ from emotionnet.evaluation.answers import Answers
 from emotionnet.files import read_csv
 from emotionnet.leave_out import leave_out
 
+pytestmark = pytest.mark.usefixtures("plain_reports")
+
 EMOTIONS = ("neutral", "happy", "sad")
 
 

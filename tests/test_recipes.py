@@ -13,6 +13,8 @@ from emotionnet.training.config import RunConfig, asked
 from emotionnet.training.plan import check
 from emotionnet.training.run import Run
 
+pytestmark = pytest.mark.usefixtures("plain_reports")
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -11,6 +11,8 @@ from emotionnet.evaluation.disturbances import disturbances
 from emotionnet.evaluation.robustness_text import summary
 from emotionnet.files import read_csv
 
+pytestmark = pytest.mark.usefixtures("plain_reports")
+
 HITS = disturbances(("faces", "speech"))
 CONDITIONS = 1 + sum(len(d.levels) for d in HITS)
 

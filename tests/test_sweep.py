@@ -13,7 +13,7 @@ from emotionnet.sweep import sweep
 from emotionnet.systems import get_system, make_config
 from emotionnet.training.grid import axes_of, cells_of, read_axes
 
-pytestmark = pytest.mark.usefixtures("four_bottlenecks")
+pytestmark = pytest.mark.usefixtures("four_bottlenecks", "plain_reports")
 
 PAPER = {"variant": ["F1", "F2", "F3", "F4"], "speech": ["S1", "S2", "S3"], "fusion": ["GM", "AM"]}
 BOTH = ("faces", "speech")

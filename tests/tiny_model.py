@@ -5,6 +5,13 @@ import numpy as np
 CONFIG = {"frames": 3, "image_size": 32, "samples": 16000}
 
 
+def few_bottlenecks() -> tuple:
+    """One of each kind of GhostNet's eleven: the rest would be the same again."""
+    from emotionnet.systems import ghost_fan
+
+    return tuple(ghost_fan.BOTTLENECKS[i] for i in (0, 1, 2, 4))
+
+
 def tiny_model(seed: int = 0, classes: int = 3, **config):
     """A `ghost_fan` of 3 faces of 32 px and 1 s of sound, BatchNorm statistics included."""
     from emotionnet.systems import build_model

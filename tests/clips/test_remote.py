@@ -12,6 +12,8 @@ from emotionnet.clips import remote
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.inputs.opening import open_clips
 
+pytestmark = pytest.mark.usefixtures("plain_reports")
+
 CLIPS = [make_clip(f"clip-{i}", seed=i) for i in range(3)]
 
 

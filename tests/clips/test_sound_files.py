@@ -12,6 +12,8 @@ from emotionnet.corpora.media import write_clip
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.inputs.opening import open_clips
 
+pytestmark = pytest.mark.usefixtures("plain_reports")
+
 #: File → its codec and rate; what tensorflow-io reads as PyAV does, and what it does not.
 NATIVE = {
     "a.wav": ("pcm_s16le", 16000),

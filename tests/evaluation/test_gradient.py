@@ -27,6 +27,8 @@ def test_what_is_not_there_is_refused():
 def test_it_agrees_under_jax_too():
     code = (
         "import sys; sys.path[:0] = ['tests', 'tests/evaluation']; "
+        "from emotionnet.systems import ghost_fan; from tiny_model import few_bottlenecks; "
+        "ghost_fan.BOTTLENECKS = few_bottlenecks(); "
         "from finite_differences import check_both_streams; check_both_streams()"
     )
     done = subprocess.run(

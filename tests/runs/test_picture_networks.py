@@ -12,7 +12,7 @@ from emotionnet.errors import UsageError
 from emotionnet.runs.picture_networks import COLUMNS, OURS, PAPER, backbones, interval_98, report
 
 pytest.importorskip("tensorflow")
-pytestmark = pytest.mark.usefixtures("four_bottlenecks")
+pytestmark = pytest.mark.usefixtures("four_bottlenecks", "plain_reports")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from tiny_run import LABELS, make_clip, write_records
 
 pytest.importorskip("tensorflow")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("plain_reports")]
 
 CONFIG = {"frames": 2, "image_size": 32, "backbone": "GhostNet"}
 #: The paper's optimizer and schedule, in steps of four.

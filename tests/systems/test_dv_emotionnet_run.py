@@ -7,7 +7,7 @@ import pytest
 from tiny_run import LABELS, make_clip, write_records
 
 pytest.importorskip("tensorflow")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("plain_reports")]
 
 CONFIG = {"frames": 6, "frame_hz": 10.0, "image_size": 32, "samples": 12800}
 

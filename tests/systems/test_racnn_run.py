@@ -16,7 +16,7 @@ from emotionnet.files import read_csv
 from emotionnet.training.run import Run
 
 pytest.importorskip("tensorflow")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("plain_reports")]
 
 CONFIG = {
     "frames": 2,

@@ -16,6 +16,8 @@ from emotionnet.training.loop import Settings
 from emotionnet.training.run import Run
 from emotionnet.training.unit import unit_of
 
+pytestmark = pytest.mark.usefixtures("plain_reports")
+
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):

@@ -15,6 +15,8 @@ from emotionnet.training.init import init_source, warm_start
 from emotionnet.training.optimizer import find_layers
 from emotionnet.training.run import Run
 
+pytestmark = pytest.mark.usefixtures("plain_reports")
+
 FACES = ("neutral", "happy", "contempt")
 SPEECH = ("neutral", "calm", "happy")
 OWN = ("happy", "bored")
