@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "emotionnet"
 #: What anything may import, and what imports only these.
 SHARED = {
     *("errors", "files", "progress", "command", "emotions", "classes", "votes", "locks"),
-    *("environment", "precision", "values", "keras_private", "shipped", "templates"),
+    *("environment", "precision", "values", "keras_private", "shipped", "templates", "interpreter"),
 }
 #: Folder to the folders (and verbs) that it may import beside `SHARED`.
 ARROWS = {

@@ -22,6 +22,7 @@ import numpy as np
 
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import sha256
+from emotionnet.interpreter import interpreter, no_greeting
 
 #: The model: its name, length and checksum, the wheel that holds it and where in it.
 MODEL_FILE = "face_landmark.tflite"
@@ -134,20 +135,15 @@ class Mesh:
 
     def _run(self, picture: np.ndarray) -> np.ndarray:
         if not hasattr(self._local, "interpreter"):
-            from ai_edge_litert.interpreter import Interpreter
-
-            interpreter = Interpreter(model_content=self._content, num_threads=1)
-            interpreter.allocate_tensors()
-            self._local.interpreter = interpreter
-        interpreter = self._local.interpreter
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], picture)
-        interpreter.invoke()
-        points = next(
-            output["index"]
-            for output in interpreter.get_output_details()
-            if output["shape"][-1] > 1
-        )
-        return interpreter.get_tensor(points).reshape(-1, 3)[:, :2].astype(np.float64)
+            self._local.interpreter = interpreter(self._content)
+            with no_greeting():
+                self._local.interpreter.allocate_tensors()
+        own = self._local.interpreter
+        own.set_tensor(own.get_input_details()[0]["index"], picture)
+        own.invoke()
+        outputs = own.get_output_details()
+        points = next(output["index"] for output in outputs if output["shape"][-1] > 1)
+        return own.get_tensor(points).reshape(-1, 3)[:, :2].astype(np.float64)
 
 
 def model_place() -> Path:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from emotionnet.errors import EmotionNetError
+from emotionnet.interpreter import interpreter, no_greeting
 
 #: Network to the pool after each of its convolutions: side and padding, always of stride 2.
 POOLS = {
@@ -51,14 +52,13 @@ class Network:
     def _answer(self, pictures: np.ndarray) -> list[np.ndarray]:
         batch = len(pictures)
         if batch not in self._interpreters:
-            kind = _interpreter()
-            content = tflite(self._name, (batch, *self._size, 3))
-            self._interpreters[batch] = kind(model_content=content, num_threads=1)
-            self._interpreters[batch].allocate_tensors()
-        interpreter = self._interpreters[batch]
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pictures)
-        interpreter.invoke()
-        return [interpreter.get_tensor(o["index"]) for o in interpreter.get_output_details()]
+            self._interpreters[batch] = interpreter(tflite(self._name, (batch, *self._size, 3)))
+            with no_greeting():
+                self._interpreters[batch].allocate_tensors()
+        own = self._interpreters[batch]
+        own.set_tensor(own.get_input_details()[0]["index"], pictures)
+        own.invoke()
+        return [own.get_tensor(output["index"]) for output in own.get_output_details()]
 
 
 def tflite(name: str, shape: tuple[int, int, int, int]) -> bytes:
@@ -108,20 +108,6 @@ def _weights(name: str) -> list[np.ndarray]:
         raise EmotionNetError(
             f"{path}: the weights of MTCNN cannot be read ({error}). Install mtcnn again."
         ) from None
-
-
-def _interpreter() -> type:
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        try:
-            import tensorflow as tf
-        except ImportError:
-            raise EmotionNetError(
-                "finding faces takes LiteRT or TensorFlow: pip install 'emotionnet[tflite]'."
-            ) from None
-        return tf.lite.Interpreter
-    return Interpreter
 
 
 def _schema():

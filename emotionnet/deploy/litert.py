@@ -3,12 +3,14 @@
 import os
 from collections.abc import Mapping
 from functools import cache, cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emotionnet.errors import EmotionNetError
+from emotionnet.interpreter import interpreter, no_greeting
 
 
 class LiteModel:
@@ -24,17 +26,15 @@ class LiteModel:
 
     def __init__(self, path: str | os.PathLike, threads: int = 1):
         self.path = Path(path)
-        try:
-            from ai_edge_litert.interpreter import Interpreter
-        except ImportError:
+        if find_spec("ai_edge_litert") is None:
             raise EmotionNetError(
                 "LiteRT is not installed: pip install ai-edge-litert (or emotionnet[tflite])."
-            ) from None
+            )
         try:
             self.content = self.path.read_bytes()
             if self.content[4:8] != b"TFL3":
                 raise ValueError("no TFL3 mark at its beginning")
-            self._interpreter = Interpreter(model_content=self.content, num_threads=threads)
+            self._interpreter = interpreter(self.content, threads)
         except (ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
             raise EmotionNetError(
@@ -50,7 +50,9 @@ class LiteModel:
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Calls an entry point; inputs and outputs by name."""
         runner = self._runner(signature)
-        return {name: np.array(value) for name, value in runner(**inputs).items()}
+        with no_greeting():
+            outputs = runner(**inputs)
+        return {name: np.array(value) for name, value in outputs.items()}
 
     def _runner(self, signature: str):
         if signature not in self._runners:
