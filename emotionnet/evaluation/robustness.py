@@ -131,14 +131,7 @@ def answer_disturbed(
 ) -> Disturbed:  # fmt: skip
     """Runs a model over rows under every disturbance of its streams.
 
-    Args:
-        model: of any system.
-        view: the `emotionnet.inputs.views.View` of the model.
-        records: opened `emotionnet.clips.records.Records` or `emotionnet.inputs.cache.ViewCache`.
-        rows: rows of ``records`` to answer.
-        labels: label names in the model's order.
-        streams: the streams that were trained.
-        batch_size: clips at a time.
+    Arguments as of `emotionnet.evaluation.answers.answer_rows`.
 
     Raises:
         EmotionNetError: a shard of the records is damaged, or the model answers NaN.

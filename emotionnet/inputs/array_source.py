@@ -14,7 +14,7 @@ from emotionnet.inputs.array_augment import augment, clip_generator
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.cache import check_augmentation
 from emotionnet.inputs.kinds import WINDOW_MOVES
-from emotionnet.inputs.source import WHOLE, Source, epoch_rows
+from emotionnet.inputs.source import Source
 
 #: Batches that are made ready before they are asked for.
 AHEAD = 4
@@ -26,20 +26,11 @@ WORKERS = min(4, os.cpu_count() or 1)
 class ArraySource(Source):
     """Batches from an `emotionnet.inputs.cache.ViewCache`."""
 
-    def training_batches(
-        self,
-        rows: Sequence,
-        *,
-        batch_size: int,
-        seed: int,
-        epoch: int,
-        start_step: int = 0,
-        strength: Augmentation | None = None,
-        share: tuple[int, int] = WHOLE,
+    def batches_of(
+        self, rows: Sequence, batch_size: int, key: tuple[int, int], strength: Augmentation | None
     ) -> "ArrayBatches":
-        """See `Source.training_batches`."""
-        rows, batch_size = epoch_rows(rows, batch_size, seed, epoch, start_step, share)
-        return ArrayBatches(self, rows, batch_size, True, strength, (seed, epoch))
+        """See `Source.batches_of`."""
+        return ArrayBatches(self, rows, batch_size, True, strength, key)
 
     def inference_batches(
         self, rows: Sequence, batch_size: int, keep: bool = False

@@ -19,7 +19,7 @@ from emotionnet.inputs.augment import augment, clip_seed, draw_jitter
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.kinds import INPUTS, WINDOW_MOVES, streams_in
 from emotionnet.inputs.pictures import Pictures, picture_batches
-from emotionnet.inputs.source import WHOLE, Source, epoch_rows
+from emotionnet.inputs.source import Source
 from emotionnet.inputs.views import View
 
 if keras.backend.backend() != "tensorflow":
@@ -40,25 +40,16 @@ class RecordSource(Source):
             return None
         return Pictures(self.records, self.view.image_size)
 
-    def training_batches(
-        self,
-        rows: Sequence,
-        *,
-        batch_size: int,
-        seed: int,
-        epoch: int,
-        start_step: int = 0,
-        strength: Augmentation | None = None,
-        share: tuple[int, int] = WHOLE,
+    def batches_of(
+        self, rows: Sequence, batch_size: int, key: tuple[int, int], strength: Augmentation | None
     ) -> Iterable:
-        """See `Source.training_batches`."""
-        rows, batch_size = epoch_rows(rows, batch_size, seed, epoch, start_step, share)
+        """See `Source.batches_of`."""
         if self.pictures:
-            return _batches(self._picture_batches(rows, seed, epoch, batch_size, strength))
+            return _batches(self._picture_batches(rows, batch_size, key, strength))
         if strength is None:
             dataset = self._viewed(rows)
         else:
-            dataset = self._augmented(rows, seed, epoch, strength)
+            dataset = self._augmented(rows, key, strength)
         targets = tf.data.Dataset.from_tensor_slices(self.training_targets(rows))
         dataset = tf.data.Dataset.zip(dataset, targets)
         return _batches(dataset.batch(batch_size).prefetch(2))
@@ -88,11 +79,11 @@ class RecordSource(Source):
         return tuple(name for name in self.view.fields if name in self.records.fields)
 
     def _augmented(
-        self, rows: Sequence, seed: int, epoch: int, strength: Augmentation
+        self, rows: Sequence, key: tuple[int, int], strength: Augmentation
     ) -> tf.data.Dataset:
         names = tuple(self.inputs)
         vary = _look_and_augment(self.records.parse, self.view, self._fields, names, strength)
-        numbers = tf.constant(seed, tf.int64), tf.constant(epoch, tf.int64)
+        numbers = [tf.constant(number, tf.int64) for number in key]
         clips = tf.data.Dataset.from_tensor_slices([row.clip for row in rows])
         dataset = tf.data.Dataset.zip(clips, self._examples(rows))
         return dataset.map(
@@ -100,14 +91,9 @@ class RecordSource(Source):
         )
 
     def _picture_batches(
-        self,
-        rows: Sequence,
-        seed: int,
-        epoch: int,
-        batch_size: int,
-        strength: Augmentation | None,
+        self, rows: Sequence, batch_size: int, key: tuple[int, int], strength: Augmentation | None
     ) -> tf.data.Dataset:
-        size, targets = self.view.image_size, self.training_targets(rows)
+        (seed, epoch), size, targets = key, self.view.image_size, self.training_targets(rows)
         self.pictures.load(rows)  # here, where an error about damaged records can be reported
 
         def batches():

@@ -57,7 +57,6 @@ class Source(ABC):
                 targets[number] = taught
         return targets
 
-    @abstractmethod
     def training_batches(
         self,
         rows: Sequence,
@@ -83,6 +82,14 @@ class Source(ABC):
         Returns:
             Batches of ``(inputs, targets (batch, classes))``, see `training_targets`.
         """
+        rows, batch_size = epoch_rows(rows, batch_size, seed, epoch, start_step, share)
+        return self.batches_of(rows, batch_size, (seed, epoch), strength)
+
+    @abstractmethod
+    def batches_of(
+        self, rows: Sequence, batch_size: int, key: tuple[int, int], strength: Augmentation | None
+    ) -> Iterable:
+        """Batches to learn from, of ``rows`` in their order; ``key`` is seed and epoch, for what is drawn."""
 
     @abstractmethod
     def inference_batches(self, rows: Sequence, batch_size: int, keep: bool = False) -> Iterable:

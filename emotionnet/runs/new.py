@@ -123,7 +123,7 @@ def fit(
         raise UsageError(
             "several workers (TF_CONFIG) train from prepared --records, under a --name."
         )
-    records = _opened(run, root, records_cache, workers, direct)
+    records = clips_for(run, root, workers, direct, records_cache)
     plan = plan_runs(run, records)
     for each in learnt_names(plan.config):
         batch_size = settings_of({**plan.config, "seed": 0}, each).batch_size
@@ -168,8 +168,8 @@ def _follow(options: dict[str, Any]) -> Path:
     return folder
 
 
-def _opened(run: RunConfig, root, cache, workers: int | None, direct: bool):
-    """The records, or their cache, to train from."""
+def clips_for(run: RunConfig, root, workers: int | None, direct: bool = False, cache=None):
+    """Opens the records, or their cache, that ``run`` is trained from; arguments as of `fit`."""
     from emotionnet.clips.preparing import records_of
     from emotionnet.inputs.opening import open_clips
 

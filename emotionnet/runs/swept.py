@@ -47,24 +47,19 @@ def sweep(
     """
     import keras
 
-    from emotionnet.clips.preparing import records_of
     from emotionnet.evaluation.cells import read_cell, write_cells
-    from emotionnet.inputs.opening import open_clips
     from emotionnet.progress import progress
-    from emotionnet.runs.new import fit
+    from emotionnet.runs.new import clips_for, fit
     from emotionnet.systems import get_system
     from emotionnet.training.config import asked
     from emotionnet.training.grid import axes_of, cells_of
     from emotionnet.training.streams import streams_of
 
-    options.pop("resume", None)
     run = asked({**options, "root": root})
     system = options["system"] = run.system or DEFAULT_SYSTEM
     axes_of(axes, system, get_system(system).STREAMS, options)  # before any clip is prepared
-    direct = options.pop("direct", False)
-    records = records_of(run.records, run.corpus, root, workers, run.corpus_options, direct)
-    opened = open_clips(records)
-    options |= {"corpus": None, "records": records}
+    opened = clips_for(run, root, workers, options.pop("direct", False))
+    options |= {"corpus": None, "records": opened.address, "resume": "auto"}
     streams = streams_of(run.streams, system, opened)
     checked = axes_of(axes, system, streams, options)
     cells = cells_of(checked, system, streams, run.joint)
@@ -77,7 +72,7 @@ def sweep(
         for training in bar:
             print(f"\n== {training.name}")
             keras.backend.clear_session()
-            fit(name=training.name, out=top, resume="auto", **training.options(options))
+            fit(name=training.name, out=top, **training.options(options))
     fusing = [axis.field for axis in checked if not axis.streams]
     found = [
         read_cell(

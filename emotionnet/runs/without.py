@@ -37,19 +37,15 @@ def leave_out(
         UsageError: fewer than three emotions, or classes that are left out already.
         EmotionNetError: a training fails.
     """
-    from emotionnet.clips.preparing import records_of
     from emotionnet.evaluation.leaving_out import compared, write_leave_out
-    from emotionnet.inputs.opening import open_clips
-    from emotionnet.runs.new import fit
+    from emotionnet.runs.new import clips_for, fit
     from emotionnet.training.config import asked
 
-    options.pop("resume", None)
     run = asked({**options, "root": root})
     if run.only is not None:
         raise UsageError("leave_out leaves emotions out itself: it takes no --only.")
-    direct = options.pop("direct", False)
-    records = records_of(run.records, run.corpus, root, workers, run.corpus_options, direct)
-    opened = open_clips(records)
+    opened = clips_for(run, root, workers, options.pop("direct", False))
+    options |= {"corpus": None, "records": opened.address, "resume": "auto"}
     labels = run.classes.labels(row.emotion for row in opened.rows)
     if len(labels) < 3:
         raise UsageError(
@@ -60,8 +56,7 @@ def leave_out(
 
     def trained(called: str, only: Sequence[str] | None) -> Path:
         print(f"\n== {called}")
-        own = {"corpus": None, "records": records, "only": only}
-        return fit(name=called, out=top, resume="auto", **{**options, **own})
+        return fit(name=called, out=top, **{**options, "only": only})
 
     with resumes(f"the same command continues in {top}"):
         full = trained(FULL, None)

@@ -192,6 +192,13 @@ def backbone_of(config: Any) -> keras.Model:
     return application(config.backbone, config.backbone_weights, size, momentum)
 
 
+def face_encoder(config: Any) -> keras.Model:
+    """One picture (S, S, 3; 0...255) to the mean features (n,) of the network that a config names."""
+    picture = keras.Input((config.image_size,) * 2 + (3,), name="picture", dtype="float32")
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(backbone_of(config)(picture))
+    return keras.Model(picture, x, name="face_encoder")
+
+
 def application(
     name: str,
     weights: str | os.PathLike | None,

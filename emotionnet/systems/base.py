@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from emotionnet.errors import UsageError
-from emotionnet.inputs.kinds import INPUTS, inputs_of
+from emotionnet.inputs.kinds import FUSED_OUTPUT, INPUTS, STREAMS, inputs_of, ordered
 from emotionnet.inputs.mirror import mirrored
 
 
@@ -36,6 +36,32 @@ def clip_inputs(
     }
 
 
+def softmax(name: str) -> keras.Layer:
+    """Logits to probabilities, in float32 also under mixed precision."""
+    return keras.layers.Softmax(dtype="float32", name=name)
+
+
+def of_logits(
+    name: str, inputs: Mapping, fused, alone: Mapping[str, Any], streams: Sequence[str]
+) -> keras.Model:
+    """A model that gives probabilities, fused and of each of ``streams``.
+
+    Args:
+        name: of the model.
+        inputs: of the model, by name.
+        fused: logits (batch, classes) of the fused answer.
+        alone: stream → its logits. A stream that has none answers each class alike.
+        streams: the system's.
+    """
+    outputs = {FUSED_OUTPUT: softmax(FUSED_OUTPUT)(fused)}
+    for stream in streams:
+        logits, output = alone.get(stream), STREAMS[stream].output
+        if logits is None:
+            logits = keras.layers.Rescaling(0.0, name=f"no_{stream}")(fused)
+        outputs[output] = softmax(output)(logits)
+    return keras.Model(inputs, outputs, name=name)
+
+
 def without_xla(model: keras.Model) -> keras.Model:
     """``model``, which from now on answers by the plain graph: XLA is several times slower on a CPU.
 
@@ -61,10 +87,11 @@ def answer_batch(model: keras.Model, inputs: Mapping[str, Any], mirror: bool) ->
     return {name: (outputs[name] + others[name]) / 2 for name in outputs}
 
 
-def check_streams(name: str, streams: Sequence[str], known: Sequence[str]) -> None:
-    """Raises UsageError where a config of system ``name`` has no streams, or not of those ``known``."""
-    if not streams or not set(streams) <= set(known):
-        raise UsageError(f"{name}: streams are some of {', '.join(known)}: {streams}.")
+def check_streams(name: str, config: Any, known: Sequence[str]) -> None:
+    """Puts ``config.streams`` in order; raises UsageError where there are none, or not of those ``known``."""
+    if not config.streams or not set(config.streams) <= set(known):
+        raise UsageError(f"{name}: streams are some of {', '.join(known)}: {config.streams}.")
+    object.__setattr__(config, "streams", ordered(config.streams))  # a tuple: JSON has lists only
 
 
 def check_fields(

@@ -49,8 +49,8 @@ from emotionnet.layers import (
     SelfAttentionBlock,
     UnfoldFrames,
 )
-from emotionnet.systems.backbones import backbone_of, check_backbone
-from emotionnet.systems.base import check_fields, check_streams, clip_inputs
+from emotionnet.systems.backbones import check_backbone, face_encoder
+from emotionnet.systems.base import check_fields, check_streams, clip_inputs, softmax
 from emotionnet.systems.stages import JOINT, Learn
 from emotionnet.systems.usual import Usual
 
@@ -133,9 +133,7 @@ class Config:
     streams: tuple[str, ...] = STREAMS
 
     def __post_init__(self):
-        # JSON has lists only.
-        object.__setattr__(self, "streams", tuple(sorted(self.streams)))
-        check_streams(NAME, self.streams, STREAMS)
+        check_streams(NAME, self, STREAMS)
         if self.sample_rate % 8000:
             raise UsageError(
                 f"{NAME}: sample_rate is {self.sample_rate}; needs a multiple of 8000."
@@ -217,22 +215,15 @@ def build(config: Config, num_classes: int) -> keras.Model:
         )
 
     joint = layers.Activation("linear", name="joint_logits")(logits(*config.streams))
-    answers = {"probabilities": _softmax("probabilities")(joint)}
+    answers = {"probabilities": softmax("probabilities")(joint)}
     for stream in STREAMS:
         output = KINDS[stream].output
         if stream not in steps:
             alone = layers.Rescaling(0.0, name="untrained")(joint)
         else:
             alone = joint if len(steps) == 1 else logits(stream)
-        answers[output] = _softmax(output)(alone)
+        answers[output] = softmax(output)(alone)
     return keras.Model(inputs, answers, name=NAME)
-
-
-def face_encoder(config: Config) -> keras.Model:
-    """One picture (S, S, 3; 0...255) to the backbone's mean features, (1280,) as published."""
-    picture = keras.Input((config.image_size,) * 2 + (3,), name="picture", dtype="float32")
-    x = layers.GlobalAveragePooling2D(name="pool")(backbone_of(config)(picture))
-    return keras.Model(picture, x, name="face_encoder")
 
 
 def sound_encoder(config: Config) -> keras.Model:
@@ -326,8 +317,3 @@ def fusion(config: Config, widths: dict[str, int], num_classes: int) -> keras.Mo
     anything = layers.GlobalMaxPooling1D(name="anything")(anything)
     x = layers.Multiply(name="logits")([x, anything])
     return keras.Model(inputs, x, name="fusion")
-
-
-def _softmax(name: str):
-    # float32 also under mixed precision.
-    return layers.Softmax(dtype="float32", name=name)

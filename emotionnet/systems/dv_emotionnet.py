@@ -27,7 +27,6 @@ from functools import partial
 import keras
 from keras import layers
 
-from emotionnet.inputs.kinds import FUSED_OUTPUT
 from emotionnet.inputs.kinds import STREAMS as KINDS
 from emotionnet.keras_private import keeping_history
 from emotionnet.layers import (
@@ -45,7 +44,7 @@ from emotionnet.layers import (
     StepsPresent,
 )
 from emotionnet.systems.apart import Apart, Step, named
-from emotionnet.systems.base import check_fields, check_streams, clip_inputs
+from emotionnet.systems.base import check_fields, check_streams, clip_inputs, of_logits
 from emotionnet.systems.fits import marginal_fisher, pca, standard_scaler
 from emotionnet.systems.stages import Fit, Learn, Stage
 from emotionnet.systems.usual import Usual
@@ -125,9 +124,7 @@ class Config:
     streams: tuple[str, ...] = ("faces", "speech")
 
     def __post_init__(self):
-        # JSON has lists only.
-        object.__setattr__(self, "streams", tuple(self.streams))
-        check_streams(NAME, self.streams, STREAMS)
+        check_streams(NAME, self, STREAMS)
         check_fields(
             NAME,
             self,
@@ -206,13 +203,7 @@ def build(config: Config, num_classes: int) -> keras.Model:
         fused = _fused(config, rows, valid, logits, num_classes)
     else:
         (fused,) = logits.values()
-    answers = {FUSED_OUTPUT: _softmax(FUSED_OUTPUT)(fused)}
-    for stream in STREAMS:
-        alone = logits.get(stream)
-        if alone is None:
-            alone = layers.Rescaling(0.0, name=f"no_{stream}")(fused)
-        answers[KINDS[stream].output] = _softmax(KINDS[stream].output)(alone)
-    return keras.Model(inputs, answers, name=NAME)
+    return of_logits(NAME, inputs, fused, logits, STREAMS)
 
 
 def take_apart(model: keras.Model) -> Apart:
@@ -313,7 +304,3 @@ def _fused(config: Config, rows: dict, valid: dict, logits: dict, num_classes: i
 def _answer(network: keras.Model, rows, valid, name: str):
     """What ``network`` says of a clip's rows (batch, rows, width) together, (batch, classes)."""
     return MeanLogProbability(name=name)(network(FoldFrames(name=f"{name}_rows")(rows)), valid)
-
-
-def _softmax(name: str) -> keras.Layer:
-    return layers.Activation("softmax", dtype="float32", name=name)

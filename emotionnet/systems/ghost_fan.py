@@ -146,9 +146,7 @@ class Config:
     streams: tuple[str, ...] = STREAMS
 
     def __post_init__(self):
-        # JSON has lists only.
-        object.__setattr__(self, "streams", tuple(self.streams))
-        check_streams(NAME, self.streams, STREAMS)
+        check_streams(NAME, self, STREAMS)
         check_fields(
             NAME,
             self,

@@ -38,8 +38,8 @@ from keras import layers
 
 from emotionnet.errors import UsageError
 from emotionnet.inputs.augmentation import NOTHING
-from emotionnet.inputs.kinds import FUSED_OUTPUT, ordered
 from emotionnet.inputs.kinds import STREAMS as KINDS
+from emotionnet.inputs.kinds import ordered
 from emotionnet.layers import (
     AnyStep,
     CentredLandmarks,
@@ -56,8 +56,8 @@ from emotionnet.layers import (
     WeightedSum,
 )
 from emotionnet.systems.apart import Apart, Step, named, part
-from emotionnet.systems.backbones import backbone_of, check_backbone
-from emotionnet.systems.base import check_fields, check_streams, clip_inputs
+from emotionnet.systems.backbones import check_backbone, face_encoder
+from emotionnet.systems.base import check_fields, check_streams, clip_inputs, of_logits
 from emotionnet.systems.fits import kernel_discriminant
 from emotionnet.systems.racnn_net import WIDTH, WINDOWS, racnn
 from emotionnet.systems.stages import Fit, Learn, Stage
@@ -151,9 +151,7 @@ class Config:
     streams: tuple[str, ...] = STREAMS
 
     def __post_init__(self):
-        check_streams(NAME, self.streams, STREAMS)
-        # JSON has lists only. One order, since it is the order of the steps.
-        object.__setattr__(self, "streams", ordered(self.streams))
+        check_streams(NAME, self, STREAMS)
         if "geometry" not in self.streams:
             object.__setattr__(self, "landmarks", 0)
         check_fields(
@@ -213,7 +211,7 @@ def build(config: Config, num_classes: int) -> keras.Model:
         heard = StepsPresent(1, name="heard")(inputs["waveform_samples"])
         alone["speech"] = layers.Multiply(name="speech_logits")([x, heard])
     if config.streams == ("speech",):
-        return _answers(inputs, alone["speech"], alone)
+        return of_logits(NAME, inputs, alone["speech"], alone, STREAMS)
 
     sides, by_itself = [], {}
     if steps:
@@ -247,7 +245,7 @@ def build(config: Config, num_classes: int) -> keras.Model:
         seen = [there for _, there in by_itself.values()]
         seen = layers.Maximum(name="sight")(seen) if len(seen) > 1 else seen[0]
         fused = Otherwise(name="joint_logits")(fused, alone["speech"], seen)
-    return _answers(inputs, fused, alone)
+    return of_logits(NAME, inputs, fused, alone, STREAMS)
 
 
 def take_apart(model: keras.Model) -> Apart:
@@ -338,24 +336,6 @@ def _hybrid(sides: list) -> tuple:
     return x, layers.Maximum(name="anything")([a_there, b_there])
 
 
-def _answers(inputs: dict, fused, alone: dict) -> keras.Model:
-    """The model, from logits of the fused answer and of the streams that have their own."""
-    outputs = {FUSED_OUTPUT: _softmax(FUSED_OUTPUT)(fused)}
-    for stream in STREAMS:
-        logits, output = alone.get(stream), KINDS[stream].output
-        if logits is None:
-            logits = layers.Rescaling(0.0, name=f"no_{stream}")(fused)
-        outputs[output] = _softmax(output)(logits)
-    return keras.Model(inputs, outputs, name=NAME)
-
-
-def face_encoder(config: Config) -> keras.Model:
-    """One picture (S, S, 3; 0...255) to the backbone's mean features, (1280,) of EfficientNet-B0."""
-    picture = keras.Input((config.image_size,) * 2 + (3,), name="picture", dtype="float32")
-    x = layers.GlobalAveragePooling2D(name="pool")(backbone_of(config)(picture))
-    return keras.Model(picture, x, name="face_encoder")
-
-
 def regions(config: Config) -> keras.Model:
     """Key frames of landmarks to the geometry of a face: seven GRUs, attention, 448 to 256.
 
@@ -391,8 +371,3 @@ def deep_bi_gru() -> Callable:
         return second(first(steps, mask=valid), mask=valid), some(valid)
 
     return through
-
-
-def _softmax(name: str):
-    # float32 also under mixed precision.
-    return layers.Softmax(dtype="float32", name=name)

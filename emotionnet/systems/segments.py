@@ -41,7 +41,7 @@ from emotionnet.layers import (
     UnfoldFrames,
 )
 from emotionnet.systems.apart import Apart, Step, named, part
-from emotionnet.systems.base import check_fields, check_streams, clip_inputs
+from emotionnet.systems.base import check_fields, check_streams, clip_inputs, softmax
 from emotionnet.systems.stages import JOINT, Learn
 from emotionnet.systems.usual import Usual
 
@@ -114,9 +114,7 @@ class Config:
     streams: tuple[str, ...] = STREAMS
 
     def __post_init__(self):
-        # JSON has lists only. One order, since it is the order of the features.
-        object.__setattr__(self, "streams", tuple(sorted(self.streams)))
-        check_streams(NAME, self.streams, STREAMS)
+        check_streams(NAME, self, STREAMS)
         check_fields(
             NAME,
             self,
@@ -174,7 +172,7 @@ def build(config: Config, num_classes: int) -> keras.Model:
     x = layers.Dropout(config.dropout, name="dropout")(embeddings)
     joint = MaskedMean(name="joint_logits")(classify(x), either)
 
-    answers = {"probabilities": _softmax("probabilities")(joint)}
+    answers = {"probabilities": softmax("probabilities")(joint)}
     uniform = None
     for stream in STREAMS:
         output = KINDS[stream].output
@@ -184,9 +182,9 @@ def build(config: Config, num_classes: int) -> keras.Model:
         first = 0 if stream == config.streams[0] else WIDTHS[config.streams[0]]
         x = KeepFeatures(first, first + WIDTHS[stream], name=f"{stream}_alone")(embeddings)
         x = MaskedMean(name=f"{stream}_logits")(classify(x), masks[stream])
-        answers[output] = _softmax(output)(x)
+        answers[output] = softmax(output)(x)
     if uniform:
-        answers[uniform] = _softmax(uniform)(layers.Rescaling(0.0, name="untrained")(joint))
+        answers[uniform] = softmax(uniform)(layers.Rescaling(0.0, name="untrained")(joint))
     return keras.Model(inputs, {name: answers[name] for name in outputs_of(STREAMS)}, name=NAME)
 
 
@@ -359,8 +357,3 @@ def _present(features, mask, name: str):
     """Features, or zeros where ``mask`` (batch,) is 0."""
     mask = layers.Reshape((1,), name=f"{name}_present")(mask)
     return layers.Multiply(name=f"{name}_embedding")([features, mask])
-
-
-def _softmax(name: str):
-    # float32 also under mixed precision.
-    return layers.Softmax(dtype="float32", name=name)

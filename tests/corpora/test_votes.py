@@ -43,7 +43,7 @@ def test_targets_are_the_shares_and_the_label_where_nobody_voted():
 class Plain(Source):
     """A source whose batches nobody asks for."""
 
-    training_batches = inference_batches = copies = check = None
+    batches_of = inference_batches = copies = check = None
 
 
 class _View:

@@ -33,8 +33,7 @@ class Config:
     streams: tuple[str, ...] = STREAMS
 
     def __post_init__(self):
-        object.__setattr__(self, "streams", tuple(self.streams))
-        check_streams(NAME, self.streams, STREAMS)
+        check_streams(NAME, self, STREAMS)
 
 
 def stages(config):
