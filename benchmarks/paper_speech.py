@@ -1,104 +1,73 @@
 """System 1's speech branches under every protocol: how much of the paper's 97 % is leakage?
 
-    python benchmarks/paper_speech.py --records RECORDS --out FOLDER [--branches S3] [--protocols stratified]
+    python -m emotionnet.fit --recipe benchmarks/paper_speech.py --records RECORDS --out FOLDER
+    python benchmarks/paper_speech.py FOLDER/paper_speech
 
-Trains S1, S2 and S3 of ``ghost_fan`` on RAVDESS speech under ``actor_folds``, ``stratified``, ``random``
-and ``random_copies``, without augmentation and with the paper's (`COPIES`). A training with copies has
-as many steps as one without. The cells that matter most come first; finished runs are left alone, so
-that it can be stopped and started again. After every run ``table.md`` and ``cells.csv`` are written
-anew; ``python -m emotionnet.compare FOLDER/runs/*`` shows all of it as a page.
+The first command is a recipe (`RUNS`): it trains S1, S2 and S3 of ``ghost_fan`` on RAVDESS speech under ``actor_folds``,
+``stratified``, ``random`` and ``random_copies``, without augmentation and with the paper's (`COPIES`). A training with
+copies has as many steps as one without. What matters most comes first; the same command continues where it was stopped.
+The second writes ``table.md`` and ``cells.csv`` of what is finished so far; ``python -m emotionnet.compare
+FOLDER/paper_speech/*/`` shows all of it as a page.
 """
 
 import argparse
-import os
 import sys
-import time
-from collections import defaultdict
 from pathlib import Path
-from typing import NamedTuple
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from typing import Any
 
 BRANCHES = ("S1", "S2", "S3")
 PROTOCOLS = ("actor_folds", "stratified", "random", "random_copies")
 #: The paper's noise, pitch and speed, as copies that are made once: they "expand the dataset".
 COPIES = ("pitch", "stretch", "noise20")
+#: Epochs without copies.
+EPOCHS = 40
 #: What the paper prints for each branch, fused with its face stream F4; it has no figure of speech alone.
 PAPER = {"S1": 97.35, "S2": 97.56, "S3": 96.74}
-FOLDS = range(1, 7)
 
 
-class Cell(NamedTuple):
-    """A training: which branch, divided how, with the paper's copies or not."""
+def run(speech: str, protocol: str, copies: str = "none", **others: Any) -> dict[str, Any]:
+    """A run of the recipe: which branch, divided how, with the paper's copies or not; ``others`` are folds and seeds."""
+    settings = {"streams": "speech", "patience": 0, "augment": "none", "epochs": EPOCHS}
+    if copies != "none":
+        # Copies are learnt by heart late: "paper-long" is the leak again, with four times the steps.
+        steps = EPOCHS * (4 if copies == "paper-long" else 1)
+        settings |= {"augment": "paper", "copies": COPIES, "noise_share": 0.0}
+        settings["epochs"] = steps // (1 + len(COPIES))
+    name = f"{speech}-{protocol}-{copies}"
+    return {"name": name, "speech": speech, "protocol": protocol, **settings, **others}
 
-    speech: str
-    protocol: str
-    augment: str
-    fold: int = 1
-    seed: int = 0
-    long: bool = False
 
-    @property
-    def group(self) -> str:
-        """Name of the folder of all folds and seeds of this setting."""
-        return "-".join(
-            [self.speech, self.protocol, self.augment, *(["long"] if self.long else ())]
+RUNS = (
+    run("S2", "stratified", seeds=(0, 1, 2)),
+    run("S2", "random"),
+    run("S2", "actor_folds", folds="all", seeds=(0, 1, 2)),
+    *(run("S2", protocol, "paper") for protocol in reversed(PROTOCOLS[1:])),
+    run("S2", "actor_folds", "paper", folds="all"),
+    *(
+        each
+        for speech in ("S1", "S3")
+        for each in (
+            run(speech, "actor_folds", folds="all"),
+            *(run(speech, protocol) for protocol in PROTOCOLS[1:3]),
+            *(run(speech, protocol, "paper") for protocol in PROTOCOLS),
         )
+    ),
+    *(run("S2", protocol, "paper-long") for protocol in PROTOCOLS[2:]),
+)
 
 
-def plan() -> list[Cell]:
-    """All trainings, what matters most first."""
-    cells = [Cell("S2", "stratified", "none"), Cell("S2", "random", "none")]
-    cells += [Cell("S2", "actor_folds", "none", fold) for fold in FOLDS]
-    cells += [Cell("S2", protocol, "paper") for protocol in reversed(PROTOCOLS)]
-    for seed in (1, 2):
-        cells += [Cell("S2", "stratified", "none", 1, seed)]
-        cells += [Cell("S2", "actor_folds", "none", fold, seed) for fold in FOLDS]
-    for speech in ("S1", "S3"):
-        cells += [Cell(speech, protocol, "none") for protocol in PROTOCOLS[:3]]
-        cells += [Cell(speech, protocol, "paper") for protocol in PROTOCOLS]
-    for speech in ("S1", "S3"):
-        cells += [Cell(speech, "actor_folds", "none", fold) for fold in FOLDS[1:]]
-    # Copies are learnt by heart late: the leak again, with four times the steps.
-    cells += [Cell("S2", protocol, "paper", long=True) for protocol in PROTOCOLS[2:]]
-    cells += [Cell("S2", "actor_folds", "paper", fold) for fold in FOLDS[1:]]
-    return cells
-
-
-def train(cell: Cell, args: argparse.Namespace) -> None:
-    """One run, to its evaluation."""
-    import keras
-
-    from emotionnet.fit import fit
-
-    keras.backend.clear_session()
-    epochs = args.epochs * (4 if cell.long else 1)
-    with_copies = cell.augment == "paper"
-    fit(
-        records=args.records,
-        system_config={"speech": cell.speech},
-        streams="speech",
-        protocol=cell.protocol,
-        folds=[cell.fold],
-        seeds=[cell.seed],
-        epochs=epochs // (1 + len(COPIES)) if with_copies else epochs,
-        patience=0,
-        augment=cell.augment,
-        augmentation={"copies": COPIES, "noise_share": 0.0} if with_copies else None,
-        out=args.out / "runs" / cell.group,
-        name=f"fold_{cell.fold}_seed_{cell.seed}",
-        resume=True,
-    )
-
-
-def candidates(out: Path) -> dict:
-    """Group → its evaluated runs, as `emotionnet.compare` reads them."""
+def candidates(folder: Path) -> dict:
+    """Name → its evaluated runs, as `emotionnet.compare` reads them."""
     from emotionnet.evaluation.comparison import Candidate, RunResult
+    from emotionnet.training.run import group_members
 
-    found = defaultdict(list)
-    for path in sorted((out / "runs").glob("*/*/metrics.json")):
-        found[path.parent.parent.name].append(RunResult.read(path.parent))
-    return {name: Candidate(name, runs) for name, runs in found.items()}
+    found = {}
+    for name in (each["name"] for each in RUNS):
+        members = group_members(folder / name) or [folder / name]
+        done = [member for member in members if (member / "metrics.json").is_file()]
+        if done:
+            found[name] = Candidate(name, [RunResult.read(member) for member in done])
+    return found
 
 
 def markdown(found: dict) -> str:
@@ -136,46 +105,20 @@ def _numbers(one) -> str:
     return " | ".join(cells)
 
 
-def write_tables(out: Path) -> str:
-    """Writes ``table.md`` and ``cells.csv`` of what is finished."""
+def main() -> int:
+    """Writes and prints the tables of what is finished."""
     from emotionnet.evaluation.comparison import table
     from emotionnet.files import write_csv, write_text
 
-    found = candidates(out)
-    text = markdown(found)
-    rows = table(list(found.values()))
-    write_csv(out / "cells.csv", rows, list(rows[0]))
-    write_text(out / "table.md", text)
-    return text
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument("--records", required=True, help="prepared RAVDESS speech records")
-    p.add_argument("--out", required=True, type=Path)
-    p.add_argument("--epochs", type=int, default=40, help="without copies (%(default)s)")
-    p.add_argument("--branches", default=",".join(BRANCHES), help="only these (%(default)s)")
-    p.add_argument("--protocols", default=",".join(PROTOCOLS), help="only these (%(default)s)")
-    p.add_argument("--table", action="store_true", help="train nothing, write the tables")
-    return p
-
-
-def main() -> int:
-    """Trains what is not trained yet, and prints the table."""
-    args = parser().parse_args()
-    branches, protocols = args.branches.split(","), args.protocols.split(",")
-    wanted = [c for c in plan() if c.speech in branches and c.protocol in protocols]
-    cells = [] if args.table else wanted
-    for number, cell in enumerate(cells, start=1):
-        folder = args.out / "runs" / cell.group / f"fold_{cell.fold}_seed_{cell.seed}"
-        if (folder / "metrics.json").is_file():
-            continue
-        started = time.monotonic()
-        train(cell, args)
-        write_tables(args.out)
-        print(f"{number}/{len(cells)} {folder}: {time.monotonic() - started:.0f} s", flush=True)
-    print(write_tables(args.out))
+    p.add_argument("folder", type=Path, help="of the recipe's runs")
+    folder = p.parse_args().folder
+    found = candidates(folder)
+    text, rows = markdown(found), table(list(found.values()))
+    if rows:
+        write_csv(folder / "cells.csv", rows, list(rows[0]))
+    write_text(folder / "table.md", text)
+    print(text)
     return 0
 
 

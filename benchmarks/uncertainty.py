@@ -1,51 +1,40 @@
 """Does asking for the most uncertain clips help? Accuracy against labels used, by scheme.
 
-    python benchmarks/uncertainty.py --records RECORDS --out FOLDER --streams speech --folds 1,2,3
-    python benchmarks/uncertainty.py --records RECORDS --out FOLDER --system segments
+    python -m emotionnet.fit --recipe benchmarks/uncertainty.py --records RECORDS --out FOLDER --streams speech
+    python benchmarks/uncertainty.py FOLDER/uncertainty
 
-Trains the same system with ``uncertainty``, ``random`` and ``all``, three times: seed ``i`` on the
-``i``-th fold of ``--folds`` (one fold: all three seeds on it). All schemes of a seed start from the
-same weights, and the first two from the same start set; after each epoch both know as many labels.
-Writes ``curves.csv``, ``curves.png`` and ``summary.md``. Can be stopped: it resumes where it was.
+The first command is a recipe (`RUNS`): it trains the same system with ``uncertainty``, ``random`` and ``all``, three times:
+seed 0 on fold 1, seed 1 on fold 2, seed 2 on fold 3 (with ``--fold 1`` all on fold 1). All schemes of a seed start from the
+same weights, and the first two from the same start set; after each epoch both know as many labels. The same command
+continues where it was stopped. The second writes ``curves.csv``, ``curves.png`` and ``summary.md``.
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 
 SCHEMES = ("uncertainty", "random", "all")
+SEEDS = (0, 1, 2)
 #: Epochs over which the curves are averaged: one epoch's accuracy jumps about.
 SMOOTH = 5
 
-
-def train(args: argparse.Namespace, scheme: str, number: int) -> Path:
-    """One run; finished ones are left alone."""
-    import keras
-
-    from emotionnet.fit import fit
-
-    keras.backend.clear_session()
-    return fit(
-        records=args.records,
-        system=args.system,
-        streams=args.streams,
-        folds=[args.folds[number % len(args.folds)]],
-        seeds=[number],
-        epochs=args.epochs,
-        patience=0,
-        augment=args.augment,
-        learning=scheme,
-        start_fraction=args.start_fraction,
-        per_epoch=args.per_epoch,
-        out=args.out / "runs",
-        name=f"{scheme}-{number}",
-        resume=True,
-    )
+RUNS = tuple(
+    {
+        "name": f"{scheme}-{seed}",
+        "folds": (seed + 1,),
+        "seeds": (seed,),
+        "epochs": 40,
+        "patience": 0,
+        "augment": "none",
+        "learning": scheme,
+        "start_fraction": "1/3",
+        "per_epoch": 12,
+    }
+    for seed in SEEDS
+    for scheme in SCHEMES
+)
 
 
 def read_run(folder: Path) -> dict:
@@ -148,47 +137,26 @@ def bootstrap(differences: list[np.ndarray], draws: int = 10_000) -> tuple[float
     return float(low), float(high)
 
 
-def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument("--records", required=True)
-    p.add_argument("--out", required=True, type=Path)
-    p.add_argument("--system", default="ghost_fan")
-    p.add_argument("--streams", default="both")
-    p.add_argument("--folds", default="1", help="of the corpus' default protocol")
-    p.add_argument("--seeds", type=int, default=3)
-    p.add_argument("--epochs", type=int, default=40)
-    p.add_argument("--augment", default="none")
-    p.add_argument("--start-fraction", default="1/3")
-    p.add_argument("--per-epoch", type=int, default=12)
-    return p
-
-
 def main() -> int:
-    from emotionnet.clips.records import Records
     from emotionnet.files import write_csv, write_text
+    from emotionnet.training.run import Run
 
-    args = parser().parse_args()
-    args.folds = [int(fold) for fold in args.folds.split(",")]
-    runs = {scheme: [] for scheme in SCHEMES}
-    for number in range(args.seeds):
-        for scheme in SCHEMES:
-            runs[scheme].append(read_run(train(args, scheme, number)))
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("folder", type=Path, help="of the recipe's runs")
+    folder = p.parse_args().folder
+    runs = {scheme: [read_run(folder / f"{scheme}-{seed}") for seed in SEEDS] for scheme in SCHEMES}
     rows = [
         {"scheme": scheme, "seed": seed, "epoch": epoch + 1, "labels": labels, "accuracy": accuracy}
         for scheme in SCHEMES
         for seed, run in enumerate(runs[scheme])
         for epoch, (labels, accuracy) in enumerate(zip(run["labels"], run["accuracy"]))
     ]
-    write_csv(args.out / "curves.csv", rows, list(rows[0]))
-    corpus = Records.open(args.records).rows[0].corpus
-    what = "speech" if args.streams == "speech" else "faces and speech"
-    draw(
-        runs,
-        f"{corpus}, {what}, {args.system}: mean and sd of {args.seeds} seeds",
-        args.out / "curves.png",
-    )
+    write_csv(folder / "curves.csv", rows, list(rows[0]))
+    config = Run.open(folder / RUNS[0]["name"]).config
+    what = f"{config['corpus']}, {' and '.join(config['streams'])}, {config['system']}"
+    draw(runs, f"{what}: mean and sd of {len(SEEDS)} seeds", folder / "curves.png")
     summary = summarise(runs)
-    write_text(args.out / "summary.md", summary + "\n")
+    write_text(folder / "summary.md", summary + "\n")
     print(summary)
     return 0
 

@@ -31,9 +31,12 @@ def test_a_recipe_says_its_command_minutes_score_and_protocol(name):
         assert figure in text, f"{figure} does not stand in {page}"
 
 
-@pytest.mark.parametrize("name", names())
-def test_every_setting_of_a_recipe_is_one(name):
-    for run in load(name).runs:
+@pytest.mark.parametrize(
+    "recipe",
+    [*names(), *(ROOT / "benchmarks" / f"{n}.py" for n in ("paper_speech", "uncertainty"))],
+)
+def test_every_setting_of_a_recipe_is_one(recipe):
+    for run in load(recipe).runs:
         if "refit" not in run:
             asked_for = RunConfig().changed(run)
             check(asked_for, asked_for.corpus)
