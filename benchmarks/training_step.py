@@ -2,6 +2,7 @@
 
     python benchmarks/training_step.py --system cross_modal
     python benchmarks/training_step.py --system cross_modal --frozen face_encoder
+    python benchmarks/training_step.py --system ghost_fan --stream faces --set frames=1 --batch-size 64
     KERAS_BACKEND=jax python benchmarks/training_step.py --system ghost_fan --stream speech --set speech=logmel
 
 The system's own settings and full-size inputs of random numbers; reading and augmentation are not
@@ -106,7 +107,7 @@ def timed(what: str, call, times: int):
         result = call()
         spent.append((time.process_time() - processor, time.perf_counter() - wall))
     processor, wall = min(spent)
-    print(f"  {what}: {processor:.2f} s of processor time, {wall:.2f} s on the clock")
+    print(f"  {what}: {processor:.3f} s of processor time, {wall:.3f} s on the clock")
     return processor, result
 
 
