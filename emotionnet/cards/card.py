@@ -165,9 +165,9 @@ def _scores(metrics: Mapping[str, Any] | None) -> list[str]:
         )
     lines += [
         "",
-        "ECE is the expected calibration error: how far probabilities are from shares. The model gives "
-        "probabilities as they are; divide their logarithms by the temperature (fitted on validation "
-        "clips) and take the softmax again for ones that are nearer to shares.",
+        "ECE is the expected calibration error: how far the probability of an answer is from how often such "
+        "answers are right. The model gives probabilities as they are. To bring them closer, divide their "
+        "logarithms by the temperature (fitted on validation clips) and take the softmax again.",
         "",
     ]
     lines += ["| emotion | precision | recall | F1 | clips |", "|---|---|---|---|---|"]

@@ -34,8 +34,8 @@ def origins(combined: Mapping[str, Mapping[str, Any]]) -> list[str]:
         lines.append(f"| {' | '.join(own)} |")
     lines += [
         "",
-        "A class that one stream lacks is left to the other: it takes the other's probability for it, and "
-        "shares what remains among its own classes; then both are averaged.",
+        "Where one stream lacks a class, it takes the other stream's probability for that class and shares "
+        "the rest among its own classes; then both are averaged.",
         "",
     ]
     return lines

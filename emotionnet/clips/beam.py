@@ -119,7 +119,7 @@ def make_shards(
 
 @contextmanager
 def _watched(shards: Sequence[Shard], done: Callable[[int], Any]) -> Iterator[None]:
-    """Tells of shards as they get finished, by whomever."""
+    """Calls ``done`` for each shard that gets finished, whichever worker does it."""
     waiting, stop = {shard.index_path: shard for shard in shards}, threading.Event()
 
     def look() -> None:

@@ -64,7 +64,7 @@ def _exactly(stream: BinaryIO, size: int) -> bytes:
 
 
 def send_result(stream: BinaryIO, result: ClipData | Exception) -> None:
-    """Writes what came of a clip: the clip, or the reason why there is none."""
+    """Writes the result of reading a clip: the clip, or the reason why there is none."""
     if isinstance(result, Exception):
         kind = "bad_clip" if isinstance(result, BadClip) else "failure"
         send(stream, {"kind": kind, "reason": str(result)})

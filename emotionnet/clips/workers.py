@@ -111,7 +111,7 @@ def _try_read(row: ManifestRow, root: str, finder: FaceFinder) -> ClipData | Exc
 
 
 def checked(result: ClipData | Exception) -> ClipData | BadClip:
-    """What came of a clip.
+    """The result of reading a clip, unless it stops the corpus.
 
     Raises:
         EmotionNetError: it is not the clip's fault.

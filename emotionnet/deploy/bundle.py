@@ -114,7 +114,7 @@ class Bundle:
         return View(**{f.name: sizes[f.name] for f in fields(View) if f.name in sizes})
 
     def read(self, name: str) -> bytes:
-        """The content of a file, which is as it was written.
+        """The content of a file, checked against ``SHA256SUMS``.
 
         Raises:
             EmotionNetError: it is missing, or was changed.

@@ -23,7 +23,7 @@ def spread(rows: Sequence, count: int, seed: int = 0) -> list:
 
 
 def load(run, records, rows: Sequence) -> dict[str, np.ndarray]:
-    """The four inputs of the run's model for ``rows``, (clips, ...).
+    """The inputs of the run's model for ``rows``: name → (clips, ...).
 
     Raises:
         EmotionNetError: a shard of the records is damaged.

@@ -353,5 +353,5 @@ class Export:
 
 
 def say(step: str) -> None:
-    """Tells what is done now."""
+    """Prints what is done now."""
     print(f"{step} …", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""The audio front-end with small constants: what a file has to carry falls from 0.8 MB to 0.1."""
+"""The audio front-end with small constants: 0.1 MB instead of 0.34 (40 bands) or 0.45 (128)."""
 
 import math
 

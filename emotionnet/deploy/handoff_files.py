@@ -121,7 +121,7 @@ def _outputs(signature: Mapping[str, Any]) -> dict[str, int]:
 
 
 def best_precision(files: Mapping[str, Mapping[str, Any]]) -> str:
-    """Of the file for a phone, or a browser."""
+    """The precision of the file for a phone, or a browser: the first of `_BEST` that is in ``files``."""
     for precision in _BEST:
         if precision in files:
             return precision

@@ -31,7 +31,7 @@ def crop_sensitivity(
 
     Args:
         answer: the inputs of clips to probabilities (clips, classes).
-        clips: the four inputs, (clips, ...).
+        clips: the inputs of the model, (clips, ...).
         margin: lead over the second answer from which on a clip is clear.
 
     Returns:

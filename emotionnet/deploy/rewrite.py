@@ -10,7 +10,7 @@ same; all others are copied. What changes:
   banded matrix it fills all. Zero "same" padding cuts the band off at the border, so it is exact.
 - The halves of a narrow Ghost module come out of its convolutions side by side, since depthwise
   kernels take 16 channels at a time and joining costs a pass over the map.
-- The audio front-end stores factors instead of products of its matrices, a fifth of the bytes.
+- The audio front-end stores factors instead of products of its matrices, about a quarter of the bytes.
 """
 
 from collections.abc import Callable

@@ -49,7 +49,7 @@ def write(
         folder: where to write.
         precisions: of `emotionnet.deploy.convert.PRECISIONS`.
         calibration: the inputs of real clips, (clips, ...); for int8.
-        say: told what comes next.
+        say: called with what is done next.
         system: of the form; by default its name.
 
     Returns:

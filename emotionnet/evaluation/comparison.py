@@ -84,7 +84,13 @@ class RunResult:
 
 @dataclass(frozen=True)
 class PerClip:
-    """How often each of n clips was answered rightly, in the order of their names."""
+    """How often each of n clips was answered rightly, in the order of their names.
+
+    Attributes:
+        clips, actors, targets: names, actors and label numbers (n,) of the clips.
+        right: (n,) share of the answers to each that are right.
+        answers: (n,) number of answers to each.
+    """
 
     clips: list[str]
     actors: list[str]

@@ -36,7 +36,7 @@ def wilson_uar(uar: float, support: Sequence[int], z: float = Z_95) -> tuple[flo
     """An interval of an unweighted average recall, from Wilson's.
 
     The variance of a mean of C recalls is at most that of one rate over C² / Σ 1/nᵢ trials (equal
-    where all recalls are equal). So many trials are given to `wilson`: exact for the accuracy of
+    where all recalls are equal). That number of trials is given to `wilson`: exact for the accuracy of
     equally frequent classes, rather too wide otherwise, and never of no width.
 
     Args:

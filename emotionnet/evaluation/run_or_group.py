@@ -32,7 +32,7 @@ def evaluate(
         part: ``test``, ``validation`` or ``train``; or ``unseen``, all clips of ``records`` that the
             run has neither learnt nor chosen its epoch from, which is also meant by ``test`` where
             ``records`` hold none of its test clips. With records of another corpus this is cross-corpus
-            evaluation: what counts are the classes that both have, what was left out is said, and the files
+            evaluation: what counts are the classes that both have, what was left out is reported, and the files
             are named after that corpus (``metrics_unseen_emodb.json`` …). Other parts than ``test`` are written to files
             of their own (``metrics_validation.json`` …).
         batch_size: clips at a time.

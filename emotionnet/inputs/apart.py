@@ -16,10 +16,10 @@ class Parts:
 
     Attributes:
         train, validation, test: rows.
-        about: is described.
-        notes: are warned of.
+        about: what the split's description says of them besides the protocol.
+        notes: warnings for whoever reads a number of this split.
         leaks: what these very parts share.
-        doubts: what they may share, since it cannot be known.
+        doubts: what they may share, as nobody can know.
     """
 
     train: Rows

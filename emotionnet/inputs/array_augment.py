@@ -1,6 +1,6 @@
 """Augmentation in NumPy, for batches from a cache: what `emotionnet.inputs.augment` does in tf.data.
 
-The same changes with the same strengths, but of other draws: a run that learns from a cache ends with
+The same changes with the same strengths, but other draws: a run that learns from a cache ends with
 other weights than one that learns from the records. Other frames than those of the cache
 (``frame_jitter``) cannot be taken.
 """

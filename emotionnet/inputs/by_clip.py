@@ -44,6 +44,7 @@ def _stratified_folds(units: list[Rows], most: int, seed: int) -> list[list[int]
 
 
 def stratified_count(rows: Rows) -> int:
+    """The number of stratified folds: `MOST_FOLDS`, or as many as the largest class has units."""
     largest = max(Counter(unit[0].emotion for unit in _units(rows)).values())
     if largest < 2:
         raise UsageError("no class has two clips: too few to divide. Add clips.")
@@ -51,15 +52,18 @@ def stratified_count(rows: Rows) -> int:
 
 
 def divide_stratified(rows: Rows, fold: int, seed: int, validation: bool) -> Parts:
+    """Tests on one of several folds with like shares of each class; arguments as of `Protocol.divide`."""
     units = _units(rows)
     return _by_index(units, _stratified_folds(units, MOST_FOLDS, seed)[fold - 1], seed, validation)
 
 
 def divide_random(rows: Rows, fold: int, seed: int, validation: bool) -> Parts:
+    """Tests on a share of the units, drawn by ``seed``."""
     return _by_chance(_units(rows), RANDOM_TEST_SHARE, seed, validation)
 
 
 def divide_rows(rows: Rows, fold: int, seed: int, validation: bool) -> Parts:
+    """Tests on a share of the rows, changed copies counted one by one, drawn by ``seed``."""
     if all(original(row.clip) == row.clip for row in rows):
         raise UsageError(
             "protocol rows divides recordings and their changed copies, and these records have no "

@@ -215,6 +215,7 @@ def stored_names(streams: Sequence[str], view: View) -> tuple[str, ...]:
 
 
 def stored_files(folder: Path, names: Sequence[str], prefix: str = "") -> dict[str, Path]:
+    """Input → the file of its array."""
     return {name: folder / f"{prefix}{name}.npy" for name in names}
 
 

@@ -349,7 +349,7 @@ PROTOCOLS: dict[str, Protocol] = {
         folds=_one,
         divide=divide_random,
     ),
-    # What comes of augmenting a data set first and dividing it afterwards. The same test clips as
+    # The result of augmenting a data set first and dividing it afterwards. The same test clips as
     # `random` of the same seed has, so that the leak can be measured clip by clip.
     "random_copies": Protocol(
         summary="one random 80/20 division of the clips, made after their augmented copies were",

@@ -77,7 +77,7 @@ class Source(ABC):
             epoch: counted from 0.
             start_step: steps of this epoch that are done already.
             strength: augmentation; None for none.
-            share: number of a worker and of how many: it reads its part of each batch only.
+            share: a worker's number and the number of workers; it reads its part of each batch only.
 
         Returns:
             Batches of ``(inputs, targets (batch, classes))``, see `training_targets`.

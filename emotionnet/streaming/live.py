@@ -380,7 +380,7 @@ class Stream:
         return samples if present.any() and (audible or _audible(samples)) else None
 
     def _sound_window(self, segment: int) -> np.ndarray:
-        """What came of the window's sound."""
+        """The samples of the window that have come, short gaps filled; none where they are silent."""
         if not self._expects["speech"]:
             return np.zeros(0, np.float32)
         stop = round((segment + 1) * self.window / self.segments)

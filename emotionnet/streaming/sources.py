@@ -99,6 +99,7 @@ class FileSource:
             yield Event(time_s + len(samples) / SAMPLE_RATE, samples=samples, time_s=time_s)
 
     def close(self) -> None:
+        """Closes the recording."""
         self._recording.close()
 
 
@@ -158,6 +159,7 @@ class CameraSource:
                 yield event
 
     def close(self) -> None:
+        """Has both threads end."""
         self._stopped.set()
 
     def _run(self, read, device) -> None:
@@ -243,6 +245,9 @@ def _open_microphone(name: str, kind: str | None):
 
 def open_source(source: str | os.PathLike, speed: str, microphone: str | None):
     """The source that `emotionnet.stream` is asked for.
+
+    Args:
+        source, speed, microphone: as of `emotionnet.stream`.
 
     Raises:
         UsageError: an unknown speed.

@@ -5,7 +5,7 @@ log-mel spectrogram of the part that is speech, on a common level; its filters a
 bands, so that a higher voice gives a moved picture, not another one; attention picks the moments
 that count. In training every clip comes as another voice, pace, room and distance each time
 (`SpectrogramAugment`). Three of these networks answer as one (`Committee`): with 16 actors to learn
-from, what one of them makes of a new voice hangs much on chance.
+from, what one of them makes of a new voice depends much on chance.
 
     python -m emotionnet.fit --corpus ravdess --root DIR --streams speech --set speech=logmel
 """
@@ -43,7 +43,7 @@ USUAL = (
     Usual({"speech": NAME, "augment": ("light", "ours", "paper")}, augmentation=_STILL),
 )
 
-#: Of the spectrogram: frames of 64 ms every 16 ms, bands from 50 Hz. So many that the harmonics of
+#: Of the spectrogram: frames of 64 ms every 16 ms, bands from 50 Hz. Enough of them that the harmonics of
 #: a voice stand apart: their distance is its pitch.
 N_FFT, HOP_LENGTH, N_MELS, FMIN = 1024, 256, 128, 50.0
 #: Frames about the middle of the speech: 2.9 s, so that slow speech is seen whole too.

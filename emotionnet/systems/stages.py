@@ -33,9 +33,9 @@ class Learn:
     Attributes:
         name: of the stage; that of the stream, where it is one. Settings and history are kept under it.
         layer: the nested model, or the layer, that gives the part's logits; "" for the fused answer.
-        front: names of the last layers before what learns, where what comes out of them is small:
-            what need not be computed again for a clip that stays the same while all weights before
-            them stay (or there are none). "" for none.
+        front: names of the last layers before what learns, where their output is small. While all weights
+            before them stay (or there are none), it is computed once for a clip that does not change. "" for
+            none.
         learns: layers that learn; all others of the part keep their weights. () for all of them.
         streams: that it looks at; by default the stream of its name, or all.
         whole: learns only from clips that have all of these streams; else from those that have any.
@@ -63,7 +63,7 @@ class Fit:
         on: the layer whose output is the data: (batch, features), or (batch, steps, features), whose
             steps then count one by one; where it gives a mask (batch, steps) too, only those that are real.
         mask: the input (batch, steps) that says which steps are real; "" for none.
-        front: as of `Learn`: what is fitted behind them is computed from what they gave once.
+        front: as of `Learn`; what the layer is fitted to is computed from that output.
         by: ``by(values, targets)`` gives the layer's weights in order, from ``values`` (n, features)
             float64 and ``targets`` (n,) int, see `emotionnet.systems.fits`.
         streams: that it looks at; by default all.

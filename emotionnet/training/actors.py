@@ -16,8 +16,12 @@ _ACTORS = 0xAC70
 def with_actors(split: Split, count: int, seed: int) -> Split:
     """``split`` with the clips of ``count`` of its training actors; the other parts stay.
 
-    They are drawn by ``seed``, alternating men and women, and those of a smaller count are among those
-    of a larger one.
+    They are drawn by ``seed``, alternating men and women; a larger count adds actors to those of a smaller one.
+
+    Args:
+        split: of the run.
+        count: the number of training actors that stay, at least 1.
+        seed: of the draw.
 
     Raises:
         UsageError: there are fewer actors, or they are not known.

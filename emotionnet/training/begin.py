@@ -56,7 +56,13 @@ def check_resume(resume: bool | str) -> None:
 
 
 def name_for(out: Path, name: str, resume: bool | str) -> str:
-    """The default name, with a number if it is taken; to resume the plain one, "auto" the last given."""
+    """The name of a run that was given none: ``name``, or where that is taken, ``name-2``, ``name-3`` …
+
+    Args:
+        out: where runs go.
+        name: made of what is trained.
+        resume: True resumes the run of the plain name; "auto" the last one of these names that is there.
+    """
     if resume is True:
         return name
     last, free, number = name, name, 1

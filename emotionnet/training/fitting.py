@@ -28,7 +28,7 @@ def fit_unit(run: Run, records, parts: dict, unit: Unit, layer: keras.Layer) -> 
         Arrays in the order and of the shapes of ``layer.weights``, float32.
 
     Raises:
-        EmotionNetError: too few clips, a class without any, numbers that are none, or a fit that
+        EmotionNetError: too few clips, a class without any, values that are not finite, or a fit that
             gives what the layer cannot take.
     """
     config, stage = run.config, unit.stage

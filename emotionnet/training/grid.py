@@ -1,7 +1,7 @@
 """A product of settings, and the trainings that its cells need: what is equal is trained once.
 
 Where answers are fused without weights, each stream is trained by itself for each of the settings that
-concern it, and a cell is a set of such trainings. What concerns which stream says the system (``CONCERNS``).
+concern it, and a cell is a set of such trainings. The system says which setting concerns which stream (``CONCERNS``).
 """
 
 import itertools

@@ -205,7 +205,7 @@ def _take_over(
 
     Args:
         there, here: models, or a layer with weights.
-        labels: of both; what answers one that only ``here`` has starts afresh.
+        labels: of both; the numbers of a label that only ``here`` has start afresh.
         path: names of the models around ``here`` and its own; "" for a whole model.
 
     Returns:
@@ -255,8 +255,8 @@ class Labels:
     """What the last layers of two models answer: which of their numbers belong to which label.
 
     Args:
-        theirs: config of the run that is begun with.
-        ours: of the run that begins.
+        theirs: config of the run whose weights are taken.
+        ours: config of the run that starts from them.
     """
 
     def __init__(self, theirs: dict[str, Any], ours: dict[str, Any]):

@@ -27,7 +27,7 @@ def stream_settings(
     Args:
         system: name of the system.
         corpus: the demo is trained for minutes, others until they are done.
-        config: fields of the system's ``Config``, on which its settings may hang.
+        config: fields of the system's ``Config``, on which its settings may depend.
         instead: stream → fields that replace the system's own.
         train: field → value for every stream, or "stream.field" → value for one.
         overrides: fields for every stream; None leaves the default.

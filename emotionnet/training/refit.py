@@ -1,4 +1,4 @@
-"""Learning on, from the validation people too, once they have chosen the epoch.
+"""Training continues on the validation people too, once they have chosen the epoch.
 
 Until then a run has not used a fifth of the people that it may be trained on. With few actors
 that is much to give away: so the chosen weights are trained a while longer, on training and validation
@@ -16,7 +16,7 @@ from emotionnet.training import plan
 from emotionnet.training.init import INIT_STREAMS, init_source
 from emotionnet.training.run import LEARNT_ON, Run
 
-#: So many times fewer epochs than the run had, and as large a share of its learning rate.
+#: The run's epochs are divided by the first, its learning rate is multiplied by the second.
 FEWER_EPOCHS, RATE_SHARE, WARMUP_EPOCHS = 4, 0.5, 0.5
 
 

@@ -2,8 +2,8 @@
 
 ``config.json`` what was asked for · ``versions.json`` what it ran on · ``split.csv`` which clip was
 in which part · ``history.csv`` an epoch a line · ``model.keras`` · ``predictions.csv``,
-``metrics.json``, ``report.html`` what came of it · ``logs/`` for TensorBoard · ``checkpoint/`` while
-it trains.
+``metrics.json``, ``report.html`` its results · ``logs/`` for TensorBoard · ``checkpoint/`` while it
+trains.
 """
 
 import json
@@ -71,7 +71,7 @@ class Run:
         Args:
             folder: must not hold a run yet.
             config: plain data; ``format`` is added.
-            split: an `emotionnet.inputs.protocols.Split`.
+            split: an `emotionnet.inputs.split.Split`.
         """
         folder = Path(folder)
         if (folder / "config.json").exists():

@@ -65,7 +65,7 @@ class Settings:
         frozen_epochs: epochs after which they do learn, with a fresh optimizer; 0 for never.
         rate_scales: layer → factor of its learning rate; where layers nest, the innermost counts.
         seed: of weights, order, augmentation and dropout.
-        save_every_s: a checkpoint at least so often inside an epoch, in seconds.
+        save_every_s: seconds after which a checkpoint is written inside an epoch.
 
     Raises:
         UsageError: a value of another type, unknown or out of range.

@@ -166,7 +166,7 @@ def training_variables(model) -> list:
 def rewind(model) -> None:
     """Lets the random numbers of ``model``'s layers begin again, as they do in a new process.
 
-    A layer may have drawn for an earlier stage; whoever resumes behind that stage has only its weights.
+    A layer may have drawn for an earlier stage; a training that resumes after that stage has only its weights.
     """
     weights = {id(variable) for variable in model.weights}
     for variable in model.variables:

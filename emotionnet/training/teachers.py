@@ -5,7 +5,7 @@ are wrong, of which perceived emotions have many. So a small model may learn mor
 large one, or of several of its own kind, than from the labels alone.
 
 Source: Hinton et al., "Distilling the Knowledge in a Neural Network" (2015), at temperature 1; teachers
-that are no larger than who learns: Furlanello et al., "Born-Again Neural Networks" (ICML 2018).
+that are no larger than the learner: Furlanello et al., "Born-Again Neural Networks" (ICML 2018).
 """
 
 import os

@@ -21,7 +21,7 @@ from emotionnet.training.unit import Unit, learnt_names, trained_part, units_of
 def train_run(run: Run, records, devices: Devices = ONE) -> list[dict]:
     """Trains and fits every stage of ``run`` that is not done yet and writes ``model.keras``.
 
-    Goes on from the run's checkpoint where there is one, and ends with the same bits as a training
+    Continues from the run's checkpoint where there is one, and ends with the same bits as a training
     that was never interrupted.
 
     Args:
