@@ -39,6 +39,8 @@ def pytest_runtest_setup(item):
 def pytest_configure(config):
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False  # by the number of tests, which says little
+    if getattr(config.option, "maxworkerrestart", "") is None:
+        config.option.maxworkerrestart = "0"  # after a crash, --dist loadfile would wait for ever
 
 
 @pytest.fixture(scope="module")
