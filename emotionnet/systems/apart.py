@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import keras
 
-from emotionnet.inputs.kinds import STREAMS
+from emotionnet.inputs.kinds import STREAMS, outputs_of
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,36 @@ def part(name: str, network: keras.Model, output: str, single: str = "") -> Step
     given = {key: keras.Input(x.shape[1:], dtype=x.dtype, name=key) for key, x in own.items()}
     answer = network(given if by_name else given[single])
     return Step(name, named(name, given, {output: answer}))
+
+
+def fused_late(
+    model: keras.Model, faces: keras.Model, encoder: keras.Model, speech: keras.Model
+) -> Apart:
+    """The parts of a model whose layer ``fusion`` answers from the logits of a face and a speech stream.
+
+    Args:
+        model: the whole.
+        faces, speech: its streams. Of ``faces``, the layer ``unfold`` gives the features of all moments.
+        encoder: one face to its features.
+    """
+    codes = faces.get_layer("unfold").output
+    tail = keras.Model([codes, faces.input["frame_mask"]], faces.output, name="face_tail")
+    given = {
+        "embeddings": keras.Input(codes.shape[1:], name="embeddings"),
+        "frame_mask": keras.Input(codes.shape[1:2], name="frame_mask"),
+        "speech_logits": keras.Input(speech.output.shape[1:], name="speech_logits"),
+        "waveform_samples": keras.Input((), name="waveform_samples", dtype="int32"),
+    }
+    logits = tail([given["embeddings"], given["frame_mask"]])
+    answers = model.get_layer("fusion")(
+        logits, given["speech_logits"], given["frame_mask"], given["waveform_samples"]
+    )
+    outputs = dict(zip(outputs_of(("faces", "speech")), answers))
+    return Apart(
+        moments=(part("encode_face", encoder, "embedding", "face"),),
+        windows=(part("encode_speech", speech, "speech_logits"),),
+        fuse=Step("fuse", named("fuse", given, outputs)),
+    )
 
 
 def of_any_length(model: keras.Model, moments: Iterable[str]) -> keras.Model:

@@ -34,7 +34,7 @@ from emotionnet.layers import (
     UnfoldFrames,
 )
 from emotionnet.systems import speech_net
-from emotionnet.systems.apart import Apart, Step, named, part
+from emotionnet.systems.apart import Apart, fused_late
 from emotionnet.systems.base import check_fields, check_streams, clip_inputs
 from emotionnet.systems.stages import Learn
 from emotionnet.systems.usual import Usual
@@ -213,27 +213,7 @@ def fuse_answers(config: Config, answers: Mapping[str, np.ndarray]) -> np.ndarra
 def take_apart(model: keras.Model) -> Apart:
     """Each face once; sound as a whole, since the floor of its coefficients depends on the loudest moment."""
     faces, speech = model.get_layer("face_stream"), model.get_layer("speech_stream")
-    tail = keras.Model(
-        [faces.get_layer("unfold").output, faces.input["frame_mask"]],
-        faces.output,
-        name="face_tail",
-    )
-    width, classes = tail.input[0].shape[1:], faces.output.shape[1:]
-    given = {
-        "embeddings": keras.Input(width, name="embeddings"),
-        "frame_mask": keras.Input(width[:1], name="frame_mask"),
-        "speech_logits": keras.Input(classes, name="speech_logits"),
-        "waveform_samples": keras.Input((), name="waveform_samples", dtype="int32"),
-    }
-    logits = tail([given["embeddings"], given["frame_mask"]])
-    answers = model.get_layer("fusion")(
-        logits, given["speech_logits"], given["frame_mask"], given["waveform_samples"]
-    )
-    return Apart(
-        moments=(part("encode_face", faces.get_layer("face_encoder"), "embedding", "face"),),
-        windows=(part("encode_speech", speech, "speech_logits"),),
-        fuse=Step("fuse", named("fuse", given, dict(zip(outputs_of(STREAMS), answers)))),
-    )
+    return fused_late(model, faces, faces.get_layer("face_encoder"), speech)
 
 
 def face_encoder(config: Config) -> keras.Model:

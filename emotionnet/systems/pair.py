@@ -15,7 +15,7 @@ from emotionnet.errors import UsageError
 from emotionnet.inputs.kinds import STREAMS as KINDS
 from emotionnet.inputs.kinds import outputs_of
 from emotionnet.layers import JoinedFusion
-from emotionnet.systems.apart import Apart, Step, named, part
+from emotionnet.systems.apart import Apart, fused_late
 from emotionnet.systems.base import check_fields, clip_inputs
 from emotionnet.systems.stages import Learn
 
@@ -138,22 +138,6 @@ def stream_of(stream: str, system: str, config: Mapping[str, Any], classes: int)
 def take_apart(model: keras.Model) -> Apart:
     """Each face once; sound as a whole."""
     faces, speech = (model.get_layer(_LAYERS[stream]) for stream in STREAMS)
-    codes = faces.get_layer("unfold")
-    encoder = keras.Model(faces.get_layer("fold").output, codes.input, name="face_codes")
-    tail = keras.Model([codes.output, faces.input["frame_mask"]], faces.output, name="face_tail")
-    width = tail.input[0].shape[1:]
-    given = {
-        "embeddings": keras.Input(width, name="embeddings"),
-        "frame_mask": keras.Input(width[:1], name="frame_mask"),
-        "speech_logits": keras.Input(speech.output.shape[1:], name="speech_logits"),
-        "waveform_samples": keras.Input((), name="waveform_samples", dtype="int32"),
-    }
-    logits = tail([given["embeddings"], given["frame_mask"]])
-    answers = model.get_layer("fusion")(
-        logits, given["speech_logits"], given["frame_mask"], given["waveform_samples"]
-    )
-    return Apart(
-        moments=(part("encode_face", encoder, "embedding", "face"),),
-        windows=(part("encode_speech", speech, "speech_logits"),),
-        fuse=Step("fuse", named("fuse", given, dict(zip(outputs_of(STREAMS), answers)))),
-    )
+    fold, unfold = (faces.get_layer(name) for name in ("fold", "unfold"))
+    encoder = keras.Model(fold.output, unfold.input, name="face_codes")
+    return fused_late(model, faces, encoder, speech)
