@@ -27,10 +27,18 @@ def interpreter(content: bytes, threads: int = 1):
             import tensorflow as tf
         except ImportError:
             raise EmotionNetError(
-                "this takes LiteRT or TensorFlow: pip install 'emotionnet[tflite]'."
+                "finding faces takes LiteRT or TensorFlow: pip install 'emotionnet[tflite]'."
             ) from None
         Interpreter = tf.lite.Interpreter
     return Interpreter(model_content=content, num_threads=threads)
+
+
+def ready(content: bytes):
+    """As `interpreter`, with its tensors allocated, on one thread."""
+    made = interpreter(content)
+    with no_greeting():
+        made.allocate_tensors()
+    return made
 
 
 @contextmanager

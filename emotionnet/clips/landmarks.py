@@ -22,7 +22,7 @@ import numpy as np
 
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import sha256
-from emotionnet.interpreter import interpreter, no_greeting
+from emotionnet.interpreter import ready
 
 #: The model: its name, length and checksum, the wheel that holds it and where in it.
 MODEL_FILE = "face_landmark.tflite"
@@ -135,9 +135,7 @@ class Mesh:
 
     def _run(self, picture: np.ndarray) -> np.ndarray:
         if not hasattr(self._local, "interpreter"):
-            self._local.interpreter = interpreter(self._content)
-            with no_greeting():
-                self._local.interpreter.allocate_tensors()
+            self._local.interpreter = ready(self._content)
         own = self._local.interpreter
         own.set_tensor(own.get_input_details()[0]["index"], picture)
         own.invoke()

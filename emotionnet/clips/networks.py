@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from emotionnet.errors import EmotionNetError
-from emotionnet.interpreter import interpreter, no_greeting
+from emotionnet.interpreter import ready
 
 #: Network to the pool after each of its convolutions: side and padding, always of stride 2.
 POOLS = {
@@ -52,9 +52,7 @@ class Network:
     def _answer(self, pictures: np.ndarray) -> list[np.ndarray]:
         batch = len(pictures)
         if batch not in self._interpreters:
-            self._interpreters[batch] = interpreter(tflite(self._name, (batch, *self._size, 3)))
-            with no_greeting():
-                self._interpreters[batch].allocate_tensors()
+            self._interpreters[batch] = ready(tflite(self._name, (batch, *self._size, 3)))
         own = self._interpreters[batch]
         own.set_tensor(own.get_input_details()[0]["index"], pictures)
         own.invoke()
