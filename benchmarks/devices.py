@@ -55,7 +55,7 @@ def main() -> int:
         else:
             inputs[name] = np.ones(shape, np.float32)
     targets = np.eye(8, dtype=np.float32)[np.arange(args.batch_size) % 8]
-    with devices.whole_batch_norm(unit.model):
+    with devices.norms(unit.model):
         step = devices.training_step(unit.model)
         started = time.perf_counter()
         step(inputs, targets)

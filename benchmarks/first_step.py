@@ -37,7 +37,7 @@ def main() -> None:
     targets = np.eye(3, dtype="float32")[[0, 1, 2, 0]]
     devices = choose("cpu")
     learn, answer = devices.training_step(stream), devices.predictor(stream)
-    norms = devices.batch_norm(stream)
+    norms = devices.norms(stream)
     if asked.keras:
         learn, answer, norms = stream.train_on_batch, stream.predict_on_batch, nullcontext()
     with norms:

@@ -74,7 +74,7 @@ def main() -> int:
     compile_stream(learns, settings, unit.logits)
     devices = choose("cpu")
     learn = devices.training_step(learns)
-    with devices.batch_norm(learns):
+    with devices.norms(learns):
         each, _ = timed("step", lambda: learn(inputs, targets), args.steps)
     print(f"  an epoch of {CLIPS} clips: {CLIPS / settings.batch_size * each / 60:.2f} min")
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")

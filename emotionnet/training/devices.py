@@ -24,7 +24,7 @@ import numpy as np
 from emotionnet.errors import UsageError
 from emotionnet.inputs.source import own_slice
 from emotionnet.training import replicas as spread
-from emotionnet.training.batch_norm import fused, synchronized
+from emotionnet.training.norms import fused, synchronized
 
 KINDS = ("auto", "cpu", "gpu", "tpu")
 
@@ -101,14 +101,14 @@ class Devices:
         """How a model answers a batch; weights are the same on all devices, so one is enough."""
         return spread.answering(model)
 
-    def batch_norm(self, model: keras.Model):
-        """Inside, BatchNorm is as it trains best: as one operation, or over the whole batch, not a device's share.
+    def norms(self, model: keras.Model):
+        """Inside, normalization is as it trains best: in few operations, or over the whole batch, not a device's share.
 
         The layers are given back as they were, so that a saved model loads everywhere.
         """
         if self.strategy:
             return synchronized(model)
-        # Under JAX XLA makes it one, over all devices.
+        # Under JAX XLA makes one of many, over all devices.
         return fused(model) if keras.backend.backend() == "tensorflow" else nullcontext()
 
     def own_part(self, batch: Any) -> Any:

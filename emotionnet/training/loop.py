@@ -94,7 +94,7 @@ def train_stream(
         if devices.chief:
             state.save(checkpoint, variables)
 
-    with devices.batch_norm(model):
+    with devices.norms(model):
         for epoch in range(state.epoch, settings.epochs):
             if settings.patience and state.wait >= settings.patience:
                 break

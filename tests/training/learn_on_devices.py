@@ -50,7 +50,7 @@ def main() -> None:
             model, Settings(**{"learning_rate": 1e-2, "clip_norm": 0.1, **args.settings})
         )
     rng, losses, accuracies = np.random.default_rng(0), [], []
-    with devices.batch_norm(model):
+    with devices.norms(model):
         step = devices.training_step(model)
         for number in range(args.steps):
             clips = 8 if number % 4 else 5  # not all batches are full, or can be shared evenly
