@@ -58,7 +58,9 @@ class _FusedGroup(keras.layers.GroupNormalization):
         @tf.custom_gradient
         def normalized(x, gamma, beta):
             average = of_group(mean(x))
-            inverse = tf.math.rsqrt(of_group(mean(tf.math.squared_difference(x, average))) + epsilon)
+            inverse = tf.math.rsqrt(
+                of_group(mean(tf.math.squared_difference(x, average))) + epsilon
+            )
             scale = inverse * gamma
 
             def gradient(dy):

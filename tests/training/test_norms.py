@@ -1,4 +1,4 @@
-"""BatchNorm as one operation of TensorFlow trains as Keras's does."""
+"""Batch and group normalization in few operations of TensorFlow trains as Keras's does."""
 
 from contextlib import nullcontext
 
@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from emotionnet.training.batch_norm import fused
 from emotionnet.training.devices import ONE
+from emotionnet.training.norms import fused
 from emotionnet.training.optimizer import compile_stream
 from emotionnet.training.settings import Settings
 
@@ -19,12 +19,16 @@ BATCH = (
 
 
 def network() -> keras.Model:
-    """With maps of two axes, of one and of none; one norm without scale, one that does not learn."""
+    """With maps of two axes, of one and of none; norms without scale or centre, one that does not learn."""
     keras.utils.set_random_seed(1)
-    norm = keras.layers.BatchNormalization
+    norm, of_groups = keras.layers.BatchNormalization, keras.layers.GroupNormalization
     x = inputs = keras.Input((5, 4, 3))
     x = norm(momentum=0.9, name="of_pictures")(x)
     x = norm(trainable=False, name="frozen")(x)
+    x = of_groups(2)(keras.layers.Conv2D(6, 1)(x))
+    x = of_groups(3, scale=False)(x)
+    x = of_groups(1, center=False)(keras.layers.Reshape((5, 4, 1, 6))(x))
+    x = keras.layers.Dense(3)(keras.layers.Reshape((5, 4, 6))(x))
     x = norm(scale=False, name="of_rows")(keras.layers.Reshape((20, 3))(x))
     x = norm(center=False, epsilon=1e-4, name="of_vectors")(keras.layers.Flatten()(x))
     model = keras.Model(inputs, keras.layers.Dense(2)(x))
@@ -60,16 +64,17 @@ def test_answers_are_those_of_keras_and_the_layers_as_they_were(both):
     with fused(model):
         answers = model(BATCH[0], training=False)
     np.testing.assert_allclose(answers, keras_own(BATCH[0], training=False), rtol=1e-4, atol=1e-5)
-    assert {type(x) for x in model.layers if hasattr(x, "moving_mean")} == {
-        keras.layers.BatchNormalization
-    }
+    kinds = {type(x) for x in model.layers if "norm" in x.name or x.name.startswith("of_")}
+    assert kinds == {keras.layers.BatchNormalization, keras.layers.GroupNormalization}
 
 
-def test_half_precision_stays_half_outside_of_the_norm():
+@pytest.mark.parametrize(
+    "norm", [keras.layers.BatchNormalization, lambda: keras.layers.GroupNormalization(3)]
+)
+def test_half_precision_stays_half_outside_of_the_norm(norm):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        layer = keras.layers.BatchNormalization()
-        model = keras.Sequential([keras.Input((4, 4, 3)), layer])
+        model = keras.Sequential([keras.Input((4, 4, 3)), norm()])
     finally:
         keras.config.set_dtype_policy("float32")
     with fused(model):
@@ -78,7 +83,32 @@ def test_half_precision_stays_half_outside_of_the_norm():
     np.testing.assert_allclose(np.mean(np.float32(answer), (0, 1, 2)), 0, atol=2e-2)
 
 
-def test_it_is_one_operation():
+def test_the_gradient_of_group_normalization_is_kerass():
+    import tensorflow as tf
+
+    layer = keras.layers.GroupNormalization(4)
+    inputs = keras.Input((7, 6, 5, 8))
+    model = keras.Model(inputs, layer(inputs))
+    for weight in layer.weights:
+        weight.assign(RNG.normal(size=weight.shape))
+    x = tf.constant(RNG.normal(30, 2, (3, 7, 6, 5, 8)), tf.float32)  # a mean far from zero
+    dy = tf.constant(RNG.normal(size=x.shape), tf.float32)
+
+    def all_of_it():
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = model(x, training=True)
+        return y, *tape.gradient(y, [x, layer.gamma.value, layer.beta.value], dy)
+
+    its = all_of_it()
+    with fused(model):
+        assert type(layer) is not keras.layers.GroupNormalization
+        ours = all_of_it()
+    for a, b in zip(its, ours, strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-4 * float(np.abs(a).max()))
+
+
+def test_batch_norm_is_one_operation():
     import tensorflow as tf
 
     model = network()
