@@ -154,6 +154,8 @@ def test_what_was_not_asked_the_same_is_said_and_not_tested(tmp_path, changes, s
     assert said in text
     assert "Not tested against the first." in text
     assert f"warning: {result['differences'][0]}" in comparing.summary(result)
+    of_the_first = comparing.summary(result).splitlines()[1]
+    assert of_the_first.count(" – ") == 2, "a rate without its interval"
 
 
 def test_across_protocols_the_same_clips_tell_what_the_protocol_is_worth(tmp_path):

@@ -23,10 +23,13 @@ class _FusedBatch(keras.layers.BatchNormalization):
         x = tf.cast(inputs, tf.float32)
         channels = x.shape[-1]
         flat = tf.reshape(x, (-1, 1, 1, channels)) if x.shape.rank != 4 else x
-        y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            flat,
-            tf.ones(channels) if self.gamma is None else self.gamma.value,
-            tf.zeros(channels) if self.beta is None else self.beta.value,
+        # Not `tf.nn`'s form of it, which takes no epsilon below 1.001e-5.
+        y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=flat,
+            scale=tf.ones(channels) if self.gamma is None else self.gamma.value,
+            offset=tf.zeros(channels) if self.beta is None else self.beta.value,
+            mean=tf.zeros(0),
+            variance=tf.zeros(0),
             epsilon=self.epsilon,
         )
         # It gives the variance as estimated for all there is, Keras keeps that of the batch.
@@ -80,8 +83,8 @@ class _FusedGroup(keras.layers.GroupNormalization):
         return tf.cast(tf.reshape(normalized(x, gamma, beta), shape), self.compute_dtype)
 
 
-#: TensorFlow's one operation takes no smaller epsilon.
-_LEAST_EPSILON = 1.001e-5
+#: cuDNN has taken no smaller epsilon at times.
+_LEAST_EPSILON = 1e-5
 
 
 def _fused_kind(layer) -> type | None:

@@ -29,7 +29,7 @@ def network() -> keras.Model:
     x = of_groups(3, scale=False)(x)
     x = of_groups(1, center=False)(keras.layers.Reshape((5, 4, 1, 6))(x))
     x = keras.layers.Dense(3)(keras.layers.Reshape((5, 4, 6))(x))
-    x = norm(scale=False, name="of_rows")(keras.layers.Reshape((20, 3))(x))
+    x = norm(scale=False, epsilon=1e-5, name="of_rows")(keras.layers.Reshape((20, 3))(x))
     x = norm(center=False, epsilon=1e-4, name="of_vectors")(keras.layers.Flatten()(x))
     model = keras.Model(inputs, keras.layers.Dense(2)(x))
     compile_stream(model, Settings(learning_rate=0.1, optimizer="sgd"), True)
