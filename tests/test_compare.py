@@ -227,6 +227,17 @@ def test_runs_that_are_still_trained_are_named(tmp_path):
     assert result["differences"] == ["group: not trained to the end yet, left out: fold_2."]
 
 
+def test_the_folds_of_a_group_are_in_order_and_its_page_has_the_pooled_rates(tmp_path):
+    for fold in (2, 10):
+        clips = CLIPS[:18] if fold == 2 else CLIPS[18:]
+        wrong = names_of(CLIPS[:9])
+        make_run(tmp_path / "group" / f"fold_{fold}", wrong, fold=fold, clips=clips)
+    (row,) = comparing.compare([tmp_path / "group"], tmp_path / "out")["rows"]
+    assert (row["folds"], row["accuracy"]) == ("2 10", 0.75)
+    assert row["accuracy_low"] < 0.75 < row["accuracy_high"]
+    assert "75.0 % (58.9 – 86.2 %)" in (tmp_path / "out" / "compare.html").read_text()
+
+
 def test_the_command_line(tmp_path, capsys):
     folders = [str(make_run(tmp_path / name)) for name in ("a", "b")]
     assert comparing.main([*folders, "--out", str(tmp_path / "out")]) == 0

@@ -107,9 +107,9 @@ def _headline(candidates: Sequence[Candidate]) -> list[str]:
                     row_name(one, kind),
                     one.config["protocol"],
                     spread(uar["mean"], uar["sd"]),
-                    interval(people) if people else "–",
+                    _pooled(s["uar"], people),
                     spread(accuracy["mean"], accuracy["sd"]),
-                    interval(s["interval_95"]),
+                    _pooled(s["accuracy"], s["interval_95"]),
                 ]
             )
         kind = one.main_kind
@@ -117,7 +117,8 @@ def _headline(candidates: Sequence[Candidate]) -> list[str]:
         mean = sum(runs) / len(runs)
         people = one.uar_over_people(kind)
         dots.append({"name": one.name, "runs": runs, "mean": mean, "interval": people})
-    header = ["", "protocol", "UAR", "95 % over actors", "accuracy", "Wilson 95 %"]
+    together = "all together (95 %"
+    header = ["", "protocol", "UAR", f"{together} over actors)", "accuracy", f"{together}, Wilson)"]
     chance = 1 / len(candidates[0].labels)
     caption = (
         "UAR: mean (marker), each run (strokes), 95 % interval over actors (band); dotted: guessing"
@@ -126,9 +127,9 @@ def _headline(candidates: Sequence[Candidate]) -> list[str]:
         html.heading("Result"),
         html.table(header, rows),
         html.paragraph(
-            "UAR and accuracy: mean ± standard deviation over the runs (folds and seeds). The interval "
-            "over actors is of the UAR of all answers together, a bootstrap of whole actors; Wilson's "
-            "is of the accuracy, and takes clips as independent.",
+            "UAR and accuracy: mean ± standard deviation over the runs (folds and seeds), and of all "
+            "answers together. The interval over actors is a bootstrap of whole actors; Wilson's takes "
+            "clips as independent.",
             small=True,
         ),
         html.figures([(plots.as_svg(pictures.plot_scores(dots, chance)), caption)], wide=True),
@@ -154,6 +155,10 @@ def _spread(candidates: Sequence[Candidate]) -> list[str]:
             small=True,
         ),
     ]
+
+
+def _pooled(rate: float, ends: Sequence[float] | None) -> str:
+    return percent(rate) + (f" ({interval(ends)})" if ends else "")
 
 
 def _points(value: float | None) -> str:

@@ -9,6 +9,7 @@ trains.
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -260,7 +261,9 @@ def group_members(folder: str | os.PathLike) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir() or (folder / "config.json").is_file():
         return []
-    return sorted(path.parent for path in folder.glob("*/config.json"))
+    found = [path.parent for path in folder.glob("*/config.json")]
+    # Fold 10 comes after fold 9.
+    return sorted(found, key=lambda each: re.sub(r"\d+", lambda n: n[0].zfill(6), each.name))
 
 
 def _what_instead(folder: Path) -> str:
