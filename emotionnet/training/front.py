@@ -20,8 +20,8 @@ from emotionnet.systems.base import without_xla
 from emotionnet.training.features import computed
 from emotionnet.training.uncertainty import entropy_bits
 
-#: Clips at a time behind the front: small vectors.
-MANY = 256
+#: Clips at a time behind the front. What comes out of it may be pictures (`racnn`): 256 of them took 10 GB.
+MANY = 32
 #: Inputs that say what of a clip there is: kept beside features whether or not they are asked for now.
 PRESENCE = {kind.presence.name for kind in STREAMS.values()}
 
