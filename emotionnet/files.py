@@ -32,8 +32,10 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last, since libraries choose the format by it.
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    # A name has room for 255 bytes. The suffix stays last, since libraries choose the format by it.
+    name = os.fsencode(path.name)
+    stem = path.stem if len(name) < 200 else sha256(name)
+    temporary = path.with_name(f".{stem}.{os.getpid()}.partial{path.suffix}")
     try:
         yield temporary
         flush(temporary)
@@ -112,6 +114,12 @@ def sha256(*parts: bytes | str) -> str:
     for part in parts:
         digest.update(part.encode() if isinstance(part, str) else part)
     return digest.hexdigest()
+
+
+def printable(path: str | os.PathLike) -> str:
+    """A path as text that any UTF-8 file can hold: bytes of a name that are no UTF-8 are written as ``\\udcfc``."""
+    # They arrive as lone surrogates.
+    return os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def existing_file(place: str | os.PathLike) -> Path:

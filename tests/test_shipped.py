@@ -53,6 +53,13 @@ def test_a_wheel_carries_all_of_it():
     assert carried == set(FILES)
 
 
+def test_a_clone_on_windows_keeps_the_bytes_of_bundles():
+    rules = (HOME / ".gitattributes").read_text(encoding="utf-8").splitlines()
+    for bundle in ("demo_bundle", "people/bundle"):
+        assert (HOME / "saved_models" / bundle / "SHA256SUMS").is_file()
+        assert f"saved_models/{bundle}/** -text" in rules
+
+
 @pytest.mark.slow
 def test_its_bundle_is_as_it_says_and_answers_anywhere(tmp_path):
     assert [row["precision"] for row in verify(PEOPLE / shipped.BUNDLE)] == ["int8"]

@@ -10,7 +10,7 @@ from emotionnet.attribution import pictures
 from emotionnet.attribution.explainer import Why
 from emotionnet.evaluation import html, plots
 from emotionnet.evaluation.report import percent
-from emotionnet.files import write_text
+from emotionnet.files import printable, write_text
 from emotionnet.inputs.kinds import STREAMS, TITLES
 
 _TERMS = (
@@ -52,8 +52,8 @@ def write_page(
     """
     parts = [html.box("Mind this.", warning)] if warning else []
     for each in clips:
-        parts.append(html.heading(str(each["clip"])))
-        parts += [html.box("Not explained.", each["error"])] if "error" in each else (
+        parts.append(html.heading(printable(each["clip"])))
+        parts += [html.box("Not explained.", printable(each["error"]))] if "error" in each else (
             _clip(each["why"], labels)
         )  # fmt: skip
     parts += [html.heading("The words"), html.definitions(_TERMS)]

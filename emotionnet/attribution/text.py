@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from emotionnet.files import printable
+
 
 def describe(explained: dict[str, Any]) -> str:
     """The explanation of a clip as a few lines of text, the check of each sum among them."""
-    lines = [explained["clip"]]
+    lines = [printable(explained["clip"])]
     if "error" in explained:
-        return f"{lines[0]}\n  error: {explained['error']}"
+        return f"{lines[0]}\n  error: {printable(explained['error'])}"
     why = explained["why"]
     lines.append(f"  explained: {why.emotion}")
     for name, each in why.streams.items():

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.files import printable
 
 #: Recordings with a picture, best known first.
 VIDEO_SUFFIXES = (
@@ -177,7 +178,7 @@ def is_dropping(name: str) -> bool:
 
 
 def _relative(path: str | os.PathLike, root: Path) -> str:
-    return _printable(PurePosixPath(Path(path).relative_to(root).as_posix()))
+    return printable(PurePosixPath(Path(path).relative_to(root).as_posix()))
 
 
 def _why_not(path: Path, suffix: str, wanted: Collection[str]) -> str:
@@ -185,7 +186,7 @@ def _why_not(path: Path, suffix: str, wanted: Collection[str]) -> str:
         return "an archive: unpack it first"
     if suffix not in wanted:
         return f"{suffix or 'no ending'}: not the ending of a recording that is read here"
-    if _printable(path) != str(path):
+    if printable(path) != str(path):
         return "its name is not valid UTF-8: rename it"
     try:
         return LFS_REASON if is_lfs_pointer(path) else ""
@@ -214,11 +215,6 @@ def left_out(ignored: Ignored, most: int = 5) -> list[str]:
         rest = sum(count for _, count in counts.most_common()[most:])
         lines.append(f"  … and {rest} more, for {len(counts) - most} other reasons")
     return lines
-
-
-def _printable(path: os.PathLike) -> str:
-    # Bytes that are no UTF-8 arrive as lone surrogates, which no UTF-8 file can hold.
-    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def nothing_usable(root: Path, looked_for: str, example: str, ignored: Ignored) -> EmotionNetError:

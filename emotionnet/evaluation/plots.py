@@ -14,6 +14,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from emotionnet.files import atomic_path, printable
+
 #: Colours of Okabe and Ito (2008), less the yellow that paper swallows.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 DASHES = ("-", "--", "-.", ":")
@@ -55,8 +57,6 @@ def as_svg(figure: Figure) -> bytes:
 
 def save_png(figure: Figure, path: str | os.PathLike) -> None:
     """Writes the figure as PNG at 150 dots an inch, whole or not at all."""
-    from emotionnet.files import atomic_path
-
     with atomic_path(path) as temporary, matplotlib.rc_context(STYLE):
         figure.savefig(temporary, format="png", dpi=150)
 
@@ -203,7 +203,7 @@ def plot_timelines(answers: Sequence[Mapping[str, Any]]) -> Figure:
     for ax, answer in zip(axes[:, 0], answers):
         draw = _draw_lines if len(answer["timeline"]) > 1 else _draw_bars
         draw(ax, answer, names)
-        ax.set_title(f"{answer['clip']}: {answer['emotion']}", loc="left")
+        ax.set_title(f"{printable(answer['clip'])}: {answer['emotion']}", loc="left")
     return figure
 
 

@@ -35,8 +35,10 @@ def find_clips(
 
     text = os.fspath(not_empty(place, "a clip"))
     place = Path(text)
-    if not place.exists() and glob.has_magic(text) and (files := sorted(glob.glob(text))):
-        return [Path(file) for file in files if Path(file).is_file()]
+    if not place.exists() and glob.has_magic(text):
+        fitting = [path for path in map(Path, sorted(glob.glob(text))) if path.is_file()]
+        if fitting:
+            return fitting
     if not place.is_dir():
         return [existing_file(text)]
     others: list[tuple[str, str]] = []

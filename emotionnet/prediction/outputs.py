@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from emotionnet.errors import UsageError
-from emotionnet.files import atomic_path, write_csv, write_text
+from emotionnet.files import atomic_path, printable, write_csv, write_text
 from emotionnet.inputs.kinds import in_words
 
 #: Clips in one picture.
@@ -87,9 +87,13 @@ class Outputs:
 
     def _subtitle_file(self, answer: Mapping[str, Any]) -> Path:
         place, clip = Path(self.places["vtt"]), Path(answer["clip"])
-        path = place if place.suffix.lower() == ".vtt" else place / f"{clip.stem}.vtt"
-        count = self._subtitles[path] = self._subtitles.get(path, 0) + 1
-        return path if count == 1 else path.with_stem(f"{path.stem}-{count}")
+        first = path = place if place.suffix.lower() == ".vtt" else place / f"{clip.stem}.vtt"
+        # A clip may be called as another's second file is.
+        while path in self._subtitles:
+            self._subtitles[first] += 1
+            path = first.with_stem(f"{first.stem}-{self._subtitles[first]}")
+        self._subtitles[path] = 1
+        return path
 
     def _plot(self) -> None:
         from emotionnet.evaluation.plots import plot_timelines, save_png
@@ -105,9 +109,9 @@ _FACTS = ("clip", "person", *_WINDOW)
 
 def timeline_rows(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
     """An answer as rows of a table, one a window; of a clip without an answer one with its ``error``."""
-    clip = _printable(answer["clip"])
+    clip = printable(answer["clip"])
     if "error" in answer:
-        return [{"clip": clip, "error": _printable(answer["error"]).replace("\n", " ")}]
+        return [{"clip": clip, "error": printable(answer["error"]).replace("\n", " ")}]
     timelines = {"": answer["timeline"]}
     people = enumerate(answer.get("people", ()), start=1)
     timelines |= {number: person["timeline"] for number, person in people}
@@ -165,7 +169,7 @@ def write_features(
     windows = [(answer, window) for answer in answers for window in answer["timeline"]]
     nothing = dict.fromkeys(labels, np.nan)
     arrays = {
-        "clip": np.array([_printable(answer["clip"]) for answer, _ in windows]),
+        "clip": np.array([printable(answer["clip"]) for answer, _ in windows]),
         "start_s": np.array([window["start_s"] for _, window in windows]),
         "end_s": np.array([window["end_s"] for _, window in windows]),
         "streams": np.array([window["streams"] or "" for _, window in windows]),
@@ -185,8 +189,3 @@ def _clock(seconds: float) -> str:
     minutes, milliseconds = divmod(milliseconds, 60_000)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:02d}:{minutes:02d}:{milliseconds // 1000:02d}.{milliseconds % 1000:03d}"
-
-
-def _printable(text: str) -> str:
-    # Bytes of a file name that are no UTF-8 arrive as lone surrogates, which no UTF-8 file can hold.
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

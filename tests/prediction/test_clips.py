@@ -35,6 +35,10 @@ def test_a_pattern_that_the_shell_has_left_is_expanded(tmp_path, monkeypatch):
     for name in ("b.mp4", "a.mp4", "c.wav"):
         (tmp_path / name).touch()
     assert [path.name for path in find_clips("*.mp4")] == ["a.mp4", "b.mp4"]
+    # Where it fits folders alone there is no clip, and that is said.
+    (tmp_path / "clips").mkdir()
+    with pytest.raises(EmotionNetError, match="a pattern that no file fits"):
+        find_clips("clip*")
     # A file whose name looks like one is that file.
     (tmp_path / "[1].mp4").touch()
     assert [path.name for path in find_clips("[1].mp4")] == ["[1].mp4"]

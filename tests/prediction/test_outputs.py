@@ -102,6 +102,21 @@ def test_one_file_of_subtitles_for_one_clip(answer, tmp_path):
     assert len(cues(tmp_path / "one.vtt")) == 2
 
 
+def test_no_subtitles_replace_those_of_another_clip(answer, tmp_path):
+    outputs = Outputs(vtt=tmp_path)
+    long = "記" * 80  # 240 bytes
+    for clip in ("x/a.mp4", "y/a.mp4", "z/a-2.mp4", "z/a.mov", f"{long}.mp4"):
+        outputs.add(answer | {"clip": clip})
+    written = sorted(path.stem for path in tmp_path.iterdir())
+    assert written == ["a", "a-2", "a-2-2", "a-3", long]
+
+
+def test_a_name_that_is_no_utf_8_is_drawn(answer, tmp_path):
+    outputs = Outputs(plot=tmp_path / "a.png")
+    outputs.add(answer | {"clip": "m\udcfc.wav"})
+    assert outputs.write(LABELS)
+
+
 def test_embeddings_have_a_row_a_window_and_no_pickles(answer, tmp_path):
     write_features(tmp_path / "a.npz", [answer, answer | {"clip": "b.mp4"}], LABELS)
     with np.load(tmp_path / "a.npz", allow_pickle=False) as found:
