@@ -157,10 +157,23 @@ class Stream:
             time_s: of the first sample; by default they follow what came before.
             arrived: when the last sample could be had, by `time.perf_counter`; by default now.
         """
-        if not self._expects["speech"] or not len(samples):
+        if not self._expects["speech"]:
             return []
+        answers = []
+        # In parts: no more is remembered than a window and what is waited for.
+        for first in range(0, len(samples), SAMPLE_RATE):
+            part_s = None if time_s is None else time_s + first / SAMPLE_RATE
+            answers += self._hear(samples[first : first + SAMPLE_RATE], part_s, arrived)
+        return answers
+
+    def _hear(
+        self, samples: np.ndarray, time_s: float | None, arrived: float | None
+    ) -> list[Answer]:
+        """Takes a second of sound, or less."""
         if samples.dtype == np.int16:
             samples = samples.astype(np.float32) / 32768.0
+        if self._start_s is None and time_s is None:
+            self._start_s = 0.0
         position = self._sound.end
         if time_s is not None:
             wanted = self._relative(time_s) * SAMPLE_RATE

@@ -120,6 +120,19 @@ def test_sound_that_is_late_is_waited_for_and_then_not():
     assert parts.windows[-1][1] == 16000 - 0.4 * 16000
 
 
+@pytest.mark.parametrize("time_s", [None, 5.0])
+def test_sound_may_come_in_one_piece(time_s):
+    sound = np.full(12 * 16000, 1000, np.int16)
+    streams = [Stream(FakeParts(streams=("speech",)), LABELS, faces=False) for _ in range(2)]
+    whole = streams[0].add_sound(sound, time_s)
+    parts = [answer for i in range(48) for answer in streams[1].add_sound(
+        sound[4000 * i : 4000 * (i + 1)], time_s and time_s + i / 4)]  # fmt: skip
+    for answers in (whole, parts):
+        assert [each.time_s - (time_s or 0) for each in answers] == [(i + 1) / 4 for i in range(48)]
+        assert all(each.sound_s == min(i + 1, 4) / 4 for i, each in enumerate(answers))
+    assert streams[0].report()["late_sound_s"] == 0
+
+
 def test_a_gap_in_the_sound_is_left_out_and_a_short_one_is_silence():
     parts = FakeParts()
     play(Stream(parts, LABELS), 2.0, sound=lambda t: not 1.2 <= t < 1.6)

@@ -3,6 +3,8 @@ import test from "node:test";
 
 import {checkGolden, missing} from "../../emotionnet/deploy/web/js/golden.js";
 import {Live} from "../../emotionnet/deploy/web/js/live.js";
+import {Meter} from "../../emotionnet/deploy/web/js/meter.js";
+import {Session} from "../../emotionnet/deploy/web/js/session.js";
 
 const contract = {
   labels: ["happy", "sad"],
@@ -64,6 +66,30 @@ test("after a reset nothing is left", async () => {
   live.addSound(Float32Array.of(0.5));
   live.reset();
   assert.equal((await live.answer(0.1)).probabilities, null);
+});
+
+test("a face that is searched or encoded while somebody seeks is of the past", async () => {
+  const model = fake();
+  const live = new Live(model, contract);
+  const found = {face: Uint8Array.of(1)};
+  let during = () => {};
+  const finder = {find: async () => (await during(), found)};
+  const saw = [];
+  const session = new Session({
+    video: {videoWidth: 4, videoHeight: 4}, live, finder, meter: new Meter(), saw: (each) => saw.push(each), answered() {},
+  }); // prettier-ignore
+  const seek = () => session.startAnew();
+  during = seek;
+  await session.look(10);
+  assert.equal(saw.length, 0);
+  during = () => {};
+  const {run} = model;
+  model.run = async (...call) => (seek(), run(...call));
+  await session.look(9);
+  model.run = run;
+  await session.look(2); // back from 9 s
+  assert.equal((await live.answer(2.1)).faces, 2);
+  assert.deepEqual(live.faces.frames.map(({timeS}) => timeS), [2]);
 });
 
 const clip = {

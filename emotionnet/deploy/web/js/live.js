@@ -33,7 +33,9 @@ export class Live {
 
   /** Encodes the face of the frame that began at `timeS`; null: it shows none. */
   async addFrame(timeS, face) {
+    const {frames} = this.faces;
     const encoded = face && (await this.model.run("encode_face", {face}));
+    if (frames !== this.faces.frames) return; // there was a reset meanwhile
     this.faces.add(timeS, encoded ? encoded.embedding : null);
   }
 

@@ -95,6 +95,7 @@ export class Session {
     const begun = performance.now();
     const found = await this.finder.find(this.video, videoWidth, videoHeight);
     this.meter.add("find", performance.now() - begun);
+    if (this.lookedS !== timeS) return; // started anew meanwhile: it is of another place
     if (found.face) {
       await this.meter.time("encode", () => this.live.addFrame(timeS, found.face));
       this.meter.add("frame", performance.now() - begun);
