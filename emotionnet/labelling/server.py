@@ -16,7 +16,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from emotionnet.errors import BadClip, EmotionNetError
+from emotionnet.errors import BadClip, EmotionNetError, UsageError
 from emotionnet.labelling.preview import make_preview, media_type
 from emotionnet.labelling.session import Session
 from emotionnet.templates import render, script_data
@@ -188,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
             if not all(isinstance(v, str) for v in (file, emotion or "", actor)):
                 raise ValueError("texts are needed")
             self.server.session.answer(file, emotion, actor)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, UsageError) as error:
             return self._send_json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
         except OSError as error:
             from emotionnet.command import explain_os_error

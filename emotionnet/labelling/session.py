@@ -43,7 +43,7 @@ class Session:
         self._lock = threading.Lock()
         self._rows = read_labels(self.out)
         self._entropy = {clip.file: clip.entropy_bits for clip in self.clips}
-        self._skipped = {r["file"] for r in _read_skipped(self._skipped_file) if r["run"] == run}
+        self._skipped = self._read_skipped()
 
     @property
     def name(self) -> str:
@@ -54,6 +54,12 @@ class Session:
     def _skipped_file(self) -> Path:
         return self.out.with_suffix(".skipped.csv")
 
+    def _read_skipped(self) -> set[tuple[str, str]]:
+        """File and run of what was skipped."""
+        path = self._skipped_file
+        lines = read_csv(path) if path.is_file() else []
+        return {tuple(line[name] for name in _SKIPPED) for line in lines}
+
     def answers(self) -> dict[str, dict[str, Any]]:
         """File → ``emotion`` ("" for skipped) and ``actor``, of the clips of this sitting."""
         with self._lock:
@@ -63,7 +69,7 @@ class Session:
                 if file in self._rows
             }
             for file in self._entropy:
-                if file in self._skipped and file not in found:
+                if (file, self.run) in self._skipped and file not in found:
                     found[file] = {"emotion": "", "actor": ""}
             return found
 
@@ -77,18 +83,21 @@ class Session:
 
         Raises:
             ValueError: a clip that was not asked about, or no such label.
+            UsageError: the CSV is none any more.
         """
         if file not in self._entropy:
             raise ValueError("this clip is not asked about")
         if emotion and emotion not in self.labels:
             raise ValueError(f"{emotion!r} is not one of the labels")
         with self._lock:
-            rows, skipped = dict(self._rows), set(self._skipped)
+            # Another sitting, or a spreadsheet, may have written there since.
+            before = read_labels(self.out) or self._rows
+            skipped_before = self._read_skipped()
+            rows, skipped = dict(before), skipped_before - {(file, self.run)}
             rows.pop(file, None)
-            skipped.discard(file)
             if emotion:
                 rows[file] = {
-                    **self._rows.get(file, {}),
+                    **before.get(file, {}),
                     "file": file,
                     "emotion": emotion,
                     "actor": " ".join(actor.split()),
@@ -97,11 +106,11 @@ class Session:
                     "labelled": datetime.now(UTC).isoformat(timespec="seconds"),
                 }
             elif emotion == "":
-                skipped.add(file)
-            if rows != self._rows:
+                skipped.add((file, self.run))
+            if rows != before:
                 write_labels(self.out, rows)
-            if skipped != self._skipped:
-                lines = ({"file": name, "run": self.run} for name in sorted(skipped))
+            if skipped != skipped_before:
+                lines = (dict(zip(_SKIPPED, each)) for each in sorted(skipped))
                 write_csv(self._skipped_file, lines, _SKIPPED)
             self._rows, self._skipped = rows, skipped
 
@@ -142,7 +151,3 @@ def write_labels(path: str | os.PathLike, rows: dict[str, dict[str, str]]) -> No
     columns = list(dict.fromkeys([*COLUMNS, *own]))
     lines = ({c: row.get(c) or "" for c in columns} for _, row in sorted(rows.items()))
     write_csv(path, lines, columns)
-
-
-def _read_skipped(path: Path) -> list[dict[str, str]]:
-    return read_csv(path) if path.is_file() else []

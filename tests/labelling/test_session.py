@@ -76,6 +76,19 @@ def test_rows_and_columns_of_others_are_kept(pool):
     assert rows["anna/a.wav"]["note"] == "mine"
 
 
+def test_two_sittings_at_once_keep_the_answers_of_both(pool):
+    one, other = session(pool), session(pool, run="r2")
+    one.answer("anna/a.wav", "happy")
+    one.answer("anna/b.wav", "")
+    other.answer('bob/c, "d" é.wav', "sad")
+    other.answer("anna/b.wav", "")
+    one.answer("anna/a.wav", "sad")
+    rows = {row["file"]: row["emotion"] for row in read_csv(pool / "labels.csv")}
+    assert rows == {"anna/a.wav": "sad", 'bob/c, "d" é.wav': "sad"}
+    for run in ("r1", "r2"):
+        assert session(pool, run=run).answers()["anna/b.wav"]["emotion"] == ""
+
+
 def test_another_kind_of_file_is_never_overwritten(pool):
     out = pool / "labels.csv"
     out.write_text("name,age\nanna,3\n")
