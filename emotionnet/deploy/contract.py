@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from emotionnet.clips.sound import SILENCE_STEPS
 from emotionnet.deploy.bundle import FORMAT
 from emotionnet.deploy.detectors import DETECTORS
 from emotionnet.inputs.kinds import FUSED_OUTPUT, INPUTS, STREAMS
@@ -93,6 +94,8 @@ def make_contract(
             "window_s": samples / rate,
             "padding": "zeros after the end; the true length goes into waveform_samples",
             "scaling": "16-bit samples divided by 32768",
+            "silence": f"no sample above {SILENCE_STEPS}/32768 (a microphone that is off) is no sound: "
+            "waveform_samples 0",
         },
         "crop": {
             **crop_rule(size),

@@ -183,13 +183,13 @@ class EmotionClassifier(private val runtime: ModelRuntime) : Closeable {
      * @param faces FRAMES crops of [cropFace] one after the other; any bytes where masked.
      * @param mask FRAMES values: 1 where there is a face, 0 where not.
      * @param waveform SAMPLES values in -1...1, zeros after the end.
-     * @param samples true length of the sound; 0: answer from the faces alone.
+     * @param samples true length of the sound; 0, or digital silence: answer from the faces alone.
      */
     fun classify(faces: ByteArray, mask: FloatArray, waveform: FloatArray, samples: Int): Answer {
         require(faces.size == Contract.FRAMES * Contract.FACE_BYTES) { "faces: ${faces.size}" }
         require(mask.size == Contract.FRAMES) { "mask: ${mask.size}" }
         checkSound(waveform, samples)
-        length[0] = samples
+        length[0] = audible(waveform, samples)
         val outputs =
             runtime.run(
                 "classify",
@@ -200,7 +200,7 @@ class EmotionClassifier(private val runtime: ModelRuntime) : Closeable {
                     "waveform_samples" to length,
                 ),
             )
-        return answerOf(outputs, mask.any { it > 0 }, samples > 0)
+        return answerOf(outputs, mask.any { it > 0 }, length[0] > 0)
     }
 
     private val faces = FaceRing()
@@ -218,12 +218,12 @@ class EmotionClassifier(private val runtime: ModelRuntime) : Closeable {
         )
     }
 
-    /** Encodes the sound of the window, as [SoundRing.copyTo] gives it. */
+    /** Encodes the sound of the window, as [SoundRing.copyTo] gives it; digital silence is no sound. */
     fun hear(waveform: FloatArray, samples: Int) {
         checkSound(waveform, samples)
-        heardSamples = samples
-        if (samples == 0) return
-        length[0] = samples
+        heardSamples = audible(waveform, samples)
+        if (heardSamples == 0) return
+        length[0] = heardSamples
         speechLogits =
             runtime
                 .run("encode_speech", mapOf("waveform" to waveform, "waveform_samples" to length))

@@ -53,7 +53,7 @@ def contract(live=True):
                   "int8": {"file": "model_int8.tflite", "bytes": 1_234_567}},
         "signatures": signatures,
         "faces": {"frames": FRAMES, "size": SIZE},
-        "sound": {"sample_rate_hz": 16000, "samples": SAMPLES, "window_s": 0.25},
+        "sound": {"sample_rate_hz": 2000, "samples": SAMPLES, "window_s": 2.0},
         "crop": crop_rule(SIZE),
         "tolerances": {"float32": {"own": 1e-4}, "int8": {"own": 0.05}},
         "provenance": {"corpus": "demo"},
@@ -73,7 +73,7 @@ def test_files_are_filled_in(tmp_path, live):
         assert "{%" not in text
         assert ("encode_face" in text or "addFrame" in text or "EMBEDDING" in text) == live
     guide = (tmp_path / "ANDROID.md").read_text(encoding="utf-8")
-    for word in ("model_int8.tflite", "1.23 MB", "minSdk", "litert:2.", "überrascht", "16000"):
+    for word in ("model_int8.tflite", "1.23 MB", "minSdk", "litert:2.", "überrascht", "2000 Hz"):
         assert word in guide
 
 
@@ -214,17 +214,20 @@ def test_golden_archives_are_read(jvm, tmp_path, save):
 def test_ring_of_faces_keeps_the_last_and_masks_the_rest(jvm):
     full = " ".join(f"{i / 10:.1f}:{i}" for i in range(20))
     some = " ".join(f"{i / 10:.1f}:{i if i < 4 else '-'}" for i in range(10))
+    fast = " ".join(f"{i / 30!r}:{i}" for i in range(90))
     answers = jvm(
         f"faces 30 2 1.0 2.0 {full}",  # window 1.0 to 2.0: segments 1.0-1.5 and 1.5-2.0
         f"faces 6 2 1.0 2.0 {full}",  # the ring holds 1.4 to 1.9 only
         f"faces 30 2 1.0 1.0 {some}",  # no face in the second half
         f"faces 30 2 1.0 9.0 {some}",  # long ago
+        f"faces usual 3 2.0 3.0 {fast}",  # a camera of 30 a second: window 1.0 to 3.0
     )
     assert answers == [
         "2 1.0 1.0 12.0 -12.0 17.0 -17.0",
         "2 1.0 1.0 15.0 -15.0 18.0 -18.0",
         "1 1.0 0.0 2.0 -2.0 0.0 0.0",
         "0 0.0 0.0 0.0 0.0 0.0 0.0",
+        "3 1.0 1.0 1.0 39.0 -39.0 59.0 -59.0 79.0 -79.0",
     ]
 
 

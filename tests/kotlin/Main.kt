@@ -66,10 +66,11 @@ private fun crop(words: List<String>): String {
 
 private operator fun <T> List<T>.component6() = this[5]
 
-/** capacity frames windowS endS, then times with an embedding's value, or "-" for no face */
+/** capacity (or "usual") frames windowS endS, then times with an embedding's value, or "-" for no face */
 private fun faces(words: List<String>): String {
     val frames = words[1].toInt()
-    val ring = FaceRing(words[0].toInt(), width = 2, frames = frames)
+    val usual = FaceRing(width = 2, frames = frames)
+    val ring = words[0].toIntOrNull()?.let { FaceRing(it, width = 2, frames = frames) } ?: usual
     for (pair in words.drop(4)) {
         val (time, value) = pair.split(":")
         ring.add(time.toDouble(), value.toFloatOrNull()?.let { floatArrayOf(it, -it) })
@@ -95,6 +96,8 @@ private fun face(seed: Int) = ByteArray(Contract.FACE_BYTES) { (it * 31 + seed *
 
 private fun waveform(seed: Int) = FloatArray(Contract.SAMPLES) { ((it * 7 + seed) % 100) / 100f }
 
+private val silence = FloatArray(Contract.SAMPLES) { (it % 5 - 2) / 32768f }
+
 private fun classify(runtime: ModelRuntime, times: Int): String {
     val classifier = EmotionClassifier(runtime)
     val before = Fake.buffersMade
@@ -103,6 +106,7 @@ private fun classify(runtime: ModelRuntime, times: Int): String {
         val faces = ByteArray(Contract.FRAMES * Contract.FACE_BYTES) { (it + i).toByte() }
         val mask = FloatArray(Contract.FRAMES) { if (it == 0) 0f else 1f }
         answer = classifier.classify(faces, mask, waveform(i), 1000 + i)
+        check(answer.heard && !classifier.classify(faces, mask, silence, 1000).heard)
     }
     return close(classifier, before, answer!!)
 }
@@ -114,6 +118,8 @@ private fun live(runtime: ModelRuntime, frames: Int): String {
     for (i in 0 until frames) classifier.addFrame(i / 10.0, if (i % 3 == 0) null else face(i))
     val nothing = classifier.answer(-1.0)
     check(!nothing.seen && !nothing.heard)
+    classifier.hear(silence, 2000)
+    check(!classifier.answer(frames / 10.0).heard)
     classifier.hear(waveform(1), 2000)
     val answer = classifier.answer(frames / 10.0)
     check(answer.seen && answer.heard)

@@ -33,6 +33,12 @@ test("a ring of faces keeps the last and masks the rest", () => {
   assert.deepEqual(cleared.window(2), [null, null]);
 });
 
+test("a fast camera fills no less than a window", () => {
+  const faces = new FaceRing(3, 2);
+  for (let i = 0; i < 90; i++) faces.add(i / 30, i);
+  assert.deepEqual(faces.window(3), [39, 59, 79]); // 1.0 to 3.0
+});
+
 test("frames come in the order of time", () => {
   const faces = ring(full);
   assert.throws(() => faces.add(1.9, 1), /order of time/);

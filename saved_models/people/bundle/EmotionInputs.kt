@@ -215,6 +215,13 @@ fun pickFrames(
     return picked
 }
 
+/** Up to this peak, in steps of 16 bits, sound is digital silence: a microphone that is off. */
+private const val SILENCE_STEPS = 2
+
+/** The length of a sound for the model: [samples], or 0 for digital silence. */
+fun audible(waveform: FloatArray, samples: Int): Int =
+    if ((0 until samples).any { abs(waveform[it]) > SILENCE_STEPS / 32768f }) samples else 0
+
 /** The last [capacity] samples of a microphone, as the model wants them. Not thread-safe. */
 class SoundRing(private val capacity: Int = Contract.SAMPLES) {
     private val samples = FloatArray(capacity)
@@ -246,9 +253,12 @@ class SoundRing(private val capacity: Int = Contract.SAMPLES) {
     }
 }
 
-/** The last frames of a camera: when each began, and its embedding if it had a face. */
+/**
+ * The last frames of a camera (a window of 60 a second): when each began, and its embedding if it had
+ * a face.
+ */
 class FaceRing(
-    private val capacity: Int = 8 * Contract.FRAMES,
+    private val capacity: Int = max(8 * Contract.FRAMES, ceil(60 * Contract.WINDOW_S).toInt()),
     private val width: Int = Contract.EMBEDDING,
     private val frames: Int = Contract.FRAMES,
 ) {

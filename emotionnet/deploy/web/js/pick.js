@@ -38,9 +38,9 @@ export class FaceRing {
   /**
    * @param {number} segments of a window
    * @param {number} windowS
-   * @param {number} capacity frames that are kept
+   * @param {number} capacity frames that are kept, by default a window of 60 a second
    */
-  constructor(segments, windowS, capacity = 8 * segments) {
+  constructor(segments, windowS, capacity = Math.max(8 * segments, Math.ceil(60 * windowS))) {
     Object.assign(this, {segments, windowS, capacity});
     this.frames = [];
   }
