@@ -94,6 +94,26 @@ def test_no_clips_to_calibrate_with(records, tmp_path):
         export(moved.folder, tmp_path / "bundle", precisions=("int8",))
 
 
+def test_behind_a_link_the_folder_is_replaced(run, tmp_path, monkeypatch):
+    def write(job, *counts):
+        (job.bundle / "contract.json").write_text("{}")
+
+    monkeypatch.setattr("emotionnet.deploy.exporting.Export.write", write)
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "bundle").symlink_to(tmp_path / "disk")
+    for _ in range(2):
+        export(run.folder, tmp_path / "bundle", precisions=("float32",))
+        assert (tmp_path / "bundle").is_symlink()
+        assert {path.name for path in (tmp_path / "disk").iterdir()} == {
+            "SHA256SUMS",
+            "contract.json",
+        }
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(UsageError, match="the folder you are in"):
+        export(run.folder, ".", precisions=("float32",))
+
+
 def test_bad_usage(run, tmp_path):
     with pytest.raises(UsageError, match="float31"):
         export(run.folder, tmp_path / "bundle", precisions=("float31",))

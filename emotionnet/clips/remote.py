@@ -95,13 +95,16 @@ def mirror(url: str | os.PathLike) -> Path:
 
     Raises:
         UsageError: there are no files, or nothing here can read such an address.
-        EmotionNetError: the bucket cannot be read.
+        EmotionNetError: the bucket cannot be read, or names files outside of it.
     """
     url = plain_url(url)
     bucket, folder = open_bucket(url), local_folder(url, "names")
     listed = bucket.files()
     if not listed:
         raise UsageError(f"{url}: holds no files.")
+    strange = next((name for name in listed if name.startswith("/") or ".." in name.split("/")), "")
+    if strange:
+        raise EmotionNetError(f"{url}: its file {strange!r} would be written elsewhere than here.")
     for path in [path for path in folder.rglob("*") if path.is_file()]:
         if path.relative_to(folder).as_posix() not in listed:
             path.unlink()

@@ -64,11 +64,14 @@ def export(
     out = Path(out)
     if out.exists() and any(out.iterdir()) and not is_bundle(out):
         raise UsageError(f"{out}: there is something else in it. Give a new folder with --out.")
+    if out.resolve() == Path.cwd():
+        raise UsageError(f"--out {out}: is the folder you are in, and is replaced: give a new one.")
     opened = Run.open(run)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    place = out.resolve()  # a link stays one
+    place.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, so that the last step is a rename; and made first, so that a folder that may
     # not be written to is known at once.
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as work:
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as work:
         bundle = Path(work) / "bundle"
         bundle.mkdir()
         wanted = [precision for precision in KNOWN if precision in precisions]
@@ -81,9 +84,9 @@ def export(
             say("making the page")
             write_text(bundle / PAGE, build_page(bundle))
             write_sums(bundle)
-        if out.exists():
-            shutil.rmtree(out)
-        os.replace(bundle, out)
+        if place.exists():
+            shutil.rmtree(place)
+        os.replace(bundle, place)
     return out
 
 

@@ -149,6 +149,17 @@ def test_a_manifest_cannot_name_files_elsewhere(records):
         open_clips(put(records.folder, free_url()))
 
 
+@pytest.mark.parametrize("name", ["../../../stolen.csv", "a/../../b.csv", "/stolen.csv"])
+def test_a_bucket_cannot_write_outside_the_cache(name, records, tmp_path, monkeypatch):
+    def fetch(address, path):
+        pytest.fail(f"{address} was written to {path}")
+
+    bucket = remote._Bucket("s3://b/x", fetch, None, lambda: {name: (3, 5)}, FileNotFoundError)
+    monkeypatch.setattr(remote, "open_bucket", lambda url: bucket)
+    with pytest.raises(EmotionNetError, match="would be written elsewhere"):
+        remote.mirror("s3://b/x")
+
+
 def test_what_cannot_be_read_is_explained(records, monkeypatch):
     with pytest.raises(UsageError, match=r"no records\.json"):
         open_clips(free_url())
