@@ -53,7 +53,7 @@ def check_crop(ours, theirs):
 
 
 @cache
-def picks():
+def picks(frame_hz=0.0):
     """Cases: segments, times of the frames, which have a face, end; and the frame of each segment."""
     from emotionnet.inputs.views import View
 
@@ -71,7 +71,9 @@ def picks():
                 "times_s": times.astype(np.float32),
                 "waveform": np.zeros(16000 * 4, np.float32),
             }
-            viewed = View(frames=segments, image_size=8, samples=16000 * 6)(parsed)
+            viewed = View(frames=segments, image_size=8, samples=16000 * 6, frame_hz=frame_hz)(
+                parsed
+            )
             levels = np.asarray(viewed["faces"]).mean(axis=(1, 2, 3))
             mask = np.asarray(viewed["frame_mask"])
             picked = [round(v / 4) if m else -1 for v, m in zip(levels, mask)]

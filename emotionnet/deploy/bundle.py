@@ -107,6 +107,8 @@ class Bundle:
         faces, sound = self.contract["faces"], self.contract["sound"]
         sizes = {
             **self.contract["system_config"],
+            # Bundles of before have it there, where it is a setting.
+            **({"frame_hz": faces["rate_hz"]} if "rate_hz" in faces else {}),
             "frames": faces["frames"],
             "image_size": faces["size"],
             "samples": sound["samples"],

@@ -52,6 +52,7 @@ def make_contract(
     versions: Mapping[str, str],
     minimum_runtime: str,
     crop_sensitivity: Mapping[str, Any] | None = None,
+    faces_hz: float = 0.0,
 ) -> dict[str, Any]:
     """The contract as plain data.
 
@@ -67,6 +68,7 @@ def make_contract(
         versions: of the packages that made the files.
         minimum_runtime: the oldest TensorFlow Lite runtime that has the operators.
         crop_sensitivity: of `emotionnet.deploy.jitter`; None where it was not measured.
+        faces_hz: ``frame_hz`` of the `emotionnet.inputs.views.View` of the run.
     """
     shapes = {tensor["name"]: tensor["shape"] for tensor in signatures["classify"]["inputs"]}
     (_, frames, size, *_), (_, samples) = shapes["faces"], shapes["waveform"]
@@ -84,8 +86,8 @@ def make_contract(
             "colour": "RGB",
             "dtype": "uint8",
             "scaling": "none: the model scales 0...255 by itself",
-            "pick": f"cut the window into {frames} equal segments; of each, the frame with a face "
-            "nearest to the middle; no face in a segment: mask 0",
+            "rate_hz": faces_hz,
+            "pick": _pick(frames, faces_hz),
         },
         "sound": {
             "sample_rate_hz": rate,
@@ -117,6 +119,15 @@ def make_contract(
         "versions": dict(versions),
         "minimum_runtime": minimum_runtime,
     }
+
+
+def _pick(frames: int, faces_hz: float) -> str:
+    cut = f"cut the window into {frames} equal segments"
+    none = "no face in a segment"
+    if faces_hz:
+        cut = f"{frames} segments of {1 / faces_hz:.4g} s from the window's beginning on, however short the clip is"
+        none += ", or its middle beyond the clip's end"
+    return f"{cut}; of each, the frame with a face nearest to the middle; {none}: mask 0"
 
 
 def _meaning(name: str) -> tuple[str, Sequence[float] | None]:

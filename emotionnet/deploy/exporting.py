@@ -337,6 +337,7 @@ class Export:
             versions={"emotionnet": __version__, "python": told["python"], **told["packages"]},
             minimum_runtime=max((m.minimum_runtime() for m in lite), default=""),
             crop_sensitivity=crop_sensitivity,
+            faces_hz=self.run.view().frame_hz,
         )
 
     def _accuracy(self, models, clips: int, accuracy) -> dict[str, Any] | None:

@@ -71,6 +71,7 @@ def _values(contract: Mapping[str, Any]) -> dict[str, Any]:
         "label_rows": "\n".join(f"| {i} | {label} |" for i, label in enumerate(labels)),
         "frames": str(faces["frames"]),
         "face_size": str(faces["size"]),
+        "faces_hz": repr(float(faces.get("rate_hz", 0))),
         "sample_rate_hz": str(sound["sample_rate_hz"]),
         "samples": str(sound["samples"]),
         "window_s": f"{sound['window_s']:g}",

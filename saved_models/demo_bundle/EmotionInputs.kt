@@ -28,6 +28,9 @@ object Contract {
     const val FACE_SIZE = 112
     const val FACE_BYTES = FACE_SIZE * FACE_SIZE * 3
 
+    /** Faces a second from the window's beginning on; 0: [FRAMES] equal segments, however long the clip. */
+    const val FACES_HZ = 0.0
+
     /** The sound of a window: mono, zeros after its end. */
     const val SAMPLE_RATE_HZ = 16000
     const val SAMPLES = 40000
@@ -190,6 +193,7 @@ fun pickFrames(
     startS: Double,
     endS: Double,
     frames: Int = Contract.FRAMES,
+    facesHz: Double = Contract.FACES_HZ,
 ): IntArray {
     val picked = IntArray(frames) { -1 }
     if (timesS.isEmpty()) return picked
@@ -197,10 +201,11 @@ fun pickFrames(
     val frameS = if (n > 1) (timesS[n - 1] - timesS[0]) / (n - 1) else 1.0 / 30
     // A picture that ends before the sound does still fills all the segments.
     val lastS = min(endS, timesS[n - 1] + frameS)
-    val segmentS = max((lastS - startS) / frames, 1e-6)
+    val segmentS = if (facesHz > 0) 1 / facesHz else max((lastS - startS) / frames, 1e-6)
     val reachS = max(segmentS, frameS) / 2 + 1e-3
     for (i in 0 until frames) {
         val centreS = startS + (i + 0.5) * segmentS
+        if (facesHz > 0 && centreS > lastS) break
         var nearestS = Double.MAX_VALUE
         for (j in 0 until n) {
             val middleS = timesS[j] + frameS / 2

@@ -189,10 +189,11 @@ def test_crop_is_that_of_the_crop_function(jvm, tmp_path, side):
 @pytest.mark.slow
 def test_picked_frames_are_those_of_the_view(jvm):
     commands, expected = [], []
-    for segments, times, has, end, picked in golden_vectors.picks():
-        marks = [f"{t!r}{'' if h else '-'}" for t, h in zip(times, has)]
-        commands.append(f"pick {segments} 0.0 {end!r} " + " ".join(marks))
-        expected.append(" ".join(map(str, picked)))
+    for hz in (0.0, 5.0):
+        for segments, times, has, end, picked in golden_vectors.picks(hz):
+            marks = [f"{t!r}{'' if h else '-'}" for t, h in zip(times, has)]
+            commands.append(f"pick {segments} 0.0 {end!r} {hz} " + " ".join(marks))
+            expected.append(" ".join(map(str, picked)))
     assert any("-1" in line for line in expected)
     assert jvm(*commands) == expected
 
@@ -289,6 +290,24 @@ def test_each_detector_has_numbers_of_its_own(jvm):
     assert (left, top, side) == (40, 46, 180)
     assert squares["ML Kit"] == squares["MTCNN"]
     assert squares["BlazeFace"] != squares["MTCNN"]
+
+
+def test_a_bundle_looks_at_clips_as_its_run_does():
+    """Where the rate of the faces follows from other settings, too."""
+    from emotionnet.deploy.bundle import Bundle
+    from emotionnet.deploy.contract import make_contract
+    from emotionnet.training.run import view_of
+
+    config = {"frames": 15, "image_size": 96, "samples": 57600, "pad_clip": True}
+    view = view_of({"system": "cross_modal", "system_config": config})
+    made = make_contract(
+        name="a", labels=LABELS, system="cross_modal", system_config=config, front_end=None, files={},
+        tolerances={}, provenance={}, versions={}, minimum_runtime="", faces_hz=view.frame_hz,
+        signatures={"classify": {"inputs": tensors(faces=(1, 15, 96, 96, 3), waveform=(1, 57600)),
+                                 "outputs": []}},
+    )  # fmt: skip
+    assert Bundle(Path(), made).view() == view
+    assert "15 segments of 0.24 s" in made["faces"]["pick"]
 
 
 def test_contract_of_an_export_has_all_that_is_needed():

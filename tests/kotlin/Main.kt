@@ -24,10 +24,10 @@ private fun answer(words: List<String>): String {
         }
         "crop" -> crop(numbers)
         "pick" -> {
-            val times = numbers.drop(3).map { it.removeSuffix("-").toDouble() }.toDoubleArray()
-            val faces = numbers.drop(3).map { !it.endsWith("-") }.toBooleanArray()
-            val (frames, start, end) = numbers
-            pickFrames(times, faces, start.toDouble(), end.toDouble(), frames.toInt())
+            val times = numbers.drop(4).map { it.removeSuffix("-").toDouble() }.toDoubleArray()
+            val faces = numbers.drop(4).map { !it.endsWith("-") }.toBooleanArray()
+            val (frames, start, end, hz) = numbers
+            pickFrames(times, faces, start.toDouble(), end.toDouble(), frames.toInt(), hz.toDouble())
                 .joinToString(" ")
         }
         "arrays" ->
