@@ -18,7 +18,6 @@ import numpy as np
 
 from emotionnet.clips import SAMPLE_RATE
 from emotionnet.clips.records import (
-    FRAMING_BYTES,
     MANIFEST_FILE,
     META_FILE,
     RecordRow,
@@ -29,7 +28,7 @@ from emotionnet.clips.records import (
 from emotionnet.clips.shards import write_examples
 from emotionnet.corpora.manifest import manifest_hash
 from emotionnet.errors import UsageError
-from emotionnet.files import atomic_path, read_json, sha256, write_json
+from emotionnet.files import read_json, sha256, write_json
 from emotionnet.progress import progress
 
 #: Largest pitch shift in semitones, either way (ours).
@@ -214,30 +213,20 @@ def _make(records, folder: Path, chunks: list, missing: list[tuple[int, str]]) -
 
 
 def _write_shard(folder: Path, number: int, kind: str, rows, copies, bar) -> None:
-    import tensorflow as tf
-
     from emotionnet.clips.clip import ClipData
 
-    name, offset, written = f"{kind}-{number:05d}.tfrecord", 0, []
-    with (
-        atomic_path(folder / name) as temporary,
-        tf.io.TFRecordWriter(str(temporary)) as writer,
-    ):
+    name, made = f"{kind}-{number:05d}.tfrecord", []
+
+    def examples():
         for row, sound in zip(rows, copies):
             manifest_row = dataclasses.replace(
                 as_manifest_rows([row])[0], clip=f"{row.clip}~{kind}", picture=""
             )
-            example = serialize(ClipData.of_sound(manifest_row, sound))
-            writer.write(example)
-            written.append(
-                RecordRow(
-                    **dataclasses.asdict(manifest_row),
-                    shard=name,
-                    offset=offset,
-                    samples=len(sound),
-                )
-            )
-            offset += len(example) + FRAMING_BYTES
+            made.append({**dataclasses.asdict(manifest_row), "shard": name, "samples": len(sound)})
+            yield serialize(ClipData.of_sound(manifest_row, sound))
             bar.update()
+
+    offsets, _ = write_examples(folder / name, examples())
+    written = [RecordRow(**facts, offset=offset) for facts, offset in zip(made, offsets)]
     # The index is what says that a shard is whole.
     write_json(_index(folder, number, kind), [dataclasses.asdict(row) for row in written])

@@ -1,12 +1,14 @@
 """Copies of the sound: what each kind does, and that each is made once and found again."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from tiny_run import make_clip, write_records
 
 from emotionnet.clips import copies
 from emotionnet.clips.copies import original, parse_kind, speech_copies, transform, write_rows
-from emotionnet.errors import UsageError
+from emotionnet.errors import EmotionNetError, UsageError
 
 RATE = 16000
 
@@ -78,6 +80,23 @@ def test_copies_are_made_once_for_all_clips_and_told_by_name(tmp_path, monkeypat
     assert len(list(records.dataset(made).as_numpy_iterator())) == 4
     monkeypatch.setattr(copies, "_make", lambda *_: pytest.fail("they are there"))
     assert len(speech_copies(records, [records.rows[3]], ("speed0.9",))) == 1
+
+
+def test_a_disk_that_became_full_leaves_no_index(tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    class Full(tf.io.TFRecordWriter):
+        """What the system could not write is lost without a word."""
+
+        def write(self, record):
+            super().write(record[: len(record) // 2])
+
+    records = write_records(tmp_path / "records", [make_clip("a")])
+    monkeypatch.setattr(tf.io, "TFRecordWriter", Full)
+    bar, sound = SimpleNamespace(update=lambda: None), np.ones(RATE, np.int16)
+    with pytest.raises(EmotionNetError, match="could be written"):
+        copies._write_shard(tmp_path / "copies", 0, "pitch", records.rows, [sound], bar)
+    assert not list((tmp_path / "copies").iterdir())
 
 
 def test_what_librosa_compiles_is_there_before_several_processes_ask_for_it(tmp_path, monkeypatch):
