@@ -35,6 +35,15 @@ def permit(browser, setting):
         browser.send("Browser.setPermission", permission={"name": name}, setting=setting)
 
 
+def go_away_and_return(browser):
+    other = browser.send("Target.createTarget", url="about:blank")["targetId"]
+    browser.wait("document.hidden", 20)
+    assert "in the background" in browser.text("#notes")
+    browser.send("Target.closeTarget", targetId=other)
+    browser.send("Page.bringToFront")
+    browser.wait("!document.hidden")
+
+
 def nothing_was_sent(browser):
     return all(url.startswith(("file:", "blob:", "data:")) for url in browser.requests.values())
 
@@ -68,12 +77,7 @@ def test_camera_and_microphone(demo_page, browse, tmp_path):
     browser.run("document.querySelector('input[value=probabilities]').click()")
 
     # In the background it pauses, and afterwards starts anew.
-    other = browser.send("Target.createTarget", url="about:blank")["targetId"]
-    browser.wait("document.hidden", 20)
-    assert "in the background" in browser.text("#notes")
-    browser.send("Target.closeTarget", targetId=other)
-    browser.send("Page.bringToFront")
-    browser.wait("!document.hidden")
+    go_away_and_return(browser)
     browser.wait("document.querySelector('#notes').textContent === ''")
     browser.wait(says("#headline", "happy"))
 
@@ -145,6 +149,8 @@ def test_files(demo_page, browse, tmp_path):
     browser.wait(state("running"))
     browser.press(" ")
     browser.wait("document.querySelector('#play video').paused")
+    go_away_and_return(browser)
+    assert browser.run("document.querySelector('#play video').paused")
     browser.press(" ")
     browser.wait(state("ended"), 30)
 

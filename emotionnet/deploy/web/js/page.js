@@ -249,17 +249,19 @@ addEventListener("drop", (event) => {
   if (dropped) begin(dropped.name, () => file(dropped));
 });
 
+let plays = false; // when the page went into the background
 document.addEventListener("visibilitychange", () => {
   if (!session?.running) return;
   const isFile = !session.stream;
   if (document.hidden) {
     view.note("hidden", "Paused while this page is in the background.");
+    plays = !view.element.paused;
     if (isFile) view.element.pause();
   } else {
     view.note("hidden", "");
     // Between before and after lies a gap that is no part of a window.
-    if (isFile) view.element.play();
-    else session.startAnew();
+    if (!isFile) session.startAnew();
+    else if (plays) view.element.play();
   }
 });
 
