@@ -68,7 +68,7 @@ test("after a reset nothing is left", async () => {
   assert.equal((await live.answer(0.1)).probabilities, null);
 });
 
-test("a face that is searched or encoded while somebody seeks is of the past", async () => {
+test("a face that is searched or encoded while somebody seeks, or takes another file, is of the past", async () => {
   const model = fake();
   const live = new Live(model, contract);
   const found = {face: Uint8Array.of(1)};
@@ -89,7 +89,9 @@ test("a face that is searched or encoded while somebody seeks is of the past", a
   model.run = run;
   await session.look(2); // back from 9 s
   assert.equal((await live.answer(2.1)).faces, 2);
-  assert.deepEqual(live.faces.frames.map(({timeS}) => timeS), [2]);
+  during = () => (session.stop(), live.reset());
+  await session.look(3);
+  assert.deepEqual(live.faces.frames, []); // of the next file
 });
 
 const clip = {

@@ -95,7 +95,8 @@ export class Session {
     const begun = performance.now();
     const found = await this.finder.find(this.video, videoWidth, videoHeight);
     this.meter.add("find", performance.now() - begun);
-    if (this.lookedS !== timeS) return; // started anew meanwhile: it is of another place
+    // Stopped, or started anew, meanwhile: it is of another file or place.
+    if (!this.running || this.lookedS !== timeS) return;
     if (found.face) {
       await this.meter.time("encode", () => this.live.addFrame(timeS, found.face));
       this.meter.add("frame", performance.now() - begun);
