@@ -10,9 +10,18 @@ from emotionnet import compare as comparing
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.evaluation import side_by_side
 from emotionnet.evaluation.answers import AnsweredClip, Answers, measure
-from emotionnet.evaluation.comparison import Candidate, RunResult, differences, paired_tests
+from emotionnet.evaluation.comparison import (
+    Candidate,
+    RunResult,
+    differences,
+    paired_tests,
+    table,
+)
+from emotionnet.evaluation.comparison_sections import history, learning
+from emotionnet.evaluation.provenance import group_provenance, split_warnings
 from emotionnet.evaluation.temperature import calibrated_scores
 from emotionnet.files import read_csv, write_csv, write_json
+from emotionnet.training.run import Run
 
 CLIPS = [
     AnsweredClip(
@@ -236,6 +245,59 @@ def test_the_folds_of_a_group_are_in_order_and_its_page_has_the_pooled_rates(tmp
     assert (row["folds"], row["accuracy"]) == ("2 10", 0.75)
     assert row["accuracy_low"] < 0.75 < row["accuracy_high"]
     assert "75.0 % (58.9 – 86.2 %)" in (tmp_path / "out" / "compare.html").read_text()
+
+
+def test_the_interval_over_actors_is_of_the_rate_beside_it(tmp_path):
+    clips = [
+        AnsweredClip(f"{actor}{label}", actor, "", label, frozenset(["speech"]))
+        for actor in "abcdefghijkl"
+        for label in LABELS
+    ]
+    often, once = clips[:18], clips[18:]
+    runs = [make_run(tmp_path / f"1_{seed}", seed=seed, clips=often) for seed in range(6)]
+    runs.append(make_run(tmp_path / "2_0", names_of(once), fold=2, clips=once))
+    (row,) = table([candidate("group", *runs)])
+    assert row["uar"] == pytest.approx(6 / 7)
+    draws = np.random.default_rng(1).binomial(
+        12, 0.5, 20000
+    )  # of twelve people those answered often
+    expected = np.percentile(6 * draws / (6 * draws + 12 - draws), (2.5, 97.5))
+    assert [row["uar_low_actors"], row["uar_high_actors"]] == pytest.approx(list(expected))
+
+
+def test_one_fold_that_leaks_makes_the_group_leak(tmp_path):
+    told = {"leaky": True, "split_warning": "3 of 18 test clips are trained on"}
+    folders = (
+        make_run(tmp_path / "1", clips=CLIPS[:18]),
+        make_run(tmp_path / "2", fold=2, clips=CLIPS[18:], **told),
+    )
+    (row,) = table([candidate("group", *folders)])
+    assert row["leaky"] == 1
+    runs = [Run.open(folder) for folder in folders]
+    about = group_provenance(runs)
+    assert about["leaky"]
+    assert about["protocol_text"].endswith("leaks: in fold 2")
+    assert split_warnings(runs) == [told["split_warning"]]
+
+
+def test_a_learning_curve_is_of_one_setting(tmp_path):
+    plain = candidate("plain", make_run(tmp_path / "plain"))
+    changes = {"less": {}, "corpus": {"corpus": "crema_d"}, "begun": {"init": {"run": "/runs/x"}}}
+    drawn = [
+        bool(learning([plain, candidate(name, make_run(tmp_path / name, train_actors=2, **other))]))
+        for name, other in changes.items()
+    ]
+    assert drawn == [True, False, False]
+
+
+def test_no_validation_curve_is_drawn_where_no_clip_validated(tmp_path):
+    folder = make_run(tmp_path / "refit")
+    measured = candidate("chosen", folder)
+    write_csv(
+        folder / "history.csv", [{"stream": "speech", "val_uar": "nan"}], ("stream", "val_uar")
+    )
+    assert history([candidate("refit", folder)]) == []
+    assert history([candidate("refit", folder), measured])
 
 
 def test_the_command_line(tmp_path, capsys):

@@ -261,15 +261,18 @@ def measure(
 
 
 def _by_clip(answers: Answers) -> dict[str, Any]:
-    """Scores of whole clips, where changed copies of them are separate rows."""
+    """Scores of whole clips, where changed copies of them are separate rows.
+
+    None where several runs answered a row: together they would be another model, which nobody trained.
+    """
     from scipy.special import softmax
 
     names = np.array([original(clip.clip) for clip in answers.clips])
     first = dict(zip(names[::-1], answers.clips[::-1], strict=True))
-    if len(first) == len(names):
+    if len(first) == len(names) or len({clip.clip for clip in answers.clips}) < len(names):
         return {}
     found = {}
-    for kind in set(OUTPUTS) & set(answers.probabilities):
+    for kind in [kind for kind in OUTPUTS if kind in answers.probabilities]:
         table = answers.probabilities[kind]
         answered = ~np.isnan(table).any(axis=1)
         clips, place = np.unique(names[answered], return_inverse=True)

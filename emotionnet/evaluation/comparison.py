@@ -121,6 +121,11 @@ class Candidate:
         """Label names in the order of the probabilities."""
         return self.runs[0].answers.labels
 
+    @property
+    def leaky(self) -> bool:
+        """Whether train and test of any run share anything."""
+        return any(run.config["leaky"] for run in self.runs)
+
     def each(self, key: str) -> list[Any]:
         """The different values that the runs' configs have, in order of the runs."""
         values = [run.config.get(key) for run in self.runs]
@@ -196,12 +201,15 @@ class Candidate:
         )
 
     def uar_over_people(self, kind: str) -> list[float] | None:
-        """95 % interval of the UAR, actors resampled; None where actors are unknown or one."""
+        """95 % interval of the UAR of all answers, actors resampled; None where actors are unknown or one."""
         mine = self.per_clip(kind)
         if not all(mine.actors):
             return None
-        nothing = np.zeros(len(mine.clips))
-        found = bootstrap_difference(mine.targets, mine.right, nothing, mine.actors)
+        # As often as it was answered: runs may be of unequal numbers of seeds.
+        targets, right, actors = (
+            np.repeat(each, mine.answers) for each in (mine.targets, mine.right, mine.actors)
+        )
+        found = bootstrap_difference(targets, right, np.zeros(len(right)), actors)
         return found["uar"]["interval_95"]
 
 
@@ -308,7 +316,7 @@ def table(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
             row = {
                 **{"name": one.name, "kind": kind, "system": one.config["system"]},
                 **{"corpus": one.config["corpus"], "label_kind": one.config["label_kind"]},
-                **{"protocol": one.config["protocol"], "leaky": int(one.config["leaky"])},
+                **{"protocol": one.config["protocol"], "leaky": int(one.leaky)},
                 "folds": _listed(one.each("fold")),
                 "seeds": _listed(one.each("seed")),
                 "augment": _listed(one.each("augment")),

@@ -39,7 +39,7 @@ _MORE_TERMS = (
     (
         "p (Holm)",
         "How often chance alone would give a difference as large, adjusted for the number of "
-        "comparisons on this page.",
+        "runs (or groups) that are compared with the first.",
     ),
 )
 
@@ -77,7 +77,7 @@ def _warnings(candidates: Sequence[Candidate], differences: Sequence[str]) -> li
         boxes.append(
             html.box("These numbers must not be compared as they stand.", " ".join(differences))
         )
-    leaky = [one.name for one in candidates if one.config["leaky"]]
+    leaky = [one.name for one in candidates if one.leaky]
     if leaky:
         many = "These protocols leak" if len(leaky) > 1 else "This protocol leaks"
         boxes.append(
@@ -266,7 +266,7 @@ def _pairs(candidates: Sequence[Candidate], pairs: Sequence[Mapping[str, Any]]) 
                 f"{first}. McNemar: clips that only it had right : only {first}. Where several runs "
                 "answered a clip, it counts by the share of them that were right, and McNemar's test, "
                 "which takes one answer a clip, is left out. Both p are adjusted for the number of "
-                "comparisons (Holm).",
+                "runs that are compared with the first (Holm).",
                 small=True,
             )
         )

@@ -1,6 +1,7 @@
 """The pictures of a comparison, a section each: candidates to pieces of HTML."""
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -9,6 +10,13 @@ from emotionnet.evaluation import html, plots
 from emotionnet.evaluation.comparison import Candidate
 from emotionnet.evaluation.report import affect_table, interval, percent, temperatures
 from emotionnet.inputs.kinds import TITLES
+from emotionnet.training.run import besides_clips
+
+#: Of a config what is the same in all runs of one learning curve, beside what they begin with.
+_SETTING = (
+    *("corpus", "label_kind", "labels", "system", "system_config", "protocol", "settings"),
+    *("augment", "augmentation", "joint", "streams", "learning", "precision"),
+)
 
 
 def row_name(candidate: Candidate, kind: str) -> str:
@@ -134,8 +142,14 @@ def history(candidates: Sequence[Candidate]) -> list[str]:
     shown = []
     for stream in streams:
         curves = {o.name: [r.validation_uar(stream) for r in o.runs] for o in candidates}
-        curves = {name: [run for run in runs if run] for name, runs in curves.items()}
+        # Of a refit no clip was left to validate on.
+        curves = {
+            name: [run for run in runs if run and not all(map(math.isnan, run))]
+            for name, runs in curves.items()
+        }
         curves = {name: runs for name, runs in curves.items() if runs}
+        if not curves:
+            continue
         picture = plots.as_svg(pictures.plot_validation(curves))
         shown.append((picture, f"UAR on validation clips, {TITLES.get(stream, stream)}"))
     if not shown:
@@ -150,16 +164,10 @@ def learning(candidates: Sequence[Candidate]) -> list[str]:
     names: dict[str, str] = {}
     for one in candidates:
         for run in one.runs:
-            keys = (
-                "system",
-                "system_config",
-                "protocol",
-                "settings",
-                "augment",
-                "joint",
-                "streams",
+            setting = json.dumps(
+                [besides_clips([run.config]), *(run.config.get(key) for key in _SETTING)],
+                sort_keys=True,
             )
-            setting = json.dumps([run.config.get(key) for key in keys], sort_keys=True)
             name = names.setdefault(setting, f"{one.config['system']}, {one.name}")
             curves[name][run.train_actors].append(run.metrics[one.main_kind]["uar"])
     grown = {name: points for name, points in curves.items() if len(points) > 1}

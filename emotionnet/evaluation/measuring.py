@@ -13,7 +13,12 @@ from emotionnet.evaluation.answers import Answers, answer_rows, measure
 from emotionnet.evaluation.asked import Asked, open_part, result_path, shared_classes
 from emotionnet.evaluation.intervals import mean_and_sd
 from emotionnet.evaluation.learning import kept_epochs, learning_curves, mean_kept
-from emotionnet.evaluation.provenance import group_provenance, open_group, provenance
+from emotionnet.evaluation.provenance import (
+    group_provenance,
+    open_group,
+    provenance,
+    split_warnings,
+)
 from emotionnet.evaluation.report import write_report
 from emotionnet.evaluation.temperature import calibrated_scores, fit_temperatures, pool_calibrated
 from emotionnet.files import read_json, write_json, write_text
@@ -134,6 +139,8 @@ def evaluate_group(
             for which in ("accuracy", "uar"):
                 mean, sd = mean_and_sd([entry[which] for entry in having])
                 over |= {f"{which}_mean": mean, f"{which}_sd": sd}
+    if asked.part != "unseen":
+        metrics["notes"] += split_warnings(runs)
     if unfinished:
         metrics["notes"].append(f"Not trained to the end yet, left out: {', '.join(unfinished)}.")
     _write(folder, asked, metrics, {})

@@ -66,11 +66,17 @@ def provenance(run: Run) -> dict[str, Any]:
     }
 
 
+def split_warnings(runs: Sequence[Run]) -> list[str]:
+    """What a reader must know about the splits of runs, each once."""
+    return list(dict.fromkeys(filter(None, (run.config.get("split_warning") for run in runs))))
+
+
 def group_provenance(runs: Sequence[Run]) -> dict[str, Any]:
     """Where pooled numbers of runs come from: `provenance` with all folds, seeds and commits."""
     about = provenance(runs[0])
     for key in ("fold", "seed"):
         about[key] = sorted({run.config[key] for run in runs})
+    about["leaky"] = any(run.config["leaky"] for run in runs)
     about["protocol_text"] = division([run.config for run in runs])
     about["besides_clips"] = besides_clips([run.config for run in runs])
     about["commit"] = ", ".join(dict.fromkeys(provenance(run)["commit"] for run in runs))

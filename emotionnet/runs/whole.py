@@ -42,7 +42,7 @@ def train_and_evaluate(
                 # Nothing was trained yet: the next try may have the name.
                 begun = run.checkpoint.exists() or (folder / "history.csv").exists()
                 if devices.chief and not begun:
-                    shutil.rmtree(folder, ignore_errors=True)
+                    run.discard()
                 raise
             print(f"input      {_waiting(history)}")
         with devices.chief_first():

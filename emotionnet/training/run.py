@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,10 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from emotionnet.classes import Classes
+from emotionnet.clips.copies import original
 from emotionnet.environment import package_versions
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv, read_json, sha256, write_csv, write_json
 from emotionnet.inputs.kinds import FUSED_OUTPUT
+from emotionnet.inputs.split import recording_of
 from emotionnet.shipped import shipped
 
 #: Raised when a run folder of an older layout can no longer be read.
@@ -147,6 +150,14 @@ class Run:
         """Whether the training came to its end."""
         return (self.folder / "model.keras").is_file()
 
+    def discard(self) -> None:
+        """Removes a run of which nothing is trained yet; whatever else is in its folder stays."""
+        shutil.rmtree(self.checkpoint.parent, ignore_errors=True)
+        for name in ("split.csv", "versions.json", "teachers.csv", "config.json"):
+            (self.folder / name).unlink(missing_ok=True)
+        if not any(self.folder.iterdir()):
+            self.folder.rmdir()
+
     def fingerprint(self) -> str:
         """Hash of everything that decides the trained weights."""
         return sha256(json.dumps(self.config, sort_keys=True))
@@ -228,10 +239,17 @@ class Run:
         return parts
 
     def unseen_rows(self, records) -> list:
-        """The rows of ``records`` that the run neither trained on nor chose its epoch by."""
-        split = read_csv(self.folder / "split.csv")
-        seen = {line["clip"] for line in split if line["part"] != "test"}
-        return self.classes.rows(row for row in records.rows if row.clip not in seen)
+        """The rows of ``records`` that the run neither trained on nor chose its epoch by, nor are copies of such."""
+        part = {line["clip"]: line["part"] for line in read_csv(self.folder / "split.csv")}
+        seen = {clip for clip, its in part.items() if its != "test"}
+        known = {recording_of(row) for row in records.rows if row.clip in seen}
+
+        def unseen(row) -> bool:
+            if row.clip in part:
+                return part[row.clip] == "test"
+            return original(row.clip) not in seen and recording_of(row) not in known
+
+        return self.classes.rows(filter(unseen, records.rows))
 
     def has_other_test_clips(self, folder: str | os.PathLike) -> bool:
         """Whether a folder of records holds clips, but none of the run's test part."""
@@ -328,9 +346,16 @@ def division(configs: Sequence[dict[str, Any]]) -> str:
     if len(texts) == 1:
         return texts.pop()
     protocol = PROTOCOLS.get(configs[0]["protocol"])
-    learnt_on = f"; {LEARNT_ON}" if any(config.get("refit") for config in configs) else ""
-    classes = classes_in_words(Classes.from_config(configs[0]))
-    return f"{protocol.description}{classes}{learnt_on}" if protocol else ""
+    if not protocol:
+        return ""
+    text, learnt_on = protocol.description, ""
+    # A fold may leak by a protocol that does not.
+    leaking = sorted({config["fold"] for config in configs if config["leaky"]})
+    if leaking and not protocol.leaky:
+        text = f"{protocol.summary}; leaks: in fold {', '.join(map(str, leaking))}"
+    if any(config.get("refit") for config in configs):
+        learnt_on = f"; {LEARNT_ON}"
+    return f"{text}{classes_in_words(Classes.from_config(configs[0]))}{learnt_on}"
 
 
 def classes_in_words(classes: Classes) -> str:

@@ -135,3 +135,7 @@ def test_copies_that_are_rows_of_their_own_are_also_put_together_by_clip(both):
         assert result["by_clip"][kind]["n"] == 2
         assert result["by_clip"][kind]["accuracy"] == 0.5  # a: 0.9 * 0.4 * 0.4 > 0.1 * 0.6 * 0.6
     assert any("by clip" in note and "50.0 % of 2" in note for note in result["notes"])
+
+
+def test_several_runs_that_answered_the_same_clips_are_not_put_together_as_copies(both):
+    assert "by_clip" not in measure(Answers.pool([both, both]))

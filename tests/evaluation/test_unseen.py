@@ -1,6 +1,7 @@
 """A run measured on records other than its own."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from tiny_run import LABELS, make_clip, make_run, write_records
@@ -8,6 +9,7 @@ from tiny_run import LABELS, make_clip, make_run, write_records
 from emotionnet import evaluate as evaluating
 from emotionnet.errors import EmotionNetError
 from emotionnet.files import read_csv, write_csv
+from emotionnet.training.run import Run
 
 
 def clips(names: str, seed: int = 0) -> list:
@@ -35,6 +37,17 @@ def test_records_without_its_test_clips_are_unseen_ones(run, tmp_path):
     assert [row["clip"] for row in answered] == ["x", "y", "z"]
     assert json.loads((run.folder / "metrics_unseen.json").read_text()) == metrics
     assert not (run.folder / "metrics.json").exists()
+
+
+def test_a_changed_copy_of_what_was_learnt_from_is_not_unseen(tmp_path):
+    parts = {"a": "train", "b": "validation", "c": "test", "c~pitch": "train"}
+    split = [{"clip": clip, "part": part} for clip, part in parts.items()]
+    write_csv(tmp_path / "split.csv", split, ("clip", "part"))
+    same = {"e": "a", "f": "f"}  # e has the sound of a
+    names = (*parts, "a~noise15", "b~pitch", "d", "d~pitch", *same)
+    rows = [SimpleNamespace(clip=c, corpus="folder", recording=same.get(c, "")) for c in names]
+    unseen = Run(tmp_path, {}).unseen_rows(SimpleNamespace(rows=rows))
+    assert [row.clip for row in unseen] == ["c", "d", "d~pitch", "f"]
 
 
 def test_records_that_lost_clips_are_no_other_ones(run, tmp_path):

@@ -1,0 +1,31 @@
+"""A run from beginning to end, where it ends before anything is trained."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from emotionnet.errors import EmotionNetError
+from emotionnet.runs.whole import train_and_evaluate
+from emotionnet.training import train
+from emotionnet.training.devices import ONE
+
+
+def test_a_run_that_cannot_be_trained_leaves_its_name_and_what_was_there_before(
+    tmp_path, monkeypatch
+):
+    def refuse(*_):
+        raise EmotionNetError("no clip has sound")
+
+    monkeypatch.setattr(train, "train_run", refuse)
+    config = {"system": "ghost_fan", "system_config": {"image_size": 32}, "streams": ["speech"]}
+    config |= {"corpus": "folder", "labels": ["happy", "sad"]}
+    split = SimpleNamespace(train=[], validation=[], test=[], description="", warning="")
+    own = tmp_path / "mine" / "recordings" / "clip.wav"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"of the user")
+    for folder in (tmp_path / "new", tmp_path / "mine"):
+        with pytest.raises(EmotionNetError, match="no clip has sound"):
+            train_and_evaluate(folder, config, split, None, False, ONE)
+    assert not (tmp_path / "new").exists()
+    assert own.read_bytes() == b"of the user"
+    assert [each.name for each in own.parents[1].iterdir()] == ["recordings"]
