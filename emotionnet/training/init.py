@@ -1,6 +1,7 @@
 """A model starts from another run's weights: part by part, one stream's encoder, or all of it."""
 
 import os
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ import keras
 import numpy as np
 
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import file_sha256
+from emotionnet.files import file_sha256, read_csv
+from emotionnet.inputs.split import Split
 from emotionnet.systems import (
     PAIR,
     build_model,
@@ -50,6 +52,33 @@ def init_source(folder: str | os.PathLike) -> dict[str, str]:
 def init_sources(**runs: str | os.PathLike | None) -> dict[str, dict[str, str]]:
     """Option → what `init_source` says, of the options that are given."""
     return {option: init_source(run) for option, run in runs.items() if run is not None}
+
+
+def note_leaks(split: Split, sources: Iterable[Mapping[str, str]]) -> None:
+    """Says in ``split`` where a run that a new one begins with was trained on what it is tested on.
+
+    Args:
+        split: of the new run, changed in place.
+        sources: of `init_source`.
+    """
+    what = "actor" if split.by_actor else "clip"
+    for source in sources:
+        run = Run.open(source["run"])
+        corpora = run.config["corpus"].split("+")
+        tested = {getattr(row, what) for row in split.test if row.corpus in corpora}
+        lines = read_csv(run.folder / "split.csv")
+        shared = tested & {line[what] for line in lines if line["part"] == "train"}
+        if not shared:
+            continue
+        leak = (
+            f"{len(shared)} of the {len(tested)} {what}s that are tested are among those that {run.name}, "
+            "which it begins with, was trained on"
+        )
+        division, _, known = split.description.partition("; leaks: ")
+        known = known.removeprefix("nothing").removeprefix("; ")
+        split.description = f"{division}; leaks: {'; '.join(filter(None, (leak, known)))}"
+        split.warning = "; ".join(filter(None, (split.warning, leak)))
+        split.leaky = True
 
 
 def open_source(source: dict[str, str]) -> Run:

@@ -143,9 +143,9 @@ def plan_runs(run: RunConfig, records: Any) -> Plan:
     from emotionnet.systems.usual import usual
     from emotionnet.training import tuning
     from emotionnet.training.actors import with_actors
-    from emotionnet.training.init import init_sources
+    from emotionnet.training.init import init_sources, note_leaks
     from emotionnet.training.run import Run, about, classes_in_words
-    from emotionnet.training.stream_data import check_copies
+    from emotionnet.training.stream_data import check_copies, check_labels
     from emotionnet.training.teachers import config_of
     from emotionnet.training.uncertainty import Learning
 
@@ -213,7 +213,10 @@ def plan_runs(run: RunConfig, records: Any) -> Plan:
         tuning.check_clips(splits, labels, trained, records)
     if run.train_actors is not None:
         splits = [with_actors(split, run.train_actors, split.seed) for split in splits]
+    for split in splits:
+        note_leaks(split, begun.values())
     check_copies(common)
+    check_labels(common)
     taught = [config_of(run.teachers, run.teachers_share, split, common) for split in splits]
     own_classes = [classes.slug()] * bool(classes)
     what = tuned.name if tuned else run.system

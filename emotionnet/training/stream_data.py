@@ -13,13 +13,14 @@ from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.opening import open_source
 from emotionnet.inputs.protocols import PROTOCOLS
 from emotionnet.inputs.source import Source, training_steps
+from emotionnet.systems.stages import Fit
 from emotionnet.systems.usual import usual
 from emotionnet.training.devices import ONE, Devices
 from emotionnet.training.front import Front, uncertainty
 from emotionnet.training.loop import Settings, StreamData
 from emotionnet.training.run import Run
 from emotionnet.training.uncertainty import LabelPool, Learning
-from emotionnet.training.unit import Unit, cut_of, is_still, moving
+from emotionnet.training.unit import Unit, cut_of, is_still, moving, run_stages
 
 
 def augmentation(config: dict) -> Augmentation | None:
@@ -44,6 +45,20 @@ def check_copies(config: dict) -> None:
                 f"protocol {config['protocol']} is about augmented copies of the sound: it needs "
                 "--augment ours and the speech stream. Without copies it would be `random`."
             )
+
+
+def check_labels(config: dict) -> None:
+    """Refuses to learn from few labels where a run of this ``config`` fits a layer to those of all training clips.
+
+    Raises:
+        UsageError: it is so.
+    """
+    fitted = [each for each in run_stages(config) if isinstance(each, Fit) and each.supervised]
+    if fitted and config["learning"]["scheme"] != "all":
+        raise UsageError(
+            f"--learning {config['learning']['scheme']}: {config['system']} computes its layer "
+            f"{fitted[0].layer} from the labels of all training clips, so it would not learn from few. Leave it out."
+        )
 
 
 def stream_data(

@@ -1,6 +1,7 @@
 """``--init-faces``: the face encoder of another run moves over, whole, or the message says why not."""
 
 import functools
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -9,8 +10,10 @@ from tiny_model import tiny_model
 from tiny_run import make_run
 
 from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.files import write_csv, write_json
+from emotionnet.inputs.protocols import split_rows
 from emotionnet.systems import build_model
-from emotionnet.training.init import init_source, warm_start
+from emotionnet.training.init import init_source, note_leaks, warm_start
 from emotionnet.training.optimizer import find_layers
 from emotionnet.training.run import Run
 
@@ -204,3 +207,31 @@ def test_a_run_with_nothing_in_common_is_refused(whole):
     }
     with pytest.raises(UsageError, match="nothing in common"):
         warm_start(model, config)
+
+
+def test_a_run_that_begins_with_one_that_knows_its_test_people_says_that_it_leaks(tmp_path):
+    rows = [
+        SimpleNamespace(
+            clip=f"{a}{e}", corpus="folder", emotion=e, actor=a, sex="", recording=f"{a}{e}"
+        )
+        for a in "abcd"
+        for e in ("happy", "sad")
+    ]
+    lines = [{"clip": row.clip, "actor": row.actor, "part": "train"} for row in rows[2:]]
+    write_csv(tmp_path / "split.csv", lines, list(lines[0]))
+    for corpus, leaks in (
+        ("folder", [False, True]),
+        ("fer2013+folder", [False, True]),
+        ("other", [False, False]),
+    ):
+        write_json(tmp_path / "config.json", {"format": 1, "corpus": corpus})
+        splits = [split_rows(rows, fold=fold) for fold in (1, 2)]
+        for split in splits:
+            note_leaks(split, [{"run": str(tmp_path)}])
+        assert [{row.actor for row in split.test} for split in splits] == [{"a"}, {"b"}]
+        assert [split.leaky for split in splits] == leaks
+        assert [split.description.endswith("leaks: nothing") for split in splits] == [
+            not x for x in leaks
+        ]
+        told = "1 of the 1 actors that are tested are among those that"
+        assert [told in split.warning and told in split.description for split in splits] == leaks

@@ -6,12 +6,13 @@ import keras
 import numpy as np
 import pytest
 
+from emotionnet.errors import UsageError
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.layers import SegmentWindows
 from emotionnet.systems import build_model
 from emotionnet.training import plan
 from emotionnet.training.loop import Settings
-from emotionnet.training.stream_data import augmentation
+from emotionnet.training.stream_data import augmentation, check_labels
 from emotionnet.training.unit import is_still, learnt_names, moving, rows_for, run_stages, units_of
 
 
@@ -142,6 +143,16 @@ def test_a_system_brings_its_papers_settings():
         for corpus in ("crema_d", "ravdess")
     ]
     assert segments == [5, 12]
+
+
+def test_a_layer_that_is_fitted_to_all_labels_does_not_learn_from_few():
+    few = {"learning": {"scheme": "uncertainty"}}
+    for system, streams in (("racnn", ("faces", "speech")), ("dv_emotionnet", ("faces", "speech"))):
+        check_labels({**config(system, streams), "learning": {"scheme": "all"}})
+        with pytest.raises(UsageError, match="from the labels of all training clips"):
+            check_labels({**config(system, streams), **few})
+    check_labels({**config("ghost_fan"), **few})
+    check_labels({**config("dv_emotionnet", ("speech",)), **few})  # a scaler asks for no labels
 
 
 def test_the_cosine_goes_from_the_rate_to_zero():
