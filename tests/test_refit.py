@@ -1,6 +1,7 @@
 """`refit`: a trained run continues on its validation part too; its test part stays as it was."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv
 from emotionnet.fit import fit
 from emotionnet.refit import main, refit
-from emotionnet.training.refit import refit_config
+from emotionnet.training.refit import refit_config, refit_split
 from emotionnet.training.run import LEARNT_ON, Run
 
 EMOTIONS = ("neutral", "happy", "sad")
@@ -95,6 +96,20 @@ def test_who_has_learnt_on_does_not_do_so_again(group, capsys):
     assert main([str(group / "fold_1_seed_0"), "--resume", "auto"]) == 0
     assert (folder / "model.keras").read_bytes() == model
     assert "it is finished" in capsys.readouterr().out
+
+
+def test_where_copies_are_divided_as_rows_they_stay_so():
+    train, validation, test = (
+        SimpleNamespace(clip=clip, corpus="folder", actor="")
+        for clip in ("a", "a~pitch", "a~noise15")
+    )
+    config = {"protocol": "rows", "protocol_description": "rows", "leaky": True}
+    run = SimpleNamespace(
+        config={**config, "fold": 1, "folds": 1, "seed": 0},
+        split_rows=lambda _: {"train": [train], "validation": [validation], "test": [test]},
+    )
+    split = refit_split(run, None)
+    assert (split.train, split.validation, split.test) == ([train, validation], [], [test])
 
 
 def test_what_cannot_learn_on_is_told_why(group, records, tmp_path):

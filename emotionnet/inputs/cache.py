@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from emotionnet.clips.copies import original
 from emotionnet.clips.records import RecordRow, read_record_manifest
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_json
@@ -182,7 +183,7 @@ class ViewCache:
 
     def has_field(self, row: RecordRow, field: str) -> bool:
         """Whether a clip has a side field of the records; see `emotionnet.inputs.kinds.has`."""
-        _, place = self._places[row.clip.partition("~")[0]]
+        _, place = self._places[original(row.clip)]
         masks = [kind.presence.name for kind in STREAMS.values() if kind.field == field]
         return any(name in self.arrays and self.arrays[name][place].any() for name in masks)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from emotionnet.clips.copies import original
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.views import View
 from emotionnet.votes import shares
@@ -50,7 +51,7 @@ class Source(ABC):
         """
         targets = np.eye(len(self.labels), dtype=np.float32)[self.targets(rows)]
         for number, row in enumerate(rows):
-            taught = self.taught.get(row.clip.partition("~")[0]) if self.taught else None
+            taught = self.taught.get(row.clip, self.taught.get(original(row.clip)))
             if taught is None and row.votes:
                 taught = shares(row.votes, self.labels)
             if taught is not None:

@@ -50,7 +50,8 @@ def computed(
         return _batches(front, source, rows, name, files)
 
     try:
-        if not index.is_file():
+        # Others may have kept other inputs beside the same features.
+        if not all(path.is_file() for path in (index, *files.values())):
             write_arrays(batches(), len(rows), files)
             # The index is what says that all of it is there.
             write_json(index, {"clips": len(rows), "arrays": sorted(files)})

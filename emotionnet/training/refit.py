@@ -83,6 +83,7 @@ def refit_split(run: Run, records) -> Split:
         seed=config["seed"],
         leaky=config["leaky"],
         by_actor=protocol.by_actor,
+        whole=protocol.whole,
         description=f"{config['protocol_description']}; {LEARNT_ON}",
         warning=config.get("split_warning", ""),
     )

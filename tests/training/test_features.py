@@ -62,6 +62,16 @@ class Energies(keras.layers.Layer):
         return energy, keras.ops.cast(valid, "float32")
 
 
+def test_features_are_shared_by_parts_that_need_other_inputs_beside_them(records):
+    model, source, found = two_streams(), source_of(records), []
+    for layers in (("backbone_norm", "energies"), "backbone_norm"):
+        front = Front(Cut(model, layers), source, {"clips": records.rows})
+        (batch,) = front.inference_batches(records.rows)
+        assert set(batch) == set(front.rest.input)
+        found.append(np.asarray(front.rest(batch)))
+    np.testing.assert_allclose(*found, rtol=1e-5)
+
+
 def test_both_parts_together_are_the_whole(records):
     model, source = two_streams(), source_of(records)
     cut = Cut(model, ("backbone_norm", "energies"))

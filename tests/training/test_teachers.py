@@ -1,5 +1,7 @@
 """`fit --teachers`: a run learns from what others answer, and none of them may tell what is tested."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from tiny_run import LABELS, SYSTEM_CONFIG, TOY, build_model, make_clip, make_run, write_records
@@ -94,6 +96,11 @@ def test_batches_hold_them_for_clips_and_copies_and_labels_for_the_rest(pupil, r
     assert sorted(map(tuple, np.asarray(batch))) == sorted(map(tuple, expected))
     copy = type(rows[0])(**{**vars(rows[0]), "clip": f"{rows[0].clip}~pitch"})
     np.testing.assert_array_equal(source.training_targets([copy])[0], expected[0])
+    # A name that looks like a copy's and is none: it is not taught what another clip is.
+    named = [dataclasses.replace(rows[0], clip=f"{rows[0].clip}~{n}") for n in (1, 2)]
+    source = dataclasses.replace(source, taught={**targets, named[0].clip: expected[1]})
+    own = np.eye(len(LABELS))[LABELS.index(rows[0].emotion)]
+    np.testing.assert_array_equal(source.training_targets(named), [expected[1], own])
 
 
 def test_a_run_learns_from_them_and_needs_them_once(records, group):
