@@ -51,7 +51,9 @@ class Source(ABC):
         """
         targets = np.eye(len(self.labels), dtype=np.float32)[self.targets(rows)]
         for number, row in enumerate(rows):
-            taught = self.taught.get(row.clip, self.taught.get(original(row.clip)))
+            taught = None
+            if self.taught:
+                taught = self.taught.get(row.clip, self.taught.get(original(row.clip)))
             if taught is None and row.votes:
                 taught = shares(row.votes, self.labels)
             if taught is not None:
