@@ -85,7 +85,10 @@ def _about(provenance: dict[str, Any], asked: Asked) -> dict[str, Any]:
     question |= {"on": asked.on} if asked.on else {}
     classes = "; ".join(filter(None, (provenance["classes"], str(asked.classes))))
     labels = list(asked.classes.labels(provenance["labels"]))
-    return {**question, **provenance, "classes": classes, "labels": labels}
+    # Clips of another corpus share nothing with the training, however its own were divided.
+    elsewhere = asked.part == "unseen" and asked.on not in ("", *provenance["corpus"].split("+"))
+    leaky = provenance["leaky"] and not elsewhere
+    return {**question, **provenance, "classes": classes, "labels": labels, "leaky": leaky}
 
 
 def _calibrated(run, model, opened, answers, batch_size: int) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """A model starts from another run's weights: part by part, one stream's encoder, or all of it."""
 
 import os
-from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from emotionnet.systems import (
     without_weights,
 )
 from emotionnet.training.optimizer import find_layers
-from emotionnet.training.run import Run
+from emotionnet.training.run import Run, beginnings
 
 #: Key of a run's config, and option of `fit`, → the stream whose encoder it is about.
 INIT_STREAMS = {"init_faces": "faces", "init_speech": "speech"}
@@ -54,16 +53,15 @@ def init_sources(**runs: str | os.PathLike | None) -> dict[str, dict[str, str]]:
     return {option: init_source(run) for option, run in runs.items() if run is not None}
 
 
-def note_leaks(split: Split, sources: Iterable[Mapping[str, str]]) -> None:
+def note_leaks(split: Split, config: dict[str, Any]) -> None:
     """Says in ``split`` where a run that a new one begins with was trained on what it is tested on.
 
     Args:
         split: of the new run, changed in place.
-        sources: of `init_source`.
+        config: of the new run.
     """
     what = "actor" if split.by_actor else "clip"
-    for source in sources:
-        run = Run.open(source["run"])
+    for run in beginnings(config):
         corpora = run.config["corpus"].split("+")
         tested = {getattr(row, what) for row in split.test if row.corpus in corpora}
         lines = read_csv(run.folder / "split.csv")

@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from importlib import metadata
@@ -239,8 +239,13 @@ class Run:
         return parts
 
     def unseen_rows(self, records) -> list:
-        """The rows of ``records`` that the run neither trained on nor chose its epoch by, nor are copies of such."""
-        part = {line["clip"]: line["part"] for line in read_csv(self.folder / "split.csv")}
+        """The rows of ``records`` that neither the run nor one that it begins with trained on or chose its epoch by.
+
+        Nor are they copies of such.
+        """
+        part: dict[str, str] = {}
+        for run in (*reversed([*beginnings(self.config)]), self):  # its own division counts last
+            part |= {line["clip"]: line["part"] for line in read_csv(run.folder / "split.csv")}
         seen = {clip for clip, its in part.items() if its != "test"}
         known = {recording_of(row) for row in records.rows if row.clip in seen}
 
@@ -263,6 +268,16 @@ class Run:
         rows = open_clips(folder).rows
         # Records that were lost in part are another matter: those have some of them.
         return bool(tested) and tested.isdisjoint(row.clip for row in rows)
+
+
+def beginnings(config: dict[str, Any]) -> Iterator[Run]:
+    """The runs that a run of this ``config`` begins with, and those that they begin with, as far as they are there."""
+    for key in _BEGINNINGS:
+        source = config.get(key)
+        if source and (Path(source["run"]) / "config.json").is_file():
+            run = Run.open(source["run"])
+            yield run
+            yield from beginnings(run.config)
 
 
 def view_of(config: dict[str, Any]):

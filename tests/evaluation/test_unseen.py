@@ -8,7 +8,9 @@ from tiny_run import LABELS, make_clip, make_run, write_records
 
 from emotionnet import evaluate as evaluating
 from emotionnet.errors import EmotionNetError
-from emotionnet.files import read_csv, write_csv
+from emotionnet.evaluation.asked import Asked
+from emotionnet.evaluation.measuring import _about
+from emotionnet.files import read_csv, write_csv, write_json
 from emotionnet.training.run import Run
 
 
@@ -48,6 +50,20 @@ def test_a_changed_copy_of_what_was_learnt_from_is_not_unseen(tmp_path):
     rows = [SimpleNamespace(clip=c, corpus="folder", recording=same.get(c, "")) for c in names]
     unseen = Run(tmp_path, {}).unseen_rows(SimpleNamespace(rows=rows))
     assert [row.clip for row in unseen] == ["c", "d", "d~pitch", "f"]
+    # One that began with this run on other clips has seen the same; its own test clips stay.
+    write_json(tmp_path / "config.json", {"format": 1})
+    own = [{"clip": "b", "part": "test"}, {"clip": "d", "part": "train"}]
+    write_csv(tmp_path / "tuned" / "split.csv", own, ("clip", "part"))
+    tuned = Run(tmp_path / "tuned", {"init": {"run": str(tmp_path)}})
+    unseen = tuned.unseen_rows(SimpleNamespace(rows=rows))
+    assert [row.clip for row in unseen] == ["b", "c", "b~pitch", "f"]
+
+
+def test_clips_of_another_corpus_do_not_leak_however_the_own_ones_were_divided():
+    about = {"labels": LABELS, "classes": "", "corpus": "demo+ravdess", "leaky": True}
+    leaky = [_about(about, Asked("unseen", on=on))["leaky"] for on in ("", "ravdess", "emodb")]
+    assert leaky == [True, True, False]
+    assert _about(about, Asked("test", on="emodb"))["leaky"]
 
 
 def test_records_that_lost_clips_are_no_other_ones(run, tmp_path):

@@ -219,15 +219,18 @@ def test_a_run_that_begins_with_one_that_knows_its_test_people_says_that_it_leak
     ]
     lines = [{"clip": row.clip, "actor": row.actor, "part": "train"} for row in rows[2:]]
     write_csv(tmp_path / "split.csv", lines, list(lines[0]))
+    write_csv(tmp_path / "later" / "split.csv", [], list(lines[0]))
     for corpus, leaks in (
         ("folder", [False, True]),
         ("fer2013+folder", [False, True]),
         ("other", [False, False]),
     ):
         write_json(tmp_path / "config.json", {"format": 1, "corpus": corpus})
+        begun = {"init": {"run": str(tmp_path)}, "refit": {"run": str(tmp_path / "gone")}}
+        write_json(tmp_path / "later" / "config.json", {"format": 1, "corpus": "other", **begun})
         splits = [split_rows(rows, fold=fold) for fold in (1, 2)]
         for split in splits:
-            note_leaks(split, [{"run": str(tmp_path)}])
+            note_leaks(split, {"init_faces": {"run": str(tmp_path / "later")}})
         assert [{row.actor for row in split.test} for split in splits] == [{"a"}, {"b"}]
         assert [split.leaky for split in splits] == leaks
         assert [split.description.endswith("leaks: nothing") for split in splits] == [
