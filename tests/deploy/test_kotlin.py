@@ -238,10 +238,11 @@ def test_ring_of_sound_is_in_order_with_zeros_after_its_end(jvm):
         "sound 4 32767,-32768",
         "sound 4 1,2,3 4,5,6",
         "sound 3 1,2,3,4,5,6,7",
+        "sound 4 error 1,2 error",
     )
     unit = np.float32(1 / 32768)
     expected = [[2, 32767 / 32768, -1.0, 0, 0], [4, *(unit * np.arange(3, 7))],
-                [3, *(unit * np.arange(5, 8))]]  # fmt: skip
+                [3, *(unit * np.arange(5, 8))], [2, *(unit * np.array([1, 2, 0, 0]))]]  # fmt: skip
     for answer, values in zip(answers, expected):
         np.testing.assert_allclose([float(x) for x in answer.split()], values, rtol=1e-6)
 

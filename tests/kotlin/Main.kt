@@ -81,11 +81,12 @@ private fun faces(words: List<String>): String {
     return "$count ${mask.joinToString(" ")} ${embeddings.joinToString(" ")}"
 }
 
-/** capacity, then chunks of samples separated by commas */
+/** capacity, then chunks of samples separated by commas, or "error" for what AudioRecord reports as one */
 private fun sound(words: List<String>): String {
     val ring = SoundRing(words[0].toInt())
     for (chunk in words.drop(1)) {
-        ring.add(chunk.split(",").map { it.toShort() }.toShortArray())
+        if (chunk == "error") ring.add(ShortArray(4), -3)
+        else ring.add(chunk.split(",").map { it.toShort() }.toShortArray())
     }
     val waveform = FloatArray(words[0].toInt()) { 9f }
     val length = ring.copyTo(waveform)

@@ -233,8 +233,12 @@ class SoundRing(private val capacity: Int = Contract.SAMPLES) {
     private var next = 0
     private var filled = 0
 
-    /** Adds [count] 16-bit samples (mono, [Contract.SAMPLE_RATE_HZ]). */
+    /**
+     * Adds [count] 16-bit samples (mono, [Contract.SAMPLE_RATE_HZ]); nothing for a negative count, by which
+     * `AudioRecord.read` reports an error.
+     */
     fun add(pcm: ShortArray, count: Int = pcm.size) {
+        if (count <= 0) return
         for (i in max(0, count - capacity) until count) {
             samples[next] = pcm[i] / 32768f
             next = (next + 1) % capacity
