@@ -27,6 +27,7 @@ _MODULES = {
     "pitch": ("Pitch",),
     "pixels": ("ReverseChannels",),
     "pooling": ("AttentivePooling",),
+    "recurrent": ("MaskedGRU",),
     "segments": ("GreyFaces", "KeepFeatures", "SegmentWindows", "TakeSegment"),
     "sound_vector": ("SoundVector",),
     "specaugment": ("SpectrogramAugment",),

@@ -47,6 +47,7 @@ from emotionnet.layers import (
     KernelProjection,
     KeyFrames,
     LogMelSpectrogram,
+    MaskedGRU,
     Otherwise,
     RegionAttention,
     SpectrogramWindows,
@@ -347,7 +348,7 @@ def regions(config: Config) -> keras.Model:
     points = keras.Input((config.key_frames, 68, 2), name="key_frames")
     valid = keras.Input((config.key_frames,), name="key_mask")
     features = [
-        layers.GRU(REGION_UNITS, name=f"{name}_gru")(
+        MaskedGRU(REGION_UNITS, name=f"{name}_gru")(
             TakePoints(first, last, name=name)(points), mask=valid
         )
         for name, (first, last) in REGIONS.items()
@@ -363,8 +364,8 @@ def deep_bi_gru() -> Callable:
     Steps that are masked are passed by. Any number of steps goes through the same weights, at 288 numbers
     a step 617,472.
     """
-    first = layers.Bidirectional(layers.GRU(UNITS, return_sequences=True), name="bi_gru1")
-    second = layers.Bidirectional(layers.GRU(UNITS), name="bi_gru2")
+    first = layers.Bidirectional(MaskedGRU(UNITS, return_sequences=True), name="bi_gru1")
+    second = layers.Bidirectional(MaskedGRU(UNITS), name="bi_gru2")
     some = AnyStep(name="any_step")
 
     def through(steps, valid):
