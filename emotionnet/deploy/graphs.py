@@ -321,9 +321,9 @@ def _file_graph(name, rows, inputs, outputs) -> Graph:
         kind, layer = kind_name(op_name), f"{number:03d} {op_name}"
         operations.append(Operation(kind, layer, taken, made, terms))
         kinds[layer] = op_name
-        # Shapes, axes and paddings are constants too, but no weights.
+        # Shapes, axes and paddings are constants too, but no weights. Those in float16 are widened first.
         weights = [t for t in taken if t.constant and t.name not in counted]
-        real = kind in CONTRACTIONS or kind in ("add", "mul", "sub", "prelu", "div", "gather")
+        real = kind in (*CONTRACTIONS, "add", "mul", "sub", "prelu", "div", "gather", "dequantize")
         parameters[layer] = sum(t.size for t in weights) if real else 0
         counted |= {t.name for t in weights}
         if kind in UNCOUNTED:

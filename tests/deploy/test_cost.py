@@ -264,6 +264,17 @@ def small_files(tmp_path_factory):
     return model, folder
 
 
+def test_weights_in_float16_are_parameters():
+    """They are widened by an operation of their own, and the convolution takes its result."""
+    from emotionnet.deploy.graphs import _file_graph
+
+    stored, wide = Tensor("stored", (4, 3, 3, 2), 2, constant=True), Tensor("wide", (4, 3, 3, 2), 4)
+    picture, maps = Tensor("picture", (1, 8, 8, 2), 4), Tensor("maps", (1, 8, 8, 4), 4)
+    rows = [("DEQUANTIZE", (stored,), (wide,), 0), ("CONV_2D", (picture, wide), (maps,), 18)]
+    graph = _file_graph("float16", rows, [picture], [maps])
+    assert sum(graph.parameters.values()) == 72
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["tflite", "onnx"])
 def test_files_count_as_the_model_they_were_made_of(small_files, suffix):
