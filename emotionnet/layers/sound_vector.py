@@ -37,6 +37,7 @@ class SoundVector(MFCC):
         log_mel: the mel means in decibels (ours). Else they are powers, as librosa's recipe has them.
         pitch: also the mean pitch in Hz of the frames that have a voice (0 where none has), as the
             last value (ours; the paper names pitch and does not say what of it).
+        **kwargs: the other arguments of `MFCC`.
 
     Returns:
         (batch, 162) float32; 163 with pitch.
@@ -126,5 +127,4 @@ class SoundVector(MFCC):
         return 1 + _CHROMA + self.n_mfcc + 1 + self.n_mels + int(self.pitch)
 
     def _settings(self) -> dict:
-        names = ("sample_rate", "n_fft", "hop_length", "n_mfcc", "n_mels", "log_mel", "pitch")
-        return {name: getattr(self, name) for name in names}
+        return {**super()._settings(), "log_mel": self.log_mel, "pitch": self.pitch}

@@ -133,7 +133,7 @@ def test_broken_samples_count_as_silence():
 
 
 def test_no_weights_and_a_whole_configuration():
-    settings = {"n_fft": 1024, "hop_length": 300, "n_mfcc": 13, "n_mels": 40}
+    settings = {"n_fft": 1024, "hop_length": 300, "n_mfcc": 13, "n_mels": 40, "fmax": 4000.0}
     layer = SoundVector(**settings, log_mel=True, pitch=True, name="sound")
     again = SoundVector.from_config(layer.get_config())
     y = voice(9000)[None]
