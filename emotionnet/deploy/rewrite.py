@@ -107,6 +107,9 @@ class Rewriter:
     def new(self, layer, changes: dict, weights: list, *args, **kwargs):
         """Calls a new layer like ``layer`` with changed configuration and other weights."""
         config = {**layer.get_config(), **changes, "dtype": "float32"}
+        # A wrapper, as `Bidirectional`, holds layers that have a policy of their own.
+        for inner in {"layer", "backward_layer"} & config.keys():
+            config[inner]["config"]["dtype"] = "float32"
         config["name"] = self.name(config["name"])
         fresh = type(layer).from_config(config)
         output = fresh(*args, **kwargs)
@@ -198,7 +201,8 @@ def _doubled_ghost(rewriter: Rewriter, ghost: GhostModule, x):
     kernel, offset = folded(ghost.primary, ghost.norms[0])
     cheap, cheap_offset = folded(ghost.cheap, ghost.norms[1])
     keep = np.zeros_like(cheap)
-    keep[ghost.kernel_size // 2, ghost.kernel_size // 2] = 1.0
+    middle = (ghost.kernel_size - 1) // 2  # that "same" padding puts on the pixel itself
+    keep[middle, middle] = 1.0
     primary = layers.Conv2D(ghost.filters, 1, name=rewriter.name(f"{ghost.name}_primary_doubled"))
     both = layers.DepthwiseConv2D(
         ghost.kernel_size, padding="same", name=rewriter.name(f"{ghost.name}_cheap_beside")

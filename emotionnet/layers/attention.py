@@ -107,7 +107,7 @@ def banded(kernel, size: int):
     taps, across, maps = kernel.shape
     places = np.arange(size)
     # Which tap leads from a place to another.
-    tap = places[:, None] - places + across // 2
+    tap = places[:, None] - places + (across - 1) // 2
     leads = (tap == np.arange(across)[:, None, None]).reshape(across, -1)
     by_map = ops.reshape(ops.transpose(kernel, (0, 2, 1)), (taps * maps, across))
     band = ops.matmul(by_map, ops.cast(leads, by_map.dtype))

@@ -8,7 +8,7 @@ from tiny_model import tiny_inputs, tiny_model
 from emotionnet.deploy.frontend import CompactMFCC, CompactSoundVector, CompactSpectrogram
 from emotionnet.deploy.rewrite import deploy_form
 from emotionnet.errors import EmotionNetError
-from emotionnet.layers import MFCC, LogMelSpectrogram, SoundVector, TripletAttention
+from emotionnet.layers import MFCC, GhostModule, LogMelSpectrogram, SoundVector, TripletAttention
 
 #: gamma, beta, mean and variance of three channels.
 NORM = list(np.array([[0.5, 2, 1], [1, 0, 1], [0.1, 0.2, 0.3], [1, 2, 3]], np.float32))
@@ -61,6 +61,22 @@ def test_narrow_ghost_modules_join_nothing():
     names = {layer.name for layer in encoder.layers}
     assert {"bottleneck_1_expand_cheap_beside", "bottleneck_2_expand_join"} <= names
     assert not {"bottleneck_1_expand_join", "bottleneck_1_project_join"} & names
+
+
+def test_a_narrow_ghost_module_with_an_even_kernel_keeps_its_first_half():
+    inputs = keras.Input((5, 5, 3))
+    model = keras.Model(inputs, GhostModule(8, kernel_size=4)(inputs))
+    x = np.random.default_rng(0).normal(size=(2, 5, 5, 3)).astype(np.float32)
+    np.testing.assert_allclose(deploy_form(model)(x), model(x, training=False), atol=1e-5)
+
+
+def test_layers_in_a_wrapper_are_float32_too():
+    inputs = keras.Input((4, 3))
+    gru = keras.layers.GRU(2, dtype="mixed_bfloat16")
+    both = keras.layers.Bidirectional(gru, dtype="mixed_bfloat16", name="both")
+    form = deploy_form(keras.Model(inputs, both(inputs))).get_layer("both")
+    parts = (form, form.forward_layer, form.forward_layer.cell, form.backward_layer)
+    assert {part.compute_dtype for part in parts} == {"float32"}
 
 
 def test_a_norm_that_follows_no_convolution_stays():

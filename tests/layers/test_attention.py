@@ -80,8 +80,9 @@ def test_triplet_attention_learns_from_what_it_answers(shape):
     np.testing.assert_allclose(layer(x, training=True), layer(x, training=False), atol=2e-5)
 
 
-def test_banded_is_the_convolution():
-    kernel, plane = RNG.normal(size=(7, 7, 2)), RNG.normal(size=(1, 9, 5, 2))
+@pytest.mark.parametrize("taps", [7, 4])
+def test_banded_is_the_convolution(taps):
+    kernel, plane = RNG.normal(size=(taps, taps, 2)), RNG.normal(size=(1, 9, 5, 2))
     wide = keras.ops.conv(plane, kernel[..., None], padding="same")
     side_by_side = plane.transpose(0, 1, 3, 2).reshape(1, 9, 10)
     narrow = keras.ops.conv(side_by_side, banded(kernel, 5), padding="same")
