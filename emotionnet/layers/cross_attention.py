@@ -56,8 +56,9 @@ class MaskedAttention(Configured):
             self._by_head(projected)
             for projected in (self.query(queries), self.key(context), self.value(context))
         )
-        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
-        scores = ops.cast(scores, "float32") * self.head_width**-0.5
+        # Scaled before the product, which could pass what float16 holds.
+        query = query * self.head_width**-0.5
+        scores = ops.cast(ops.matmul(query, ops.transpose(key, (0, 1, 3, 2))), "float32")
         seen = ops.cast(ops.expand_dims(ops.expand_dims(valid, 1), 1), "float32")
         weights = ops.softmax(scores + (seen - 1.0) * _FAR) * seen
         weights = ops.cast(self.drop(weights, training=training), value.dtype)

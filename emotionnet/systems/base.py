@@ -94,6 +94,10 @@ def check_streams(name: str, config: Any, known: Sequence[str]) -> None:
     object.__setattr__(config, "streams", ordered(config.streams))  # a tuple: JSON has lists only
 
 
+#: Fields of any system that must be at least 1: they divide.
+_POSITIVE = ("sample_rate", "n_fft", "hop_length")
+
+
 def check_fields(
     name: str,
     config: Any,
@@ -119,7 +123,8 @@ def check_fields(
             raise UsageError(
                 f"{name}: {field} is {getattr(config, field)!r}; known: {', '.join(values)}."
             )
-    for field, smallest in (least or {}).items():
+    positive = {field: 1 for field in _POSITIVE if hasattr(config, field)}
+    for field, smallest in (positive | dict(least or {})).items():
         if getattr(config, field) < smallest:
             raise UsageError(f"{name}: {field} is {getattr(config, field)}; at least {smallest}.")
     for field in shares:

@@ -67,6 +67,16 @@ def test_attention_is_kerass():
     np.testing.assert_allclose(found, np.asarray(theirs(x, y, attention_mask=mask)), atol=1e-5)
 
 
+def test_attention_in_half_precision_holds_large_values():
+    """Products of wide heads pass 65,504 before they are scaled."""
+    x = 30 * np.ones((1, 3, 8), np.float32)
+    layer = MaskedAttention(1, 256, dtype="mixed_float16")
+    layer(x, x, np.ones((1, 3), np.float32))
+    layer.set_weights([np.full(w.shape, 0.1, np.float32) for w in layer.weights])
+    answer = np.float32(layer(x, x, np.ones((1, 3), np.float32)))
+    assert np.isfinite(answer).all()
+
+
 def test_masked_steps_never_matter_and_none_is_no_trouble():
     x, y = sequences()
     seen, heard = np.ones((3, 5), np.float32), np.ones((3, 5), np.float32)

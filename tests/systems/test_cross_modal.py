@@ -265,6 +265,7 @@ def test_weights_come_from_a_local_file_only_when_they_fit(tmp_path):
         {"streams": ("smell",)},
         {"streams": ()},
         {"sample_rate": 44100},
+        {"sample_rate": 0},
         {"dropout": 1.0},
         {"colour": True},
         {"backbone": "AlexNet"},

@@ -224,6 +224,8 @@ def test_it_answers_the_same_under_jax(model, tmp_path):
     [
         {"audio": "mp3"},
         {"segments": 0},
+        {"sample_rate": 0},
+        {"hop_length": -1},
         {"streams": ("smell",)},
         {"streams": ()},
         {"window_s": 0.5},
