@@ -13,12 +13,6 @@ os.environ["NUMBA_CACHE_DIR"] = os.path.join(
     tempfile.gettempdir(), f"emotionnet-numba-{os.getuid()}-{_WORKER}"
 )
 
-# What XLA compiles is the same program; that it is fast machine code, which takes half of the time, matters not here.
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
-)
-
 #: The files that take longest: where tests run in several processes (``-n 2 --dist loadfile``) these begin, so
 #: that none of them is left to one process at the end.
 LONGEST = (

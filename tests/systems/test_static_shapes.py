@@ -9,6 +9,9 @@ import pytest
 
 PROGRAM = Path(__file__).with_name("one_step.py")
 JAX_PYTHON = os.environ.get("EMOTIONNET_JAX_PYTHON")
+#: The programs are the same; that they are fast machine code, which takes half of the time, matters not here. Elsewhere
+#: they are not used: the answers of `ghost_fan`'s logmel, compiled so, were NaN.
+QUICKLY = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 SMALL = {"frames": 2, "image_size": 32, "samples": 16000}
 BACKBONE = {"backbone": "GhostNet", "backbone_weights": "none"}
 SYSTEMS = {
@@ -33,7 +36,7 @@ SYSTEMS = {
 def test_systems_learn_a_compiled_step_in_bfloat16():
     done = subprocess.run(
         [JAX_PYTHON, PROGRAM, "mixed_bfloat16", json.dumps(SYSTEMS)],
-        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu",
+        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": QUICKLY,
              "PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -94,7 +94,7 @@ def test_two_devices_under_jax_learn_what_one_learns(name):
         return learn(
             "--replicas", str(devices), "--settings", json.dumps(SETTINGS[name]),
             python=JAX_PYTHON, KERAS_BACKEND="jax", JAX_PLATFORMS="cpu",
-            XLA_FLAGS=f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}",
+            XLA_FLAGS=f"--xla_force_host_platform_device_count={devices}",
         )  # fmt: skip
 
     two = under_jax(2)

@@ -166,7 +166,7 @@ def test_two_devices_under_jax_learn_what_one_learns(records, tmp_path):
         return result(
             start(
                 given, python=JAX_PYTHON, KERAS_BACKEND="jax", JAX_PLATFORMS="cpu",
-                XLA_FLAGS=f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}",
+                XLA_FLAGS=f"--xla_force_host_platform_device_count={devices}",
             )
         )  # fmt: skip
 
