@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
-from emotionnet.inputs.split import Rows, Split, copies_are_known, recording_of
+from emotionnet.inputs.split import Rows, Split, copies_are_known, person_of, recording_of
 
 #: A description names actors up to this many and counts them beyond.
 MOST_NAMED_ACTORS = 8
@@ -69,9 +69,11 @@ def describe(split: Split, protocol, parts: Parts) -> str:
         parts: what it gave.
     """
     sizes = []
+    several = len({row.corpus for row in (*split.train, *split.validation, *split.test)}) > 1
     for name in ("train", "validation", "test"):
         rows = getattr(split, name)
-        people = sorted({row.actor for row in rows if row.actor})
+        people = {person_of(row) for row in rows if row.actor}
+        people = sorted("/".join(person) if several else person[1] for person in people)
         who = f", {_count(len(people), 'actor')}" if people else ""
         if people and protocol.by_actor and len(people) <= MOST_NAMED_ACTORS:
             who = f", {'actor' if len(people) == 1 else 'actors'} {' '.join(people)}"

@@ -256,6 +256,8 @@ def test_same_actor_number_in_two_corpora_is_two_people():
     rows = made(2) + made(2, corpus="other")
     split = split_rows(rows)
     assert split.folds == 4
+    named = {f"{row.corpus}/{row.actor}" for row in split.train}
+    assert f"actors {' '.join(sorted(named))}; validation" in split.description
 
 
 def test_check_disjoint_finds_what_is_wrong():
