@@ -45,12 +45,26 @@ def own_records(
             name = f"my {emotion}" if anew else emotion
             rows.append(dataclasses.replace(own[index], corpus="folder", emotion=name, part=part))
     folder.mkdir()
+    link_shards(records, rows, folder)
+    return written(rows, records.meta, folder)
+
+
+def link_shards(
+    records: r.Records, rows: Sequence[r.RecordRow], folder: Path, prefix: str = ""
+) -> None:
+    """Links the shards of these rows of ``records`` into another folder, under names that begin with ``prefix``."""
     for shard in {row.shard for row in rows}:
         for name in (shard, f"{Path(shard).stem}.json"):
-            os.symlink(records.folder.resolve() / name, folder / name)
+            link = folder / f"{prefix}{name}"
+            if not link.exists():
+                os.symlink(records.folder.resolve() / name, link)
+
+
+def written(rows: list[r.RecordRow], meta: dict, folder: Path) -> r.Records:
+    """Records of these rows in ``folder``, where their shards are; ``meta`` is that of records they come from."""
     r.write_record_manifest(folder / r.MANIFEST_FILE, rows)
     digest = r.manifest_hash(r.as_manifest_rows(rows))
-    write_json(folder / r.META_FILE, {**records.meta, "manifest_hash": digest})
+    write_json(folder / r.META_FILE, {**meta, "manifest_hash": digest})
     return r.Records.open(folder)
 
 

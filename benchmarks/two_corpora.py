@@ -10,16 +10,17 @@ more seeds do not make it narrower. It resumes where it was stopped.
 
 import argparse
 import dataclasses
-import os
 from collections.abc import Sequence
 from pathlib import Path
+
+from make_it_yours import link_shards, written
 
 import emotionnet
 from emotionnet.clips import records as r
 from emotionnet.emotions import EMOTIONS
 from emotionnet.evaluation.answers import Answers, answer_rows, measure
 from emotionnet.evaluation.intervals import wilson
-from emotionnet.files import write_csv, write_json
+from emotionnet.files import write_csv
 from emotionnet.training.run import Run
 
 
@@ -28,16 +29,9 @@ def joined(parts: Sequence[r.Records], folder: Path) -> r.Records:
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for number, part in enumerate(parts):
-        for shard in {row.shard for row in part.rows}:
-            for name in (shard, f"{Path(shard).stem}.json"):
-                link = folder / f"{number}-{name}"
-                if not link.exists():
-                    os.symlink(part.folder.resolve() / name, link)
+        link_shards(part, part.rows, folder, f"{number}-")
         rows += [dataclasses.replace(row, shard=f"{number}-{row.shard}") for row in part.rows]
-    r.write_record_manifest(folder / r.MANIFEST_FILE, rows)
-    digest = r.manifest_hash(r.as_manifest_rows(rows))
-    write_json(folder / r.META_FILE, {**parts[0].meta, "clips": len(rows), "manifest_hash": digest})
-    return r.Records.open(folder)
+    return written(rows, {**parts[0].meta, "clips": len(rows)}, folder)
 
 
 def numbers(answers: Answers, clips: int) -> dict[str, float]:

@@ -14,9 +14,9 @@ from emotionnet.evaluation.comparison_sections import row_name
 from emotionnet.evaluation.report import (
     LABEL_KINDS,
     TERMS,
-    interval,
     percent,
     spread,
+    with_interval,
 )
 from emotionnet.files import write_text
 
@@ -107,9 +107,9 @@ def _headline(candidates: Sequence[Candidate]) -> list[str]:
                     row_name(one, kind),
                     one.config["protocol"],
                     spread(uar["mean"], uar["sd"]),
-                    _pooled(s["uar"], people),
+                    with_interval(s["uar"], people),
                     spread(accuracy["mean"], accuracy["sd"]),
-                    _pooled(s["accuracy"], s["interval_95"]),
+                    with_interval(s["accuracy"], s["interval_95"]),
                 ]
             )
         kind = one.main_kind
@@ -117,8 +117,10 @@ def _headline(candidates: Sequence[Candidate]) -> list[str]:
         mean = sum(runs) / len(runs)
         people = one.uar_over_people(kind)
         dots.append({"name": one.name, "runs": runs, "mean": mean, "interval": people})
-    together = "all together (95 %"
-    header = ["", "protocol", "UAR", f"{together} over actors)", "accuracy", f"{together}, Wilson)"]
+    header = [
+        *("", "protocol", "UAR", "all together (95 % over actors)"),
+        *("accuracy", "all together (95 %, Wilson)"),
+    ]
     chance = 1 / len(candidates[0].labels)
     caption = (
         "UAR: mean (marker), each run (strokes), 95 % interval over actors (band); dotted: guessing"
@@ -155,10 +157,6 @@ def _spread(candidates: Sequence[Candidate]) -> list[str]:
             small=True,
         ),
     ]
-
-
-def _pooled(rate: float, ends: Sequence[float] | None) -> str:
-    return percent(rate) + (f" ({interval(ends)})" if ends else "")
 
 
 def _points(value: float | None) -> str:

@@ -53,6 +53,11 @@ def interval(ends: Sequence[float]) -> str:
     return f"{100 * ends[0]:.1f} – {100 * ends[1]:.1f} %"
 
 
+def with_interval(value: float | None, ends: Sequence[float | None] | None) -> str:
+    """A rate and its interval as "87.5 % (80.1 – 92.3 %)", without the interval where there is none."""
+    return percent(value) + (f" ({interval(ends)})" if ends and None not in ends else "")
+
+
 def spread(mean: float, sd: float | None) -> str:
     """A mean of rates as "87.5 ± 1.2 %", without the spread where there was one value."""
     return percent(mean) if sd is None else f"{100 * mean:.1f} ± {100 * sd:.1f} %"

@@ -103,21 +103,14 @@ def names(folders: Sequence[Path]) -> list[str]:
 
 def summary(result: dict[str, Any]) -> str:
     """The comparison as a few lines of text."""
-    from emotionnet.evaluation.report import interval, percent
+    from emotionnet.evaluation.report import with_interval
 
     table = [("", "answer", "accuracy (95 %)", "UAR (95 % over actors)", "protocol")]
     for row in result["rows"]:
-        bounds = [
-            [row[f"{rate}_{end}"] for end in ends]
-            for rate, ends in (
-                ("accuracy", ("low", "high")),
-                ("uar", ("low_actors", "high_actors")),
-            )
-        ]
-        rates = [
-            percent(row[rate]) + (f" ({interval(both)})" if None not in both else "")
-            for rate, both in zip(("accuracy", "uar"), bounds)
-        ]
+        rates = (
+            with_interval(row["accuracy"], (row["accuracy_low"], row["accuracy_high"])),
+            with_interval(row["uar"], (row["uar_low_actors"], row["uar_high_actors"])),
+        )
         leaky = " (LEAKY)" if row["leaky"] else ""
         table.append((row["name"], row["kind"], *rates, f"{row['protocol']}{leaky}"))
     lines = [text_table(table, left=2)]

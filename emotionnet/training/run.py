@@ -21,12 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from emotionnet.classes import Classes
-from emotionnet.clips.copies import original
 from emotionnet.environment import package_versions
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv, read_json, sha256, write_csv, write_json
 from emotionnet.inputs.kinds import FUSED_OUTPUT
-from emotionnet.inputs.split import recording_of
 from emotionnet.shipped import shipped
 
 #: Raised when a run folder of an older layout can no longer be read.
@@ -243,6 +241,10 @@ class Run:
 
         Nor are they copies of such.
         """
+        # Here, since they load OpenCV, and most verbs only open a run.
+        from emotionnet.clips.copies import original
+        from emotionnet.inputs.split import recording_of
+
         part: dict[str, str] = {}
         for run in (*reversed([*beginnings(self.config)]), self):  # its own division counts last
             part |= {line["clip"]: line["part"] for line in read_csv(run.folder / "split.csv")}
