@@ -11,6 +11,7 @@ from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv
 from emotionnet.fit import fit
 from emotionnet.refit import main, refit
+from emotionnet.training.loop import train_stream
 from emotionnet.training.refit import refit_config, refit_split
 from emotionnet.training.run import LEARNT_ON, Run
 
@@ -83,6 +84,37 @@ def test_it_begins_with_the_weights_that_were_chosen(group):
     for a, b in learnt:
         np.testing.assert_allclose(a, b, atol=1e-6, err_msg=a.path)
     assert any(np.abs(np.array(a)).max() > 0.01 for a, _ in learnt)
+
+
+def test_killed_between_two_streams_it_still_begins_with_the_weights_of_the_second(
+    records, tmp_path, monkeypatch
+):
+    settings = {"records": records.folder, "out": tmp_path, "system": TOY, "epochs": 1,
+                "batch_size": 3, "protocol": "actor_folds", "system_config": SYSTEM_CONFIG}  # fmt: skip
+    first = fit(**settings, name="first")
+    whole = {
+        "refit": refit(first, name="whole"),
+        "init": fit(**settings, name="whole-init", init=first),
+    }
+
+    def killed_before_speech(model, name, *rest, **words):
+        if name == "speech":
+            raise KeyboardInterrupt
+        train_stream(model, name, *rest, **words)
+
+    def again(kind, resume=False):
+        if kind == "refit":
+            return refit(first, name="killed", resume=resume)
+        return fit(**settings, name="killed-init", init=first, resume=resume)
+
+    for kind, other in whole.items():
+        monkeypatch.setattr("emotionnet.training.train.train_stream", killed_before_speech)
+        with pytest.raises(KeyboardInterrupt):
+            again(kind)
+        monkeypatch.setattr("emotionnet.training.train.train_stream", train_stream)
+        weights = [Run.open(each).model().weights for each in (other, again(kind, resume=True))]
+        for a, b in zip(*weights, strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=f"{kind} {a.path}")
 
 
 def test_who_has_learnt_on_does_not_do_so_again(group, capsys):

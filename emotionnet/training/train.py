@@ -52,11 +52,13 @@ def train_run(run: Run, records, devices: Devices = ONE) -> list[dict]:
     state, values = TrainingState(fingerprint=fingerprint), None
     if run.checkpoint.exists():
         state, values = TrainingState.load(run.checkpoint, fingerprint)
-    elif config.get("refit"):
+    # When it resumes too: a checkpoint knows nothing of the stages that are still to come.
+    if config.get("refit"):
         begin_with_all(model, config["refit"])
     else:
         for line in warm_start(model, config):
-            print(line)
+            if not run.checkpoint.exists():
+                print(line)
 
     for unit in units_of(model, config):
         if isinstance(unit.stage, Fit):
