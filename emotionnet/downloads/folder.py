@@ -37,9 +37,13 @@ def is_complete(folder: Path, files: dict[str, int] | None) -> bool:
 
 
 def check_disk(folder: Path, items: Sequence[dict]) -> None:
-    """Refuses a disk that is too small. Archives are unpacked one after the other, so only the largest is there beside its content."""
-    unpacked = sum(item["unpacked_bytes"] or item["bytes"] for item in items)
-    needed = unpacked + max(item["bytes"] + item["unpacked_bytes"] for item in items)
+    """Refuses a disk that is too small.
+
+    Archives are unpacked one after the other, so at most the largest is there beside the content of
+    all. What is not unpacked (``unpacked_bytes`` 0) is there once.
+    """
+    kept = sum(item["unpacked_bytes"] or item["bytes"] for item in items)
+    needed = kept + max(item["bytes"] if item["unpacked_bytes"] else 0 for item in items)
     existing = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
     free = shutil.disk_usage(existing).free
     if free < needed:

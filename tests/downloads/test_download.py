@@ -12,6 +12,7 @@ from unreliable import answer_with, cut, serving
 import emotionnet
 from emotionnet.downloads import crema_d, ravdess
 from emotionnet.downloads.fetch import Remote, fetch
+from emotionnet.downloads.folder import check_disk
 from emotionnet.downloads.unpack import unpack
 from emotionnet.errors import EmotionNetError, UsageError
 
@@ -276,6 +277,22 @@ def test_a_full_disk_is_noticed_first(server, zenodo, tmp_path, monkeypatch):
     with pytest.raises(EmotionNetError, match="are free, about"):
         emotionnet.download("ravdess", tmp_path, yes=True, source=zenodo)
     assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("sizes", "needed"),
+    [([(40, 100), (60, 150)], 250 + 60), ([(40, 0), (60, 0)], 100)],
+    ids=["archives", "files"],
+)
+def test_the_largest_archive_is_there_once_beside_what_is_unpacked(
+    sizes, needed, tmp_path, monkeypatch
+):
+    items = [{"bytes": each, "unpacked_bytes": unpacked} for each, unpacked in sizes]
+    free = iter((needed, needed - 1))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": next(free)}))
+    check_disk(tmp_path, items)
+    with pytest.raises(EmotionNetError, match="are needed"):
+        check_disk(tmp_path, items)
 
 
 def test_the_committed_list_of_ravdess_is_complete():
