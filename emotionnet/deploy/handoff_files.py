@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from emotionnet.clips.sound import SILENCE_STEPS
 from emotionnet.deploy.detectors import DETECTORS
 from emotionnet.deploy.golden import LIVE
 from emotionnet.errors import EmotionNetError
@@ -74,6 +75,7 @@ def _values(contract: Mapping[str, Any]) -> dict[str, Any]:
         "faces_hz": repr(float(faces.get("rate_hz", 0))),
         "sample_rate_hz": str(sound["sample_rate_hz"]),
         "samples": str(sound["samples"]),
+        "silence_steps": str(SILENCE_STEPS),
         "window_s": f"{sound['window_s']:g}",
         "frame_ms": f"{1000 * sound['window_s'] / faces['frames']:.0f}",
         "detectors": [_detector(row) for row in crop.get("detectors", DETECTORS)],

@@ -77,6 +77,13 @@ def test_files_are_filled_in(tmp_path, live):
         assert word in guide
 
 
+def test_what_counts_as_silence_is_said_in_one_place(tmp_path, monkeypatch):
+    monkeypatch.setattr("emotionnet.deploy.handoff_files.SILENCE_STEPS", 5)
+    write_android_files(tmp_path, contract())
+    source = (tmp_path / "EmotionInputs.kt").read_text(encoding="utf-8")
+    assert "private const val SILENCE_STEPS = 5\n" in source
+
+
 def test_what_the_source_cannot_do_is_refused(tmp_path):
     wrong = contract()
     wrong["signatures"]["encode_face"]["outputs"][0]["dtype"] = "int8"

@@ -219,7 +219,7 @@ fun pickFrames(
 }
 
 /** Up to this peak, in steps of 16 bits, sound is digital silence: a microphone that is off. */
-private const val SILENCE_STEPS = 2
+private const val SILENCE_STEPS = {{ silence_steps }}
 
 /** The length of a sound for the model: [samples], or 0 for digital silence. */
 fun audible(waveform: FloatArray, samples: Int): Int =
