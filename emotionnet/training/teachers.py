@@ -21,7 +21,7 @@ from emotionnet.progress import progress
 from emotionnet.systems.base import answer_batch
 from emotionnet.systems.stages import Learn
 from emotionnet.training.init import init_source, open_source
-from emotionnet.training.run import Run, group_members
+from emotionnet.training.run import Run, beginnings, group_members
 from emotionnet.training.unit import rows_for, run_stages
 
 #: Clips that a teacher answers at a time.
@@ -85,17 +85,21 @@ def teachers_of(folders: Sequence[str | os.PathLike], split, labels: Sequence[st
 
 
 def _check_unseen(run: Run, split) -> None:
-    """Refuses a teacher that would tell what is to be measured."""
-    learnt = [line for line in read_csv(run.folder / "split.csv") if line["part"] == "train"]
-    for field in ("clip", "actor") if split.by_actor else ("clip",):
-        hidden = {getattr(row, field) for row in (*split.validation, *split.test)}
-        known = sorted(hidden & {line[field] for line in learnt})
-        if known:
-            raise UsageError(
-                f"--teachers {run.folder}: was trained on {len(known)} {field}s that this run validates "
-                f"or tests on, {known[0]} for one. A teacher needs the same protocol and fold (and "
-                "seed, where clips are divided by it)."
-            )
+    """Refuses a teacher that would tell what is to be measured: it, or a run that it begins with, learnt that."""
+    hidden_rows = (*split.validation, *split.test)
+    for each in (run, *beginnings(run.config)):
+        corpora = each.config["corpus"].split("+")
+        learnt = [line for line in read_csv(each.folder / "split.csv") if line["part"] == "train"]
+        for field in ("clip", "actor") if split.by_actor else ("clip",):
+            hidden = {getattr(row, field) for row in hidden_rows if row.corpus in corpora}
+            known = sorted(hidden & {line[field] for line in learnt})
+            if known:
+                by = "" if each is run else f", by way of {each.folder}, which it begins with,"
+                raise UsageError(
+                    f"--teachers {run.folder}: was trained{by} on {len(known)} {field}s that this run validates "
+                    f"or tests on, {known[0]} for one. A teacher needs the same protocol and fold (and "
+                    "seed, where clips are divided by it)."
+                )
 
 
 def taught_targets(run: Run, records, names: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:

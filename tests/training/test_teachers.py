@@ -149,6 +149,14 @@ def test_who_cannot_teach_is_told_why(records, splits, group, pupil, tmp_path):
     (stranger.folder / "split.csv").write_text(lines)
     with pytest.raises(UsageError, match="actors that this run validates or tests on"):
         teachers_of([stranger.folder], splits[0], LABELS)
+    # By itself it has not met them, but the run that it began with has.
+    begun = {"init": init_source(group / "fold_2_seed_0")}
+    later = make_run(tmp_path / "later", records, train=splits[0].train, **begun)
+    with pytest.raises(UsageError, match=r"by way of .*fold_2_seed_0, which it begins with"):
+        teachers_of([later.folder], splits[0], LABELS)
+    # Of another corpus with actors of the same names.
+    other = make_run(tmp_path / "other", records, train=splits[0].test, corpus="ravdess")
+    assert teachers_of([other.folder], splits[0], LABELS)
     deaf = make_run(tmp_path / "deaf", records, train=splits[0].train, streams=["faces"])
     other = Run(tmp_path, {**pupil.config, "teachers": {"runs": [init_source(deaf.folder)]}})
     other.split_rows = pupil.split_rows
