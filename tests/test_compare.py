@@ -1,6 +1,7 @@
 """`compare`: runs side by side, and loudly not where they were not asked the same."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -76,7 +77,8 @@ def make_run(folder, wrong=(), fold=1, seed=0, clips=CLIPS, train_actors=4, **ch
     write_csv(folder / "split.csv", split, list(split[0]))
     (folder / "model.keras").write_bytes(b"")
     # The answers are the newer ones.
-    (folder / "predictions.csv").touch()
+    for name in ("predictions.csv", "metrics.json"):
+        (folder / name).touch()
     return folder
 
 
@@ -223,6 +225,19 @@ def test_a_run_that_changed_since_is_evaluated_again(tmp_path, monkeypatch):
     assert side_by_side.evaluated_runs(folder) == ([folder], [])
     assert asked == []
     (folder / "metrics.json").unlink()
+    side_by_side.evaluated_runs(folder)
+    assert asked == [folder]
+
+
+@pytest.mark.parametrize("older", ["predictions.csv", "metrics.json"])
+def test_answers_or_numbers_of_an_earlier_model_are_not_compared(tmp_path, older, monkeypatch):
+    folder = make_run(tmp_path / "run")
+    asked = []
+    monkeypatch.setattr(
+        "emotionnet.evaluation.run_or_group.evaluate", lambda run, records: asked.append(run)
+    )
+    trained_s = (folder / "model.keras").stat().st_mtime
+    os.utime(folder / older, (trained_s - 60, trained_s - 60))
     side_by_side.evaluated_runs(folder)
     assert asked == [folder]
 

@@ -115,11 +115,10 @@ def evaluate_group(
     runs, unfinished = open_group(folder, children)
     answers, each, calibrated, learning = [], [], [], []
     for run in runs:
-        # Answered already, by the model that is there now; unseen clips may be those of other records.
-        place = asked.path(run.folder, "metrics.json")
-        if asked.part == "unseen" or not _is_newer(place, run.folder / "model.keras"):
+        # Unseen clips may be those of other records.
+        if asked.part == "unseen" or not is_answered(run.folder, asked):
             evaluate_run(run, records, asked, batch_size)
-        scores = read_json(place)
+        scores = read_json(asked.path(run.folder, "metrics.json"))
         answers.append(Answers.read(asked.path(run.folder, "predictions.csv"), scores["labels"]))
         calibrated.append(scores.get("calibrated", {}))
         learning.append(scores.get("learning", {}))
@@ -150,8 +149,18 @@ def evaluate_group(
     return metrics
 
 
-def _is_newer(path: Path, than: Path) -> bool:
-    return path.is_file() and path.stat().st_mtime >= than.stat().st_mtime
+def is_answered(folder: Path, asked: Asked) -> bool:
+    """Whether the run ``folder`` has answers, and numbers of them, that are no older than its model (if it still has it).
+
+    Answers are written first and numbers last: where an evaluation was stopped in between, the
+    numbers may be an earlier model's.
+    """
+    answers, numbers = (asked.path(folder, name) for name in ("predictions.csv", "metrics.json"))
+    if not (answers.is_file() and numbers.is_file()):
+        return False
+    model = folder / "model.keras"
+    written = min(path.stat().st_mtime for path in (answers, numbers))
+    return not model.is_file() or written >= model.stat().st_mtime
 
 
 def _write(folder: Path, asked: Asked, metrics: dict[str, Any], curves: dict[str, Any]) -> None:

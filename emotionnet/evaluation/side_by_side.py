@@ -75,6 +75,8 @@ def evaluated_runs(
         UsageError: there is no run.
         EmotionNetError: none is trained to the end, or the runs of a group differ.
     """
+    from emotionnet.evaluation.asked import Asked
+    from emotionnet.evaluation.measuring import is_answered
     from emotionnet.evaluation.provenance import open_group
     from emotionnet.evaluation.run_or_group import evaluate
     from emotionnet.training.run import Run, group_members
@@ -82,11 +84,7 @@ def evaluated_runs(
     children = group_members(folder)
     opened, unfinished = open_group(folder, children) if children else ([Run.open(folder)], [])
     for run in opened:
-        answered = run.folder / "predictions.csv", run.folder / "metrics.json"
-        model = run.folder / "model.keras"
-        if not all(path.is_file() for path in answered) or (
-            model.is_file() and answered[0].stat().st_mtime < model.stat().st_mtime
-        ):
+        if not is_answered(run.folder, Asked()):
             evaluate(run.folder, records)
     return [run.folder for run in opened], unfinished
 
