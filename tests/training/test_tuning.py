@@ -15,7 +15,7 @@ from emotionnet.training.init import init_source, warm_start
 from emotionnet.training.optimizer import find_layers
 from emotionnet.training.run import Run
 
-pytestmark = pytest.mark.usefixtures("plain_reports")
+pytestmark = pytest.mark.usefixtures("plain_reports", "four_bottlenecks")
 
 FACES = ("neutral", "happy", "contempt")
 SPEECH = ("neutral", "calm", "happy")
