@@ -154,6 +154,23 @@ def changed(folder, out, **changes):
     return out
 
 
+def test_it_says_that_it_leaks_where_one_was_trained_on_the_people_the_other_tests(place, tmp_path):
+    from emotionnet.training.run import Run
+
+    told = {}
+    for corpus, actor in (("ravdess", "1"), ("ravdess", "7"), ("crema_d", "1")):
+        name = f"{corpus}{actor}"
+        faces = changed(place / "f", tmp_path / name, corpus=corpus)
+        # Actor 1 is one that the other tests; these are other clips.
+        lines = (faces / "split.csv").read_text().replace(",0,", f",{actor},").splitlines(True)
+        (faces / "split.csv").write_text("".join(x for x in lines if ",test" not in x))
+        config = Run.open(combine(faces, place / "s", tmp_path / f"{name}-both")).config
+        told[name] = config["leaky"], config.get("split_warning", "")
+    assert told["ravdess1"][0]
+    assert "1 of the 1 actors that are tested are among those that the faces" in told["ravdess1"][1]
+    assert told["ravdess7"] == told["crema_d1"] == (False, "")
+
+
 def test_what_cannot_be_combined_is_refused(place, tmp_path):
     f, s, out = place / "f", place / "s", tmp_path / "out"
     other = changed(s, tmp_path / "other", labels=["bored", "tired", "sad"])

@@ -50,7 +50,8 @@ def combine_runs(
     model = pair.build(config, len(config.labels))
     for stream, run in runs.items():
         _take_over(model, run, stream)
-    combined = Run.create(folder, _run_config(runs, config, classes), _split(runs, classes))
+    split = _split(runs, classes)
+    combined = Run.create(folder, _run_config(runs, config, classes, _leak(runs, split)), split)
     combined.save_model(model)
     return combined
 
@@ -172,7 +173,9 @@ def _split(runs: Mapping[str, Run], classes: Classes) -> SimpleNamespace:
             name = classes.called(line["emotion"])
             if name is None:
                 continue
-            row = SimpleNamespace(clip=line["clip"], actor=line["actor"], emotion=name)
+            row = SimpleNamespace(
+                clip=line["clip"], actor=line["actor"], emotion=name, corpus=run.config["corpus"]
+            )
             number = PARTS.index(line["part"])
             found[row.clip] = min(
                 found.get(row.clip, (number, row)), (number, row), key=lambda x: x[0]
@@ -182,7 +185,24 @@ def _split(runs: Mapping[str, Run], classes: Classes) -> SimpleNamespace:
     )
 
 
-def _run_config(runs: Mapping[str, Run], config: pair.Config, classes: Classes) -> dict[str, Any]:
+def _leak(runs: Mapping[str, Run], split: SimpleNamespace) -> str:
+    """The people who are tested though either run was trained on other clips of them, in words; "" for none."""
+    told = []
+    for stream, run in runs.items():
+        tested = {row.actor for row in split.test if row.corpus == run.config["corpus"]}
+        lines = read_csv(run.folder / "split.csv")
+        shared = tested & {each["actor"] for each in lines if each["part"] == "train"} - {""}
+        if shared:
+            told.append(
+                f"{len(shared)} of the {len(tested)} actors that are tested are among those that the "
+                f"{stream} stream was trained on"
+            )
+    return "; ".join(told)
+
+
+def _run_config(
+    runs: Mapping[str, Run], config: pair.Config, classes: Classes, leak: str
+) -> dict[str, Any]:
     origins = {stream: _origin(run, stream) for stream, run in runs.items()}
     each = origins.values()
 
@@ -201,7 +221,8 @@ def _run_config(runs: Mapping[str, Run], config: pair.Config, classes: Classes) 
         "manifest_hash": all_of("manifest_hash"),
         "protocol": all_of("protocol"),
         "protocol_description": "Two streams that were trained apart. " + ". ".join(said),
-        "leaky": any(run.config["leaky"] for run in runs.values()),
+        "leaky": any(run.config["leaky"] for run in runs.values()) or bool(leak),
+        **({"split_warning": leak} if leak else {}),
         "fold": speech["fold"],
         "folds": speech.get("folds"),
         "seed": speech["seed"],
