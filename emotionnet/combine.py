@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from emotionnet.classes import Classes, add_options
-from emotionnet.command import as_verb, command_line
+from emotionnet.command import as_verb, command_line, command_text
 from emotionnet.errors import UsageError
 
 
@@ -81,8 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line and combines."""
     folder = combine(**vars(parser().parse_args(argv)))
     print(f"run        {folder}")
-    print(f"next       python -m emotionnet.evaluate {folder} --records DIR")
-    print(f"           python -m emotionnet.predict {folder} YOUR_CLIP.mp4")
+    print(f"next       {command_text('evaluate', folder, '--records', 'DIR')}")
+    print(f"           {command_text('predict', folder, 'YOUR_CLIP.mp4')}")
     return 0
 
 

@@ -3,6 +3,7 @@
 import argparse
 import errno
 import os
+import shlex
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -55,6 +56,11 @@ def command_line(verb: str, description: str, **options: Any) -> argparse.Argume
     return argparse.ArgumentParser(
         prog=f"python -m emotionnet.{verb}", description=description, **options
     )
+
+
+def command_text(verb: str, *arguments: str | os.PathLike) -> str:
+    """The command of a verb, as it can be pasted into a shell: names with blanks are quoted."""
+    return shlex.join(["python", "-m", f"emotionnet.{verb}", *map(os.fspath, arguments)])
 
 
 def not_empty(value: str | os.PathLike, what: str) -> str | os.PathLike:

@@ -9,7 +9,7 @@ import argparse
 import time
 from collections.abc import Sequence
 
-from emotionnet.command import as_verb, command_line
+from emotionnet.command import as_verb, command_line, command_text
 from emotionnet.deploy.exporting import KNOWN, export
 
 
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for path in sorted(folder.iterdir()):
         if path.suffix in (".tflite", ".onnx"):
             print(f"           {path.name}  {path.stat().st_size / 1e6:.2f} MB")
-    print(f"next       python -m emotionnet.verify {folder}")
+    print(f"next       {command_text('verify', folder)}")
     return 0
 
 

@@ -6,7 +6,7 @@ system, fuses them and evaluates on actors that the training never saw.
 
 from collections.abc import Sequence
 
-from emotionnet.command import as_verb
+from emotionnet.command import as_verb, command_text
 from emotionnet.evaluation.headline import summary
 from emotionnet.files import read_json
 from emotionnet.runs.new import fit
@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     metrics = read_json(folder / "metrics.json")
     print(f"\n{summary(metrics)}")
     print(f"\nreport     {folder / 'report.html'}")
-    print(f"next       python -m emotionnet.predict {folder} YOUR_CLIP.mp4")
+    print(f"next       {command_text('predict', folder, 'YOUR_CLIP.mp4')}")
     return 0
 
 

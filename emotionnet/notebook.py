@@ -11,6 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from emotionnet.command import command_text
 from emotionnet.errors import UsageError
 from emotionnet.files import read_json
 
@@ -63,7 +64,7 @@ def show_run(run: str | os.PathLike) -> Page:
 
     place = Path(run) / "metrics.json"
     if not place.is_file():
-        raise UsageError(f"{run}: no metrics.json. `python -m emotionnet.evaluate {run}` makes it.")
+        raise UsageError(f"{run}: no metrics.json. `{command_text('evaluate', run)}` makes it.")
     metrics = read_json(place)
     text = f"{summary(metrics)}\n\nthe whole report: {Path(run) / 'report.html'}"
     scored = [name for name in TITLES if metrics.get(name)]

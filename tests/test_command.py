@@ -1,7 +1,9 @@
 """How a command ends: what is said after Ctrl-C, a full disk, a reader that stops; and one at a time."""
 
 import errno
+import importlib
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -32,6 +34,25 @@ def interrupted(_):
 
 def test_an_interrupted_command_promises_nothing(capsys):
     assert ends(interrupted, capsys) == (130, "interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("verb", "given", "then"),
+    [
+        ("export", ["RUN", "--out", "OUT"], "verify"),
+        ("combine", ["F", "S", "--out", "OUT"], "evaluate"),
+    ],
+)
+def test_the_next_command_can_be_pasted_where_a_name_has_blanks(
+    verb, given, then, tmp_path, monkeypatch, capsys
+):
+    folder = tmp_path / "a phone's bundle"
+    folder.mkdir()
+    module = importlib.import_module(f"emotionnet.{verb}")
+    monkeypatch.setattr(module, verb, lambda *args, **kwargs: folder)
+    module.main(given)
+    (line,) = [each for each in capsys.readouterr().out.splitlines() if each.startswith("next")]
+    assert shlex.split(line)[:5] == ["next", "python", "-m", f"emotionnet.{then}", str(folder)]
 
 
 def test_an_interrupted_command_says_how_it_resumes(capsys):

@@ -12,7 +12,7 @@ class Where:
         source: address that it is fetched from.
         page: for people.
         folder: where it goes unless told otherwise.
-        then: the command that uses it, with ``{folder}``.
+        then: the verb that uses it, and its arguments, with ``{folder}``.
     """
 
     source: str

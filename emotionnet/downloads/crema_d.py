@@ -39,7 +39,7 @@ _POINTER = re.compile(
 
 def where(part: str) -> Where:
     """Where a part is, see `Where`."""
-    then = "python -m emotionnet.fit --corpus crema_d --root {folder}"
+    then = "fit --corpus crema_d --root {folder}"
     return Where(SOURCE, PAGE, Path("data/crema_d/clips"), then)
 
 

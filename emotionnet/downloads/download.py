@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from emotionnet.command import resumes
+from emotionnet.command import command_text, resumes
 from emotionnet.errors import UsageError
 
 PLACES = ("ravdess", "crema_d", "landmarks")
@@ -92,5 +92,7 @@ def download(
             write_json(folder / STATE, state)
     if archives.is_dir() and not any(archives.iterdir()):
         archives.rmdir()
-    print(f"next       {where.then.format(folder=folder)}")
+    print(
+        f"next       {command_text(*(word.format(folder=folder) for word in where.then.split()))}"
+    )
     return folder

@@ -27,7 +27,7 @@ DEFAULT_PART = "model"
 
 def where(part: str) -> Where:
     """Where it is, see `Where`; the source is what pip is asked for."""
-    then = "python -m emotionnet.prepare --records RECORDS --fields landmarks68"
+    then = "prepare --records RECORDS --fields landmarks68"
     folder = model_place().parent
     return Where(WHEEL, "https://github.com/google-ai-edge/mediapipe", folder, then)
 

@@ -36,9 +36,9 @@ def where(part: str) -> Where:
     """Where a part is, see `Where`."""
     landmarks = part == "landmarks"
     record, folder = (LANDMARKS_RECORD, part) if landmarks else (RECORD, "clips")
-    then = "python -m emotionnet.fit --corpus ravdess --root {folder}"
+    then = "fit --corpus ravdess --root {folder}"
     if landmarks:
-        then = "python -m emotionnet.prepare --records RECORDS --fields landmarks68 --openface {folder}"
+        then = "prepare --records RECORDS --fields landmarks68 --openface {folder}"
     return Where(
         f"https://zenodo.org/api/records/{record}",
         f"https://zenodo.org/records/{record}",

@@ -1,13 +1,12 @@
 """One round of labelling: a pool is scored, its most uncertain clips are shown, the answers are kept."""
 
 import os
-import shlex
 import sys
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 
-from emotionnet.command import not_empty
+from emotionnet.command import command_text, not_empty
 from emotionnet.errors import EmotionNetError, UsageError
 
 #: Name of the answers inside the pool, where no other is given.
@@ -89,5 +88,4 @@ def next_command(pool: Path, out: Path) -> str:
         table = out.resolve().relative_to(pool.resolve()).as_posix()
     except ValueError:
         table = str(out.resolve())
-    words = ["--corpus", "folder", "--root", str(pool), "--table", table]
-    return f"python -m emotionnet.fit {shlex.join(words)}"
+    return command_text("fit", "--corpus", "folder", "--root", pool, "--table", table)

@@ -1,6 +1,7 @@
 import hashlib
 import io
 import json
+import shlex
 import stat
 import subprocess
 import zipfile
@@ -210,6 +211,13 @@ def test_the_landmarks_of_ravdess_are_tables_for_prepare(server, zenodo, tmp_pat
     assert f"--fields landmarks68 --openface {out}" in said
     with pytest.raises(UsageError, match="landmarks of ravdess comes in one archive"):
         emotionnet.download("ravdess", part="landmarks", actors=[1], yes=True, source=zenodo)
+
+
+def test_the_next_command_can_be_pasted_where_names_have_blanks(server, zenodo, tmp_path, capsys):
+    out = emotionnet.download("ravdess", tmp_path / "my clips", yes=True, source=zenodo)
+    *_, last = capsys.readouterr().out.splitlines()
+    words = ["fit", "--corpus", "ravdess", "--root", str(out)]
+    assert shlex.split(last) == ["next", "python", "-m", f"emotionnet.{words[0]}", *words[1:]]
 
 
 def test_the_landmark_model_is_taken_out_of_its_wheel(tmp_path, monkeypatch, capsys):
