@@ -21,12 +21,22 @@ class Energy(Configured):
 
     Returns:
         (batch, 1) float32 from (batch, samples of a piece).
+
+    Raises:
+        UsageError: the middle is empty, or longer than the piece.
     """
 
     def __init__(self, samples: int, amin: float = 1e-10, **kwargs):
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
         self.samples, self.amin = samples, amin
+
+    def build(self, sound_shape):
+        if not 1 <= self.samples <= sound_shape[1]:
+            raise UsageError(
+                f"Energy: the middle has {self.samples} samples, of pieces of {sound_shape[1]}."
+            )
+        self.built = True
 
     def call(self, sound):
         begin = (sound.shape[1] - self.samples) // 2

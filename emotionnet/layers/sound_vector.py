@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from emotionnet.errors import UsageError
 from emotionnet.layers.audio import MFCC, length
 from emotionnet.layers.frames import weighted_mean
 from emotionnet.layers.mel import chroma_matrix
@@ -37,10 +38,13 @@ class SoundVector(MFCC):
         log_mel: the mel means in decibels (ours). Else they are powers, as librosa's recipe has them.
         pitch: also the mean pitch in Hz of the frames that have a voice (0 where none has), as the
             last value (ours; the paper names pitch and does not say what of it).
-        **kwargs: the other arguments of `MFCC`.
+        **kwargs: the other arguments of `MFCC`, but ``power``, ``center`` and ``return_mask``.
 
     Returns:
         (batch, 162) float32; 163 with pitch.
+
+    Raises:
+        UsageError: a value that is not supported.
 
     Source: DV EmotionNet names zero-crossing rate, MFCC, pitch and energy, and gives the size only;
     the split is that of a recipe which many programs on RAVDESS share.
@@ -60,6 +64,16 @@ class SoundVector(MFCC):
         self.log_mel, self.pitch = log_mel, pitch
         super().__init__(sample_rate, n_mfcc, n_fft, hop_length, n_mels=n_mels, **kwargs)
         self._pitch_of = Pitch(sample_rate, name="pitch_of") if pitch else None
+
+    def _check(self):
+        super()._check()
+        # Chroma and decibels are of energies; a clip shorter than a frame that is not centred has no frame;
+        # and of means over time there is no mask.
+        if self.power != 2 or not self.center or self.return_mask:
+            raise UsageError(
+                "SoundVector: needs power=2, center=True and return_mask=False. "
+                f"Received: {self._settings()}"
+            )
 
     def _filters(self) -> np.ndarray:
         chroma = chroma_matrix(self.sample_rate, self.n_fft, _CHROMA)

@@ -39,6 +39,12 @@ def test_energy_is_of_the_middle():
     np.testing.assert_allclose(np.asarray(Energy(320)(0 * x)), [[-100]], atol=1e-3)
 
 
+@pytest.mark.parametrize("samples", [0, 1601])
+def test_energy_of_a_middle_that_is_none_is_refused(samples):
+    with pytest.raises(UsageError, match="of pieces of 1600"):
+        Energy(samples)(np.zeros((1, 1600), np.float32))
+
+
 def test_context_is_in_order_of_time():
     x = np.arange(1, 5, dtype=np.float32).reshape(1, 4, 1)
     wanted = [[0, 0, 1, 2], [0, 1, 2, 3], [1, 2, 3, 4], [2, 3, 4, 0]]

@@ -115,6 +115,12 @@ def test_what_lies_beyond_a_length_changes_nothing(samples):
     )
 
 
+@pytest.mark.parametrize("wrong", [{"power": 1}, {"center": False}, {"return_mask": True}])
+def test_what_is_not_as_librosa_has_it_is_refused(wrong):
+    with pytest.raises(UsageError, match="SoundVector: needs power=2"):
+        SoundVector(**wrong)
+
+
 def test_silence_and_no_sound_are_finite_and_alike():
     layer = SoundVector(log_mel=True, pitch=True)
     found = np.asarray(layer(np.zeros((2, 8000), np.float32), np.array([8000, 0])))
