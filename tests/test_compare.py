@@ -216,12 +216,21 @@ def test_folders_that_are_no_runs(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def evaluates(asked: list):
+    """What stands for `evaluate`: the run is noted, and its files are there and new."""
+
+    def evaluate(run, records):
+        asked.append(run)
+        for name in ("predictions.csv", "metrics.json"):
+            (run / name).touch()
+
+    return evaluate
+
+
 def test_a_run_that_changed_since_is_evaluated_again(tmp_path, monkeypatch):
     folder = make_run(tmp_path / "run")
     asked = []
-    monkeypatch.setattr(
-        "emotionnet.evaluation.run_or_group.evaluate", lambda run, records: asked.append(run)
-    )
+    monkeypatch.setattr("emotionnet.evaluation.run_or_group.evaluate", evaluates(asked))
     assert side_by_side.evaluated_runs(folder) == ([folder], [])
     assert asked == []
     (folder / "metrics.json").unlink()
@@ -229,13 +238,22 @@ def test_a_run_that_changed_since_is_evaluated_again(tmp_path, monkeypatch):
     assert asked == [folder]
 
 
+def test_answers_about_another_corpus_do_not_stand_for_the_runs_own(tmp_path, monkeypatch):
+    folder = make_run(tmp_path / "run")
+    (folder / "metrics.json").unlink()
+    monkeypatch.setattr(
+        "emotionnet.evaluation.run_or_group.evaluate",
+        lambda run, records: (run / "metrics_unseen_emodb.json").touch(),
+    )
+    with pytest.raises(UsageError, match=r"another corpus than its own.*--records"):
+        side_by_side.evaluated_runs(folder)
+
+
 @pytest.mark.parametrize("older", ["predictions.csv", "metrics.json"])
 def test_answers_or_numbers_of_an_earlier_model_are_not_compared(tmp_path, older, monkeypatch):
     folder = make_run(tmp_path / "run")
     asked = []
-    monkeypatch.setattr(
-        "emotionnet.evaluation.run_or_group.evaluate", lambda run, records: asked.append(run)
-    )
+    monkeypatch.setattr("emotionnet.evaluation.run_or_group.evaluate", evaluates(asked))
     trained_s = (folder / "model.keras").stat().st_mtime
     os.utime(folder / older, (trained_s - 60, trained_s - 60))
     side_by_side.evaluated_runs(folder)

@@ -72,7 +72,7 @@ def evaluated_runs(
     """The finished run folders that ``folder`` is or holds, each evaluated; and names of the others.
 
     Raises:
-        UsageError: there is no run.
+        UsageError: there is no run, or ``records`` are of another corpus than a run's.
         EmotionNetError: none is trained to the end, or the runs of a group differ.
     """
     from emotionnet.evaluation.asked import Asked
@@ -86,6 +86,11 @@ def evaluated_runs(
     for run in opened:
         if not is_answered(run.folder, Asked()):
             evaluate(run.folder, records)
+            if not is_answered(run.folder, Asked()):
+                raise UsageError(
+                    f"{run.folder}: was evaluated on another corpus than its own, so there are no answers to compare. "
+                    "Give the records of its own test clips with --records."
+                )
     return [run.folder for run in opened], unfinished
 
 
