@@ -24,6 +24,7 @@ from emotionnet.deploy.litert import open_model
 from emotionnet.deploy.measure import accuracy
 from emotionnet.errors import EmotionNetError
 from emotionnet.files import write_json
+from emotionnet.inputs.kinds import presences
 from emotionnet.inputs.opening import open_clips
 from emotionnet.progress import progress
 from emotionnet.training.run import Run
@@ -55,17 +56,22 @@ def compare(
     keras = run.model()
     tested = open_clips(others) if others else records
     rows = spread(tested.rows if others else parts["test"], clips, seed=3)
-    reference = []
+    reference, given = [], []
     for first in progress(range(0, len(rows), CHUNK), what="clips", unit="batch"):
         inputs = load(run, tested, rows[first : first + CHUNK])
+        given.append({name: inputs[name] for name in presences(inputs)})
         reference.append(keras.predict(inputs, batch_size=32, verbose=0))
         for kept in models.values():
             kept.answer(inputs)
-    # Answers are kept, not pictures: the comparison is given the number of each clip alone.
-    numbers = {"clip": np.arange(len(rows))}
+    # Answers are kept, not pictures: the comparison is given the number of each clip, and what it has.
     targets = np.array([run.labels.index(row.emotion) for row in rows])
-    together = {name: np.concatenate([r[name] for r in reference]) for name in reference[0]}
-    return accuracy(models, numbers, targets, together, run.config["streams"])
+    numbers = {"clip": np.arange(len(rows)), **joined(given)}
+    return accuracy(models, numbers, targets, joined(reference), run.config["streams"])
+
+
+def joined(batches: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Batches behind each other."""
+    return {name: np.concatenate([each[name] for each in batches]) for name in batches[0]}
 
 
 class Kept:

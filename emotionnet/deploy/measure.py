@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from emotionnet.deploy.latency import litert_runner, onnx_runner, time_runs
-from emotionnet.inputs.kinds import FUSED, OUTPUTS
+from emotionnet.inputs.kinds import FUSED, OUTPUTS, present
 
 #: Float's lead over its second answer from which on another answer counts as a change of mind.
 MARGIN = 0.1
@@ -32,8 +32,8 @@ def accuracy(
         streams: that were trained.
 
     Returns:
-        ``clips`` (n), ``keras`` and each precision; each with ``fused`` and the trained streams:
-        ``accuracy``, and for files ``agreement`` (share of clips with Keras's answer),
+        ``clips`` (n), ``keras`` and each precision; each with ``fused`` and the trained streams, of the clips
+        that have one (else that one): ``clips`` (their number), ``accuracy`` and for files ``agreement`` (share of clips with Keras's answer),
         ``agreement_clear`` (of those where Keras leads by `MARGIN`), ``clear`` (their number) and
         ``largest_difference`` in probability.
     """
@@ -48,18 +48,25 @@ def accuracy(
         answers[precision] = {
             output: np.concatenate([g[output] for g in given]) for output in kinds.values()
         }
+    # A clip without a stream is no question to it: all files agree there on the same even answer.
+    asked = {stream: present(clips, stream) for stream in streams}
+    asked[FUSED] = np.any(list(asked.values()), axis=0)
     result: dict[str, Any] = {"clips": count, "margin": MARGIN}
     for name, given in answers.items():
         result[name] = {
-            kind: _compare(given[output], answers["keras"][output], targets, name == "keras")
+            kind: _compare(
+                *(each[asked[kind]] for each in (given[output], answers["keras"][output], targets)),
+                alone=name == "keras",
+            )
             for kind, output in kinds.items()
+            if asked[kind].any()
         }
     return result
 
 
 def _compare(given, reference, targets, alone: bool) -> dict[str, Any]:
     chosen, wanted = given.argmax(axis=1), reference.argmax(axis=1)
-    scores = {"accuracy": float(np.mean(chosen == targets))}
+    scores = {"clips": len(targets), "accuracy": float(np.mean(chosen == targets))}
     if alone:
         return scores
     ordered = np.sort(reference, axis=1)
