@@ -32,8 +32,9 @@ def accuracy(
         streams: that were trained.
 
     Returns:
-        ``clips`` (n), ``keras`` and each precision; each with ``fused`` and the trained streams, of the clips
-        that have one (else that one): ``clips`` (their number), ``accuracy`` and for files ``agreement`` (share of clips with Keras's answer),
+        ``clips`` (n), ``keras`` and each precision; each with ``fused`` (of the clips that have a trained stream)
+        and the trained streams (of those that have it): ``clips`` (their number), ``accuracy``, and for files
+        ``agreement`` (share of clips with Keras's answer),
         ``agreement_clear`` (of those where Keras leads by `MARGIN`), ``clear`` (their number) and
         ``largest_difference`` in probability.
     """

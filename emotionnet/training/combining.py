@@ -189,9 +189,8 @@ def _leak(runs: Mapping[str, Run], split: SimpleNamespace) -> str:
     """The people who are tested though either run was trained on other clips of them, in words; "" for none."""
     told = []
     for stream, run in runs.items():
-        tested = {row.actor for row in split.test if row.corpus == run.config["corpus"]}
-        lines = read_csv(run.folder / "split.csv")
-        shared = tested & {each["actor"] for each in lines if each["part"] == "train"} - {""}
+        known = [row for row in split.test if row.actor]
+        shared, tested = run.learnt_among(known, "actor")
         if shared:
             told.append(
                 f"{len(shared)} of the {len(tested)} actors that are tested are among those that the "

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import file_sha256, read_csv
+from emotionnet.files import file_sha256
 from emotionnet.inputs.split import Split
 from emotionnet.systems import (
     PAIR,
@@ -62,10 +62,7 @@ def note_leaks(split: Split, config: dict[str, Any]) -> None:
     """
     what = "actor" if split.by_actor else "clip"
     for run in beginnings(config):
-        corpora = run.config["corpus"].split("+")
-        tested = {getattr(row, what) for row in split.test if row.corpus in corpora}
-        lines = read_csv(run.folder / "split.csv")
-        shared = tested & {line[what] for line in lines if line["part"] == "train"}
+        shared, tested = run.learnt_among(split.test, what)
         if not shared:
             continue
         leak = (

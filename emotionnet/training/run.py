@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from importlib import metadata
@@ -257,6 +257,21 @@ class Run:
             return original(row.clip) not in seen and recording_of(row) not in known
 
         return self.classes.rows(filter(unseen, records.rows))
+
+    def learnt_among(self, rows: Iterable, what: str) -> tuple[set[str], set[str]]:
+        """What of ``rows`` this run was trained on.
+
+        Args:
+            rows: of clips; those of another corpus do not count.
+            what: ``clip`` or ``actor``.
+
+        Returns:
+            the names that it was trained on, and all that count.
+        """
+        corpora = self.config["corpus"].split("+")
+        named = {getattr(row, what) for row in rows if row.corpus in corpora}
+        split = read_csv(self.folder / "split.csv")
+        return named & {line[what] for line in split if line["part"] == "train"}, named
 
     def has_other_test_clips(self, folder: str | os.PathLike) -> bool:
         """Whether a folder of records holds clips, but none of the run's test part."""

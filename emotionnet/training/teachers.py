@@ -86,13 +86,10 @@ def teachers_of(folders: Sequence[str | os.PathLike], split, labels: Sequence[st
 
 def _check_unseen(run: Run, split) -> None:
     """Refuses a teacher that would tell what is to be measured: it, or a run that it begins with, learnt that."""
-    hidden_rows = (*split.validation, *split.test)
+    hidden = (*split.validation, *split.test)
     for each in (run, *beginnings(run.config)):
-        corpora = each.config["corpus"].split("+")
-        learnt = [line for line in read_csv(each.folder / "split.csv") if line["part"] == "train"]
         for field in ("clip", "actor") if split.by_actor else ("clip",):
-            hidden = {getattr(row, field) for row in hidden_rows if row.corpus in corpora}
-            known = sorted(hidden & {line[field] for line in learnt})
+            known = sorted(each.learnt_among(hidden, field)[0])
             if known:
                 by = "" if each is run else f", by way of {each.folder}, which it begins with,"
                 raise UsageError(
