@@ -17,6 +17,8 @@ from emotionnet.deploy.clips import whole
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv
 from emotionnet.training.combining import joined, with_calm
+from emotionnet.training.optimizer import find_layers
+from emotionnet.training.run import Run
 
 pytestmark = pytest.mark.usefixtures("four_bottlenecks", "plain_reports")
 
@@ -67,8 +69,6 @@ def place(tmp_path_factory):
 
 
 def test_it_answers_as_the_two_do(place):
-    from emotionnet.training.run import Run
-
     run = Run.open(place / "both")
     assert run.labels == ("neutral", "happy", "contempt")
     model = run.model()
@@ -108,10 +108,25 @@ def test_it_is_measured_on_the_clips_of_each_and_its_card_says_both(place):
     assert "combined" in json.loads((run / "config.json").read_text())
 
 
+def test_faces_begin_with_its_encoder(place):
+    from emotionnet.training.init import init_source, warm_start
+
+    config = PICTURES | {"streams": ["faces"]}
+    model = tiny_model(9, **config)
+    (line,) = warm_start(model, {
+        "system": "ghost_fan", "system_config": config, "streams": ["faces"],
+        "labels": ["angry", "happy", "sad"], "init_faces": init_source(place / "both"),
+    })  # fmt: skip
+    assert "anew" not in line
+    theirs, ours = (
+        find_layers(each, "face_encoder")[0] for each in (Run.open(place / "f").model(), model)
+    )
+    for a, b in zip(theirs.weights, ours.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_it_streams_as_it_answers_whole_clips(place):
     from emotionnet.systems import pair
-    from emotionnet.training.run import Run
-
     model = Run.open(place / "both").model()
     apart = pair.take_apart(model)
     inputs = tiny_inputs(model, 1)
@@ -155,8 +170,6 @@ def changed(folder, out, **changes):
 
 
 def test_it_says_that_it_leaks_where_one_was_trained_on_the_people_the_other_tests(place, tmp_path):
-    from emotionnet.training.run import Run
-
     told = {}
     for corpus, actor in (("ravdess", "1"), ("ravdess", "7"), ("crema_d", "1")):
         name = f"{corpus}{actor}"

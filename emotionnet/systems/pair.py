@@ -84,9 +84,9 @@ def with_labels(fields: Mapping[str, Any], labels: Sequence[str]) -> dict[str, A
 
 
 def labels_at(fields: Mapping[str, Any], path: str) -> list[str]:
-    """The labels that a stream answers with its own layer at ``path``."""
-    stream = next(each for each in STREAMS if path.startswith(_LAYERS[each]))
-    return list(fields[stream]["called"])
+    """The labels that a stream answers with its own layer at ``path``; none where it is in no stream."""
+    stream = next((each for each in STREAMS if path.startswith(_LAYERS[each])), None)
+    return list(fields[stream]["called"]) if stream else []
 
 
 def build(config: Config, num_classes: int) -> keras.Model:

@@ -298,8 +298,10 @@ class Labels:
 
     def differ(self, layer: keras.Layer, path: str) -> bool:
         """Whether the weights of ``layer``, at ``path``, depend on labels, and the labels differ."""
+        if not any(weight.path in self.axes for weight in layer.weights):
+            return False
         there, here = self.at(path)
-        return there != here and any(weight.path in self.axes for weight in layer.weights)
+        return there != here
 
     @cached_property
     def axes(self) -> dict[str, int]:
