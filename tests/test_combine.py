@@ -127,6 +127,7 @@ def test_faces_begin_with_its_encoder(place):
 
 def test_it_streams_as_it_answers_whole_clips(place):
     from emotionnet.systems import pair
+
     model = Run.open(place / "both").model()
     apart = pair.take_apart(model)
     inputs = tiny_inputs(model, 1)
