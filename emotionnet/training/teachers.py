@@ -100,7 +100,7 @@ def _check_unseen(run: Run, split) -> None:
 
 
 def taught_targets(run: Run, records, names: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
-    """A run's targets, instead of one-hot ones.
+    """A run's targets: what its clips say by themselves (a crowd's votes, or the one label) mixed with the answers.
 
     The teachers are asked once; the mean of their answers stays in the run folder, as
     ``teachers.csv``. Faces are shown to them mirrored too.
@@ -121,14 +121,16 @@ def taught_targets(run: Run, records, names: Sequence[str]) -> dict[str, dict[st
     if not table.is_file():
         _ask_all(run, records, names, table)
     share = run.config["teachers"]["share"]
+    rows = run.split_rows(records)["train"]
+    untaught = opening.open_source(records, run.view(), run.labels).training_targets(rows)
+    own = {row.clip: target for row, target in zip(rows, untaught)}
     targets: dict[str, dict[str, np.ndarray]] = {name: {} for name in names}
     for line in read_csv(table):
         for name in names:
             answer = [line[f"{name}_{label}"] for label in run.labels]
             if "" not in answer:
-                target = share * np.array(answer, np.float32)
-                target[run.labels.index(line["emotion"])] += 1 - share
-                targets[name][line["clip"]] = target
+                clip, answer = line["clip"], np.array(answer, np.float32)
+                targets[name][clip] = share * answer + (1 - share) * own[clip]
     return targets
 
 

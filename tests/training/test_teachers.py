@@ -18,6 +18,7 @@ from emotionnet.training.init import init_source
 from emotionnet.training.run import Run
 from emotionnet.training.teachers import taught_targets, teachers_of
 from emotionnet.training.train import train_run
+from emotionnet.votes import write_votes
 
 pytestmark = pytest.mark.usefixtures("plain_reports")
 
@@ -84,6 +85,20 @@ def test_targets_are_labels_and_the_mean_of_what_all_of_a_fold_answer(
         one_hot = np.eye(len(LABELS))[LABELS.index(rows[clip].emotion)]
         expected = 0.3 * (first[clip] + second[clip]) / 2 + 0.7 * one_hot
         np.testing.assert_allclose(target, expected, atol=1e-5)
+
+
+def test_a_crowds_votes_are_mixed_with_what_they_answer(pupil, records):
+    (pupil.folder / "teachers.csv").unlink(missing_ok=True)
+    plain = taught_targets(pupil, records, ["faces"])["faces"]
+    voted = pupil.split_rows(records)["train"][0]
+    row = dataclasses.replace(voted, votes=write_votes({LABELS[0]: 1, LABELS[1]: 3}))
+    rows = [row if each.clip == row.clip else each for each in records.rows]
+    crowd = taught_targets(pupil, dataclasses.replace(records, rows=rows), ["faces"])["faces"]
+    one_hot = np.eye(len(LABELS))[LABELS.index(row.emotion)]
+    expected = plain[row.clip] + 0.7 * (np.array([0.25, 0.75, 0]) - one_hot)
+    np.testing.assert_allclose(crowd.pop(row.clip), expected, atol=1e-6)
+    for clip, target in crowd.items():
+        np.testing.assert_array_equal(target, plain[clip])
 
 
 def test_batches_hold_them_for_clips_and_copies_and_labels_for_the_rest(pupil, records):
