@@ -11,6 +11,7 @@ from tiny_run import SYSTEM_CONFIG, make_clip, make_run, write_records
 
 from emotionnet.deploy import convert as converting
 from emotionnet.deploy.clips import spread
+from emotionnet.deploy.exporting import Export
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.export import export
 
@@ -146,3 +147,15 @@ def test_spread_takes_emotions_in_turn(records):
     assert {row.emotion for row in picked} == set(EMOTIONS)
     assert spread(records.rows, 3, seed=5) == picked
     assert len(spread(records.rows, 99)) == len(records.rows)
+
+
+def test_where_few_clips_have_all_streams_others_fill_up(tmp_path):
+    clips = [make_clip(f"c{i}", EMOTIONS[i % 3], seed=i, faces=i == 2) for i in range(5)]
+    records = write_records(tmp_path / "r", clips)
+    run = exportable_run(tmp_path / "run", records, train=records.rows[:1], test=records.rows)
+    job = Export(run, tmp_path, tmp_path, ["float32"], None, 1)
+    for count in (1, 3, 9):
+        ((rows, inputs),) = job._clips("test", count, seed=0)
+        assert len({row.clip for row in rows}) == len(rows) == min(count, 5)
+        assert rows[0].clip == "c2"
+        assert len(inputs["faces"]) == len(rows)

@@ -190,7 +190,7 @@ class Export:
     def _clips(
         self, part: str, count: int, seed: int, faces: bool = False
     ) -> list[tuple[list, dict]]:
-        """Of each source up to ``count`` rows of a part, with their inputs.
+        """Of each source up to ``count`` rows of a part, with their inputs; those with all streams first.
 
         Args:
             part: of the run.
@@ -202,7 +202,9 @@ class Export:
 
         found = []
         for records, parts in self.sources:
-            rows = spread(self._useful(records, parts[part]), count, seed)
+            whole, others = self._by_streams(records, parts[part])
+            rows = spread(whole, count, seed)
+            rows += spread(others, count - len(rows), seed)
             rows = [row for row in rows if row.faces_found > 0] if faces else rows
             if rows:
                 found.append((rows, load(self.run, records, rows)))
@@ -232,11 +234,14 @@ class Export:
         }
         return convert(self.work, job, self.timeout_s)["quantised_layers"]
 
-    def _useful(self, records, rows: Sequence) -> list:
-        """Rows that have all the streams the run was trained on, where there are such rows."""
+    def _by_streams(self, records, rows: Sequence) -> tuple[list, list]:
+        """Rows that have all the streams the run was trained on, and the others."""
         streams = self.run.config["streams"]
-        whole = [row for row in rows if all(has(records, row, each) for each in streams)]
-        return whole or list(rows)
+        whole, others = [], []
+        for row in rows:
+            complete = all(has(records, row, each) for each in streams)
+            (whole if complete else others).append(row)
+        return whole, others
 
     def _files(self, layers: dict[str, list[str]]) -> dict[str, dict[str, Any]]:
         everything = "everything"
