@@ -249,6 +249,17 @@ def test_answers_about_another_corpus_do_not_stand_for_the_runs_own(tmp_path, mo
         side_by_side.evaluated_runs(folder)
 
 
+def test_how_a_combined_run_is_evaluated_again_is_said_with_its_records(tmp_path):
+    folder = make_run(tmp_path / "a run")
+    (folder / "predictions.csv").unlink()
+    for combined, hint in (({}, "'"), ({"faces": {}}, "' --records DIR")):
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | {"combined": combined}))
+        with pytest.raises(EmotionNetError) as told:
+            RunResult.read(folder)
+        assert f"`python -m emotionnet.evaluate '{folder}{hint}`" in str(told.value)
+
+
 @pytest.mark.parametrize("older", ["predictions.csv", "metrics.json"])
 def test_answers_or_numbers_of_an_earlier_model_are_not_compared(tmp_path, older, monkeypatch):
     folder = make_run(tmp_path / "run")

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from emotionnet.command import command_text
 from emotionnet.errors import EmotionNetError
 from emotionnet.evaluation.affect import affect_of
 from emotionnet.evaluation.answers import OUTPUTS, Answers, measure
@@ -50,9 +51,10 @@ class RunResult:
         Raises:
             EmotionNetError: a file is missing or cannot be read.
         """
-        folder = Path(folder)
+        folder, config = Path(folder), {}
         try:
-            config, metrics = (read_json(folder / name) for name in ("config.json", "metrics.json"))
+            config = read_json(folder / "config.json")
+            metrics = read_json(folder / "metrics.json")
             history = folder / "history.csv"
             people = {
                 row["actor"]
@@ -67,9 +69,11 @@ class RunResult:
                 len(people),
             )
         except (ValueError, KeyError, OSError) as error:
+            # A combined run has no records of its own.
+            records = ("--records", "DIR") if config.get("combined") else ()
             raise EmotionNetError(
                 f"{folder}: cannot be compared ({error!r}). Evaluate it again with "
-                f"`python -m emotionnet.evaluate {folder}`."
+                f"`{command_text('evaluate', folder, *records)}`."
             ) from error
 
     @property
