@@ -12,10 +12,11 @@ from tiny_run import make_clip, make_run, write_records
 
 import emotionnet
 from emotionnet.classes import Classes
+from emotionnet.clips.records import Records
 from emotionnet.combine import combine, main
 from emotionnet.deploy.clips import whole
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import read_csv
+from emotionnet.files import read_csv, write_csv
 from emotionnet.training.combining import joined, with_calm
 from emotionnet.training.optimizer import find_layers
 from emotionnet.training.run import Run
@@ -183,6 +184,26 @@ def test_it_says_that_it_leaks_where_one_was_trained_on_the_people_the_other_tes
     assert told["ravdess1"][0]
     assert "1 of the 1 actors that are tested are among those that the faces" in told["ravdess1"][1]
     assert told["ravdess7"] == told["crema_d1"] == (False, "")
+
+
+def test_it_knows_what_the_two_are_warned_of_and_began_with(place, tmp_path):
+    # Of the clips that the other tests this run was trained on the first, and the faces began with it.
+    before = changed(place / "s", tmp_path / "before")
+    rows = read_csv(before / "split.csv")
+    tested = [row["clip"] for row in rows if row["part"] == "test"]
+    learnt = {**rows[-1], "clip": tested[0], "part": "train"}
+    write_csv(before / "split.csv", [learnt], list(learnt))
+    begun = {"init": {"run": str(before)}, "split_warning": "few clips"}
+    faces = changed(place / "f", tmp_path / "faces", **begun)
+    run = Run.open(combine(faces, place / "s", tmp_path / "out"))
+    assert run.config["leaky"]
+    first, second = run.config["split_warning"].split("; ")
+    assert first == "faces: few clips"
+    assert second.endswith("are among those that the faces stream was trained on")
+    # Its own division forgot that clip, as one that it leaves out: those of the two know it.
+    (run.folder / "split.csv").write_text("clip,actor,emotion,part\n")
+    records = Records.open(place / "speech_records")
+    assert [row.clip for row in run.unseen_rows(records)] == tested[1:]
 
 
 def test_what_cannot_be_combined_is_refused(place, tmp_path):

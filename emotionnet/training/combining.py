@@ -11,7 +11,7 @@ from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import file_sha256, read_csv, read_json
 from emotionnet.inputs.kinds import STREAMS
 from emotionnet.systems import PAIR, make_config, pair, stages_of
-from emotionnet.training.run import PARTS, Run
+from emotionnet.training.run import PARTS, Run, beginnings
 
 #: What joins classes unless the user says otherwise: where one side alone knows calm, it is neutral.
 CALM = {"neutral": ("neutral", "calm")}
@@ -51,7 +51,8 @@ def combine_runs(
     for stream, run in runs.items():
         _take_over(model, run, stream)
     split = _split(runs, classes)
-    combined = Run.create(folder, _run_config(runs, config, classes, _leak(runs, split)), split)
+    leak = _leak(runs, split)
+    combined = Run.create(folder, _run_config(runs, config, classes, leak), split)
     combined.save_model(model)
     return combined
 
@@ -185,12 +186,19 @@ def _split(runs: Mapping[str, Run], classes: Classes) -> SimpleNamespace:
     )
 
 
+def _told(runs: Mapping[str, Run]) -> list[str]:
+    """What a reader must know about the split of either run, in words."""
+    told = {stream: run.config.get("split_warning") for stream, run in runs.items()}
+    return [f"{stream}: {warning}" for stream, warning in told.items() if warning]
+
+
 def _leak(runs: Mapping[str, Run], split: SimpleNamespace) -> str:
     """The people who are tested though either run was trained on other clips of them, in words; "" for none."""
     told = []
+    known = [row for row in split.test if row.actor]
     for stream, run in runs.items():
-        known = [row for row in split.test if row.actor]
-        shared, tested = run.learnt_among(known, "actor")
+        met = [each.learnt_among(known, "actor") for each in (run, *beginnings(run.config))]
+        shared, tested = (set().union(*names) for names in zip(*met))
         if shared:
             told.append(
                 f"{len(shared)} of the {len(tested)} actors that are tested are among those that the "
@@ -210,6 +218,7 @@ def _run_config(
 
     said = [f"{stream}: {origin['protocol_description']}" for stream, origin in origins.items()]
     speech = runs["speech"].config
+    warnings = "; ".join(filter(None, (*_told(runs), leak)))
     return {
         "system": PAIR,
         "system_config": dataclasses.asdict(config),
@@ -221,7 +230,7 @@ def _run_config(
         "protocol": all_of("protocol"),
         "protocol_description": "Two streams that were trained apart. " + ". ".join(said),
         "leaky": any(run.config["leaky"] for run in runs.values()) or bool(leak),
-        **({"split_warning": leak} if leak else {}),
+        **({"split_warning": warnings} if warnings else {}),
         "fold": speech["fold"],
         "folds": speech.get("folds"),
         "seed": speech["seed"],
@@ -230,6 +239,7 @@ def _run_config(
         "settings": {s: runs[s].config.get("settings", {}).get(s, {}) for s in config.streams},
         **({"classes": classes.plain()} if classes else {}),
         "combined": origins,
+        "made_of": {s: {"run": str(run.folder.resolve())} for s, run in runs.items()},
     }
 
 

@@ -288,9 +288,11 @@ class Run:
 
 
 def beginnings(config: dict[str, Any]) -> Iterator[Run]:
-    """The runs that a run of this ``config`` begins with, and those that they begin with, as far as they are there."""
-    for key in _BEGINNINGS:
-        source = config.get(key)
+    """The runs that a run of this ``config`` begins with, and those that they begin with, as far as they are there.
+
+    A combined run begins with the two that it was made of.
+    """
+    for source in (*map(config.get, _BEGINNINGS), *config.get("made_of", {}).values()):
         if source and (Path(source["run"]) / "config.json").is_file():
             run = Run.open(source["run"])
             yield run
