@@ -243,18 +243,20 @@ class Run:
         """
         # Here, since they load OpenCV, and most verbs only open a run.
         from emotionnet.clips.copies import original
-        from emotionnet.inputs.split import recording_of
+        from emotionnet.inputs.split import name_of, recording_of
 
-        part: dict[str, str] = {}
+        part: dict[tuple[str, str], str] = {}
         for run in (*reversed([*beginnings(self.config)]), self):  # its own division counts last
-            part |= {line["clip"]: line["part"] for line in read_csv(run.folder / "split.csv")}
-        seen = {clip for clip, its in part.items() if its != "test"}
-        known = {recording_of(row) for row in records.rows if row.clip in seen}
+            lines = read_csv(run.folder / "split.csv")
+            for corpus in run.config["corpus"].split("+"):
+                part |= {(corpus, line["clip"]): line["part"] for line in lines}
+        seen = {name for name, its in part.items() if its != "test"}
+        known = {recording_of(row) for row in records.rows if name_of(row) in seen}
 
         def unseen(row) -> bool:
-            if row.clip in part:
-                return part[row.clip] == "test"
-            return original(row.clip) not in seen and recording_of(row) not in known
+            if name_of(row) in part:
+                return part[name_of(row)] == "test"
+            return (row.corpus, original(row.clip)) not in seen and recording_of(row) not in known
 
         return self.classes.rows(filter(unseen, records.rows))
 

@@ -48,13 +48,17 @@ def test_a_changed_copy_of_what_was_learnt_from_is_not_unseen(tmp_path):
     same = {"e": "a", "f": "f"}  # e has the sound of a
     names = (*parts, "a~noise15", "b~pitch", "d", "d~pitch", *same)
     rows = [SimpleNamespace(clip=c, corpus="folder", recording=same.get(c, "")) for c in names]
-    unseen = Run(tmp_path, {}).unseen_rows(SimpleNamespace(rows=rows))
+    own = {"format": 1, "corpus": "folder"}
+    unseen = Run(tmp_path, own).unseen_rows(SimpleNamespace(rows=rows))
     assert [row.clip for row in unseen] == ["c", "d", "d~pitch", "f"]
+    # Clips of another corpus are others, whatever they are called.
+    unseen = Run(tmp_path, own | {"corpus": "demo"}).unseen_rows(SimpleNamespace(rows=rows))
+    assert unseen == rows
     # One that began with this run on other clips has seen the same; its own test clips stay.
-    write_json(tmp_path / "config.json", {"format": 1})
-    own = [{"clip": "b", "part": "test"}, {"clip": "d", "part": "train"}]
-    write_csv(tmp_path / "tuned" / "split.csv", own, ("clip", "part"))
-    tuned = Run(tmp_path / "tuned", {"init": {"run": str(tmp_path)}})
+    write_json(tmp_path / "config.json", own)
+    split = [{"clip": "b", "part": "test"}, {"clip": "d", "part": "train"}]
+    write_csv(tmp_path / "tuned" / "split.csv", split, ("clip", "part"))
+    tuned = Run(tmp_path / "tuned", own | {"init": {"run": str(tmp_path)}})
     unseen = tuned.unseen_rows(SimpleNamespace(rows=rows))
     assert [row.clip for row in unseen] == ["b", "c", "b~pitch", "f"]
 
