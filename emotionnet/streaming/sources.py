@@ -6,6 +6,7 @@ import queue
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ CHUNK_S = 0.05
 SPEEDS = ("real", "max")
 #: Events of a camera that may wait; of older ones the pictures are dropped.
 _WAITING = 120
+#: A microphone's pieces come late now and then: the earliest of the last `_SETTLED_S` says when they were taken, and
+#: samples are missing, or its clock has drifted, where that is off by more than `_DRIFT_S`.
+_SETTLED_S, _DRIFT_S = 2.0, 0.1
 
 
 @dataclass
@@ -101,6 +105,30 @@ class FileSource:
     def close(self) -> None:
         """Closes the recording."""
         self._recording.close()
+
+
+class _Arrivals:
+    """When a device's sound was taken, by when its pieces came: samples that it dropped are not counted as time."""
+
+    def __init__(self):
+        self._taken_s, self._begin_s = 0.0, None
+        self._recent: deque[tuple[float, float]] = deque()
+
+    def begin_s(self, now_s: float, seconds: float) -> float:
+        """When the first sample was taken, had all been taken since that came.
+
+        Args:
+            now_s: when a piece came.
+            seconds: its length.
+        """
+        self._taken_s += seconds
+        self._recent.append((now_s, now_s - self._taken_s))
+        while self._recent[0][0] < now_s - _SETTLED_S:
+            self._recent.popleft()
+        earliest_s = min(begin_s for _, begin_s in self._recent)
+        if self._begin_s is None or abs(earliest_s - self._begin_s) > _DRIFT_S:
+            self._begin_s = earliest_s
+        return self._begin_s
 
 
 class CameraSource:
@@ -187,8 +215,8 @@ class CameraSource:
     def _read_sound(self, container) -> None:
         import soxr
 
-        resampler, given, first_s = None, 0, None
-        mixer = Mixer()
+        resampler, given = None, 0
+        mixer, arrivals = Mixer(), _Arrivals()
         for sound in container.decode(audio=0):
             if self._stopped.is_set():
                 break
@@ -197,10 +225,11 @@ class CameraSource:
                 mixer = mixer.better() or mixer
             if resampler is None:
                 resampler = soxr.ResampleStream(sound.sample_rate, SAMPLE_RATE, 1, dtype="float32")
-                first_s = time.perf_counter() - self._start - mono.size / sound.sample_rate
+            now_s = time.perf_counter() - self._start
+            begin_s = arrivals.begin_s(now_s, mono.size / sound.sample_rate)
             samples = to_int16(resampler.resample_chunk(np.nan_to_num(mono)))
             if len(samples):
-                self._put(samples=samples, time_s=first_s + given / SAMPLE_RATE)
+                self._put(samples=samples, time_s=begin_s + given / SAMPLE_RATE)
                 given += len(samples)
         container.close()
 
