@@ -69,7 +69,7 @@ run = emotionnet.fit(
 
 # %% [markdown]
 # The training clips: a row of faces for each emotion. Two pairs of emotions look the same, and two others
-# sound the same, so neither faces nor voices alone can reach more than 75 %.
+# sound the same, so faces or voices alone are right in about 75 % at best.
 
 # %%
 from emotionnet.notebook import show_answer, show_records, show_run
@@ -79,9 +79,9 @@ show_records("data/demo/records")
 # %% [markdown]
 # ## How good is it?
 #
-# *UAR* is the share of correct answers within each emotion, averaged: guessing among eight gives
-# 12.5 %. The interval says how far chance alone may have moved the accuracy. The dotted line marks the epoch that was
-# kept; it was chosen on other actors than those of the test.
+# *UAR* is the share found of each emotion, averaged: guessing among eight gives 12.5 %. The interval says how far
+# chance alone may have moved the accuracy. The dotted line marks the epoch that was kept; it was chosen on other
+# actors than those of the test.
 
 # %%
 show_run(run)
@@ -89,7 +89,8 @@ show_run(run)
 # %% [markdown]
 # ## Ask it about a clip
 #
-# A clip of an actor that it never saw. You can put the name of any video or sound file below.
+# A clip of an actor that it never saw. You can put the name of any video or sound file below; and of a person,
+# ask `"people"` in place of `run`: a model that knows real people, for research only.
 
 # %%
 CLIP = "data/demo/clips/actor_12/demo-12-happy-1.mp4"  # @param {type:"string"}
@@ -100,8 +101,8 @@ show_answer(answer)
 # %% [markdown]
 # ## To a phone
 #
-# The same network as TFLite files, with everything needed to call them. `verify` checks every promise of
-# the folder without TensorFlow: how far the answers are from those that the folder expects, and from Keras.
+# The same network as TFLite files (which phones run; int8 is the small one), with everything needed to call them.
+# `verify` checks the folder without TensorFlow: how far the answers are from those that it expects, and from Keras.
 
 # %%
 bundle = emotionnet.export(
@@ -112,9 +113,9 @@ print(emotionnet.verify.table(emotionnet.verify(bundle)))
 # %% [markdown]
 # ## In your browser
 #
-# The int8 file again, in a page that runs it on your machine, with your camera and your microphone. It first
-# checks that it answers as the folder expects. Nothing is sent: the browser lets the page connect to nothing.
-# The file `quickstart_bundle.html` is the same page, to keep or to share. (This model knows drawn faces only.)
+# The int8 file, in a page that runs it on your machine, with your camera and your microphone. Nothing is sent: the
+# browser lets the page connect to nothing. The file `quickstart_bundle.html` is the same page, to keep or to share.
+# (This model knows drawn faces only.)
 
 # %%
 from emotionnet.notebook import show_page
@@ -165,6 +166,6 @@ show_run(voices) if I_AGREE_TO_THE_LICENCE else None
 #
 # ## Next
 #
-# - [ravdess.ipynb](https://colab.research.google.com/github/emotionnet/emotionnet/blob/main/colab/ravdess.ipynb): faces and voices of RAVDESS, on a GPU.
+# - [ravdess.ipynb](https://colab.research.google.com/github/emotionnet/emotionnet/blob/main/colab/ravdess.ipynb): RAVDESS, sound alone or (on a GPU) with faces.
 # - [your_own_clips.ipynb](https://colab.research.google.com/github/emotionnet/emotionnet/blob/main/colab/your_own_clips.ipynb): your recordings, your classes.
 # - [tpu.ipynb](https://colab.research.google.com/github/emotionnet/emotionnet/blob/main/colab/tpu.ipynb): the same training with JAX on a TPU.

@@ -101,7 +101,7 @@ print("read from", shutil.copytree(kept, records, dirs_exist_ok=True))
 #
 # Sixteen actors train, four choose the epoch, four test: nobody is in two parts. `FOLDS` says
 # which four; `all` trains six times and tests on everybody once, which is the number to quote. `EPOCHS` 0
-# takes the system's usual number.
+# takes the system's usual number. `logmel` is this project's speech network.
 #
 # The first lines say which device is used. After an interruption, run all cells again: with Drive the training continues.
 
@@ -138,7 +138,7 @@ if streams == "both":
 # %% [markdown]
 # ## Is it better than another?
 #
-# The same training with the speech network of the paper that `ghost_fan` follows (mean MFCCs, `S2`). Both answer the same clips,
+# The same training with `S2`, the speech network of the paper that this system follows. Both answer the same clips,
 # so a paired test can say whether the difference is more than chance. Switch it off to save the
 # second training.
 
@@ -172,8 +172,8 @@ show_answer(answer)
 # %% [markdown]
 # ## To a phone
 #
-# TFLite files with a contract, golden vectors and checksums; `verify` checks them. With Drive the folder is there;
-# otherwise download it from the files on the left.
+# TFLite files (which phones run) with a description of inputs and outputs, clips with the answers that they must get, and
+# checksums; `verify` checks them. With Drive the folder is there; otherwise download it from the files on the left.
 
 # %%
 bundle = emotionnet.export(

@@ -263,8 +263,8 @@ class SoundRing(private val capacity: Int = Contract.SAMPLES) {
 }
 
 /**
- * The last frames of a camera (a window of 60 a second): when each began, and its embedding if it had
- * a face.
+ * The last frames of a camera (room for a window at 60 a second): when each began, and if it had a face
+ * its embedding, the numbers that the model makes of it.
  */
 class FaceRing(
     private val capacity: Int = max(8 * Contract.FRAMES, ceil(60 * Contract.WINDOW_S).toInt()),

@@ -12,7 +12,7 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import org.tensorflow.lite.Interpreter
 
-/** An answer; [probabilities] is fused from [face] and [speech]. Order: [Contract.LABELS]. */
+/** An answer: [probabilities] of both together, of the [face] and of the [speech]. Order: [Contract.LABELS]. */
 class Answer(
     val probabilities: FloatArray,
     val face: FloatArray,
