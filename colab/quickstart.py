@@ -12,7 +12,7 @@
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/emotionnet/emotionnet/blob/main/colab/quickstart.ipynb)
 #
 # You get a trained audio-visual emotion recogniser, its report, its answer to a clip, and a file for a
-# phone. A CPU runtime is enough: on two cores it took seven minutes to the report, and one more to the phone's file.
+# phone. A CPU runtime is enough: on two idle cores it took three to five minutes to the report.
 # Choose *Runtime → Run all*.
 #
 # The faces are **drawn** and the voices are made up: this shows that everything works, and knows nothing

@@ -87,8 +87,8 @@ cache = HOME / "cache" / CORPUS
 # You can also write them on another machine, by `python -m emotionnet.fit --records-cache DIR …`, and copy the
 # folder here.
 #
-# The next cell installs `tensorflow-cpu` if it is needed and missing, and leaves JAX as it is. It does not use the TPU
-# and trains nothing.
+# The next cell installs `tensorflow-cpu` if it is needed and missing, and leaves JAX as it is. TensorFlow then only
+# prepares clips: it trains nothing and does not use the TPU.
 
 # %%
 import importlib.util
