@@ -135,7 +135,7 @@ def speech_copies(
     """
     for kind in kinds:
         parse_kind(kind)
-    wanted = {row.clip: row.emotion for row in rows}  # which may be merged ones
+    wanted = {row.clip: row for row in rows}
     copies = []
     sounding = [row for row in records.rows if row.samples > 0 and original(row.clip) == row.clip]
     chunks = [sounding[i : i + _SHARD] for i in range(0, len(sounding), _SHARD)]
@@ -153,11 +153,16 @@ def speech_copies(
     for number in range(len(chunks)):
         for kind in kinds:
             for raw in read_json(_index(folder, number, kind)):
-                if emotion := wanted.get(raw["clip"].rpartition("~")[0]):
+                if row := wanted.get(raw["clip"].rpartition("~")[0]):
                     # Absolute, so that the records' own dataset reads them.
-                    shard = str((folder / raw["shard"]).resolve())
-                    copies.append(RecordRow(**{**raw, "shard": shard, "emotion": emotion}))
+                    raw["shard"] = str((folder / raw["shard"]).resolve())
+                    copies.append(labelled_as(row, RecordRow(**raw)))
     return copies
+
+
+def labelled_as(row: RecordRow, copy: RecordRow) -> RecordRow:
+    """The ``copy`` with the emotion, and a crowd's votes, of its clip as ``row`` has them: classes may be merged."""
+    return dataclasses.replace(copy, emotion=row.emotion, votes=row.votes)
 
 
 def transform(waveform: np.ndarray, kind: str, clip: str) -> np.ndarray:

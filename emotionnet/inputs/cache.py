@@ -13,7 +13,6 @@ streams. Without the stream ``faces`` there are no pixels in it, without ``speec
 (`emotionnet.clips.copies`) have a ``copies.json`` and arrays of their own.
 """
 
-import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from emotionnet.clips.copies import original
+from emotionnet.clips.copies import labelled_as, original
 from emotionnet.clips.records import RecordRow, read_record_manifest
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_json
@@ -147,9 +146,8 @@ class ViewCache:
                 "them where the records are (the same command with --records), or do without: "
                 "--augment light."
             )
-        wanted = {f"{row.clip}~{kind}": row.emotion for row in rows for kind in kinds}
-        found = (row for row in self.copied if row.clip in wanted)
-        return [dataclasses.replace(row, emotion=wanted[row.clip]) for row in found]
+        wanted = {f"{row.clip}~{kind}": row for row in rows for kind in kinds}
+        return [labelled_as(wanted[row.clip], row) for row in self.copied if row.clip in wanted]
 
     def check_view(self, view: View) -> None:
         """Makes sure that it was made for ``view``.

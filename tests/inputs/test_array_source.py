@@ -146,6 +146,12 @@ def test_it_holds_copies_of_the_sound(records, tmp_path, cache):
     (wanted,) = from_records.inference_batches([sounding[0], *copies[0]], 16)
     (found,) = from_cache.inference_batches([sounding[0], *copies[1]], 16)
     same(found, wanted)
+    # Classes that are merged name a crowd's votes anew, and the copies' too.
+    voted = [dataclasses.replace(row, votes='{"sad": 1, "happy": 3}') for row in sounding]
+    for source in (from_records, from_cache):
+        made = source.copies(voted, kinds)
+        expected = np.repeat([[0, 0.75, 0.25]], len(made), 0)
+        np.testing.assert_array_equal(source.training_targets(made), expected)
     with pytest.raises(UsageError, match="no copies of the sound of kind pitch"):
         from_cache.copies(sounding, ["pitch"])
     with pytest.raises(UsageError, match="no copies"):
