@@ -32,6 +32,7 @@ from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.corpora.tables import METADATA, TABLE, has_columns, read_tables
 from emotionnet.emotions import label_order
 from emotionnet.errors import UsageError
+from emotionnet.votes import renamed
 
 NAME = "folder"
 EMOTIONS_USED = None
@@ -186,6 +187,7 @@ def _one_spelling(rows: list[ManifestRow], notes: list[str]) -> list[ManifestRow
     """Rows in which a class, and a person, is written in one way only; says what was written otherwise."""
     emotions, alike = words.one_spelling((row.emotion for row in rows), words.plain)
     actors, same = words.one_spelling((row.actor for row in rows), words.person_key)
+    spelled = {words.plain(name): used for name, used in emotions.items()}
     parts = settled_parts({row.part for row in rows if row.part})
     for what, found in (("classes", alike), ("people", same)):
         if found:
@@ -197,6 +199,7 @@ def _one_spelling(rows: list[ManifestRow], notes: list[str]) -> list[ManifestRow
         replace(
             row,
             emotion=emotions[row.emotion],
+            votes=renamed(row.votes, lambda name: spelled.get(words.plain(name), name)),
             actor=actors.get(row.actor, ""),
             part=parts.get(row.part, ""),
         )

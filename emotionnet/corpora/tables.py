@@ -8,6 +8,7 @@ import csv
 import dataclasses
 import io
 import json
+import math
 import os
 import re
 import unicodedata
@@ -20,6 +21,7 @@ from emotionnet.corpora import words
 from emotionnet.corpora.listing import LFS_REASON, Ignored, is_lfs_pointer, kind_of
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import UsageError
+from emotionnet.votes import renamed
 
 #: Ours; and the `datasets` library's, which may lie in the folder of a part, too.
 TABLE = "clips.csv"
@@ -208,12 +210,26 @@ def _row_of(root: Path, folder: Path, cells: dict[str, str], corpus: str) -> Man
     facts["actor"] = words.actor_name(cells.get("actor", ""))
     if "sex" in facts:
         facts["sex"] = words.SEXES.get(facts["sex"].lower(), facts["sex"].lower())
+    if "votes" in facts:
+        facts["votes"] = _votes(facts["votes"])
     facts[kind] = str(file)
     if kind == "picture" and cells.get("sound"):
         facts["sound"] = str(_inside(root, folder, cells["sound"]))
     times = f"@{facts.get('start_s', '')}-{facts.get('end_s', '')}"
     facts.setdefault("clip", f"{file.with_suffix('')}{times if times != '@-' else ''}")
     return ManifestRow(corpus=corpus, label_kind="given", **facts)
+
+
+def _votes(text: str) -> str:
+    """A crowd's votes, their classes called as those of clips are."""
+    try:
+        votes = json.loads(text)
+    except ValueError:
+        votes = None
+    counts = votes.values() if isinstance(votes, dict) else [None]
+    if not all(type(n) in (int, float) and 0 <= n < math.inf for n in counts):
+        raise ValueError(f'votes are written as {{"happy": 7, "sad": 3}}, not {text}')
+    return renamed(text, words.emotion_name)
 
 
 def _times(cells: dict[str, str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from emotionnet.corpora import folder
 from emotionnet.corpora.manifest import manifest_hash, read_manifest, write_manifest
 from emotionnet.corpora.tables import seconds
 from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.votes import shares
 
 
 def put(root, *names):
@@ -126,6 +127,21 @@ def test_a_column_twice_and_more_cells_than_columns(tmp_path):
         read(tmp_path, "file,emotion,Emotion\n1.wav,happy,sad\n")
     _, ignored, _ = read(tmp_path, "file,emotion\n1.wav,happy,\n2.wav,sad,very\n")
     assert [("more cells" in reason) for _, reason in ignored] == [True]
+
+
+def test_votes_are_for_the_classes_of_the_clips(tmp_path):
+    put(tmp_path, "1.wav", "2.wav", "3.wav", "4.wav")
+    votes = ['{"Happiness": 3, "happy": 1, "Bored": 2}', "", "7", '{"happy": "many"}']
+    lines = [
+        json.dumps({"file": f"{i + 1}.wav", "emotion": "bored" if i else "joy", "votes": each})
+        for i, each in enumerate(votes)
+    ]
+    (tmp_path / "metadata.jsonl").write_text("\n".join(lines))
+    rows, ignored, _ = read(tmp_path)
+    assert [(row.clip, row.emotion) for row in rows] == [("1", "happy"), ("2", "bored")]
+    assert shares(rows[0].votes, ("happy", "bored")).tolist() == pytest.approx([4 / 6, 2 / 6])
+    assert rows[1].votes == ""
+    assert ["votes are written as" in reason for _, reason in ignored[:2]] == [True, True]
 
 
 def test_columns_that_are_not_used_and_files_that_are_not_listed_are_named(tmp_path):
