@@ -8,7 +8,6 @@ point), ``robustness.png`` (the curves), ``robustness.html`` (both for people) a
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from emotionnet.command import as_verb, command_line
 from emotionnet.evaluation.asked import result_path
@@ -33,10 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line, measures and prints the worst of each disturbance."""
     args = parser().parse_args(argv)
     from emotionnet.evaluation.robustness_text import summary
+    from emotionnet.shipped import shipped
 
     result = robustness(args.run, args.records, args.part, args.batch_size)
     print(summary(result))
-    print(f"report: {result_path(Path(args.run), 'robustness.html', args.part)}")
+    print(f"report: {result_path(shipped(args.run), 'robustness.html', args.part)}")
     return 0
 
 

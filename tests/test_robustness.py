@@ -117,9 +117,16 @@ def test_the_folder_gets_table_picture_page_and_numbers(result, run):
     assert "shifted sound, -0.5" in text
 
 
-def test_a_run_of_one_stream_gets_the_curves_of_that_stream(records, tmp_path):
-    run = make_run(tmp_path / "run", records, records.rows, streams=("speech",))
-    result = measuring.robustness(run.folder)
+def test_a_run_of_one_stream_gets_the_curves_of_that_stream(records, tmp_path, monkeypatch):
+    own = {"streams": ("speech",), "split_warning": "few people"}
+    run = make_run(tmp_path / "shipped" / "voices", records, records.rows, **own)
+    # By its name, as one that comes with EmotionNet: its files go to it.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("emotionnet.shipped.PLACES", [tmp_path / "shipped"])
+    result = measuring.robustness("voices")
+    assert (run.folder / "robustness.json").is_file()
+    assert not (tmp_path / "voices").exists()
+    assert "note: few people" in summary(result)
     hit = {p["disturbance"] for p in result["points"]}
     assert hit == {"clean", *(d.name for d in HITS if d.stream == "speech")}
     assert {p["kind"] for p in result["points"]} == {"fused"}

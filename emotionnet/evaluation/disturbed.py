@@ -32,7 +32,12 @@ def robustness(
         EmotionNetError: the run is not trained, or its records cannot be used.
     """
     from emotionnet.evaluation.asked import check_part, result_path
-    from emotionnet.evaluation.provenance import group_provenance, open_group, provenance
+    from emotionnet.evaluation.provenance import (
+        group_provenance,
+        open_group,
+        provenance,
+        split_warnings,
+    )
     from emotionnet.evaluation.robustness import Disturbed
     from emotionnet.evaluation.robustness_report import write_robustness
     from emotionnet.training.run import Run, group_members
@@ -47,7 +52,10 @@ def robustness(
             notes.append(f"Not trained to the end yet, left out: {', '.join(unfinished)}.")
     else:
         runs = [Run.open(folder)]
+        folder = runs[0].folder  # of one that comes with EmotionNet another than its name says
         about = provenance(runs[0])
+    if part != "unseen":
+        notes += split_warnings(runs)
     disturbed = Disturbed.pool([_answer(each, records, part, batch_size) for each in runs])
     result = {"run": folder.resolve().name, "part": part, **about, "notes": notes}
     result |= {**disturbed.clean(), "points": disturbed.points()}
