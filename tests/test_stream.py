@@ -94,6 +94,10 @@ def test_what_cannot_be_played_is_told(run, wav, tmp_path):
             stream(run, source, "max")
     with pytest.raises(UsageError, match="--speed fast: not known"):
         stream(run, wav, "fast")
+    with pytest.raises(UsageError, match="--microphone: is for a camera"):
+        stream(run, wav, "max", microphone=None)
+    with pytest.raises(UsageError, match="--speed max: is for a file"):
+        stream(run, "camera", "max", microphone=None)
     with pytest.raises(UsageError, match="no run here"):
         stream(tmp_path, wav, "max")
     with pytest.raises(UsageError, match="longer than this model can take"):

@@ -279,14 +279,18 @@ def open_source(source: str | os.PathLike, speed: str, microphone: str | None):
         source, speed, microphone: as of `emotionnet.stream`.
 
     Raises:
-        UsageError: an unknown speed.
+        UsageError: an unknown speed, one for a camera, or a microphone for a file.
         EmotionNetError: the file or the camera cannot be used.
     """
     if speed not in SPEEDS:
         raise UsageError(f"--speed {speed}: not known. Choose one of {', '.join(SPEEDS)}.")
     kind, _, which = str(source).partition(":")
     if kind == "camera" and not Path(source).exists():
+        if speed != SPEEDS[0]:
+            raise UsageError(f"--speed {speed}: is for a file; a camera has a speed of its own.")
         return CameraSource(int(which or 0) if (which or "0").isdecimal() else which, microphone)
+    if microphone != "":
+        raise UsageError("--microphone: is for a camera; a file has its own sound.")
     try:
         return FileSource(existing_file(source), speed == "real")
     except EmotionNetError as error:
