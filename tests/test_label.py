@@ -82,3 +82,5 @@ def test_bad_usage(run, pool, tmp_path):
     ):
         with pytest.raises(UsageError, match=reason):
             label(*arguments, ready=None)
+    with pytest.raises(UsageError, match="--port 70000"):
+        label(run, pool, ready=None, port=70000)

@@ -48,6 +48,8 @@ def label(
 
     if most < 1:
         raise UsageError(f"--most {most}: needs at least 1")
+    if port is not None and not 0 <= port < 1 << 16:
+        raise UsageError(f"--port {port}: there are ports up to 65535.")
     pool = Path(not_empty(pool, "the pool"))
     out = Path(out) if out else pool / TABLE
     opened = open_run(run)
