@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -91,7 +92,7 @@ class Session:
             raise ValueError(f"{emotion!r} is not one of the labels")
         with self._lock:
             # Another sitting, or a spreadsheet, may have written there since.
-            before = read_labels(self.out) or self._rows
+            before = read_labels(self.out) if self.out.exists() else self._rows
             skipped_before = self._read_skipped()
             rows, skipped = dict(before), skipped_before - {(file, self.run)}
             rows.pop(file, None)
@@ -129,7 +130,8 @@ def read_labels(path: str | os.PathLike) -> dict[str, dict[str, str]]:
     """File → row of a CSV of labels; empty where there is none yet.
 
     Raises:
-        UsageError: it lacks the columns ``file`` and ``emotion``, or cannot be read.
+        UsageError: it lacks the columns ``file`` and ``emotion``, cannot be read, or names a file twice (a list
+            of parts of files), of which one row alone would be kept.
     """
     if not Path(path).exists():
         return {}
@@ -141,6 +143,12 @@ def read_labels(path: str | os.PathLike) -> dict[str, dict[str, str]]:
         raise UsageError(
             f"{path}: lacks the columns file and emotion, so it is not a CSV of labels. "
             "Nothing was changed; give another --out."
+        )
+    twice = next((file for file, n in Counter(row["file"] for row in rows).items() if n > 1), None)
+    if twice is not None:
+        raise UsageError(
+            f"{path}: names {twice} more than once, so it is not a CSV of labels of whole files. Nothing was "
+            "changed; give another --out."
         )
     return {row["file"]: {"actor": "", "run": "", **row} for row in rows}
 

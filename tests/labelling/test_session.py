@@ -89,6 +89,21 @@ def test_two_sittings_at_once_keep_the_answers_of_both(pool):
         assert session(pool, run=run).answers()["anna/b.wav"]["emotion"] == ""
 
 
+def test_what_another_sitting_took_back_does_not_return(pool):
+    session(pool).answer("anna/a.wav", "happy")
+    one, other = session(pool), session(pool)
+    one.answer("anna/a.wav", None)
+    other.answer("anna/b.wav", "sad")
+    assert [row["file"] for row in read_csv(pool / "labels.csv")] == ["anna/b.wav"]
+
+
+def test_a_list_of_parts_of_files_loses_none_of_them(pool):
+    out = pool / "labels.csv"
+    out.write_text("file,emotion,start,end\nanna/a.wav,calm,0,1\nanna/a.wav,sad,1,2\n")
+    with pytest.raises(UsageError, match=r"names anna/a\.wav more than once"):
+        session(pool)
+
+
 def test_another_kind_of_file_is_never_overwritten(pool):
     out = pool / "labels.csv"
     out.write_text("name,age\nanna,3\n")
