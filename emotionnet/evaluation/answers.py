@@ -127,8 +127,17 @@ class Answers:
 
     @classmethod
     def pool(cls, several: Iterable["Answers"]) -> "Answers":
-        """Puts answers over the same labels one below the other; keeps the kinds that all have."""
+        """Puts answers over the same labels one below the other; keeps the kinds that all have.
+
+        Raises:
+            EmotionNetError: they are over different labels.
+        """
         several = list(several)
+        labels = dict.fromkeys(", ".join(answers.labels) for answers in several)
+        if len(labels) > 1:
+            raise EmotionNetError(
+                f"answers over different classes cannot be taken together: {' and '.join(labels)}."
+            )
         kinds = [k for k in several[0].probabilities if all(k in a.probabilities for a in several)]
         return cls(
             several[0].labels,

@@ -93,6 +93,12 @@ def test_a_table_of_other_labels_is_refused(both, tmp_path):
         Answers.read(tmp_path / "predictions.csv", ("happy", "calm"))
 
 
+def test_answers_over_other_classes_are_not_pooled(both):
+    other = Answers(LABELS[::-1], both.clips, both.probabilities)
+    with pytest.raises(EmotionNetError, match="over different classes"):
+        Answers.pool([both, other])
+
+
 def test_pooled_runs_count_a_clip_once_in_the_interval(both):
     once = measure(both)["fused"]
     seeds = measure(Answers.pool([both, both, both]))["fused"]
