@@ -1,6 +1,7 @@
 """A run, or a group of runs, is asked about clips: answers, numbers and pages are written beside it."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from emotionnet.cards.combined import measured
 from emotionnet.errors import UsageError
 from emotionnet.evaluation.affect import affect_of
 from emotionnet.evaluation.answers import Answers, answer_rows, measure
-from emotionnet.evaluation.asked import Asked, open_part, result_path, shared_classes
+from emotionnet.evaluation.asked import Asked, open_part, shared_classes
 from emotionnet.evaluation.intervals import mean_and_sd
 from emotionnet.evaluation.learning import kept_epochs, learning_curves, mean_kept
 from emotionnet.evaluation.provenance import (
@@ -24,6 +25,7 @@ from emotionnet.evaluation.temperature import calibrated_scores, fit_temperature
 from emotionnet.files import read_json, write_json, write_text
 from emotionnet.inputs.kinds import OUTPUTS
 from emotionnet.systems import get_system
+from emotionnet.training.run import Run, beginnings
 
 
 def evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]:
@@ -52,12 +54,12 @@ def evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]:
     )  # fmt: skip
     answers = answers.under(asked.classes)
     answers.write(where.path(run.folder, "predictions.csv"))
-    metrics = {"run": run.name, **_about(provenance(run), asked)}
+    metrics = {"run": run.name, **_about(provenance(run), asked, beginnings(config))}
     metrics |= measure(answers, mask, get_system(config["system"]).STREAMS)
     metrics["affect"] = affect_of(metrics, answers.labels, asked.affect)
     metrics["notes"] += notes
     if asked.part == "test" and asked.plainly:
-        metrics["calibrated"] = _calibrated(run, model, opened, answers, batch_size)
+        metrics["calibrated"] = _calibrated(run, model, opened, answers, where, batch_size)
     if asked.part == "unseen":
         metrics["protocol_text"] = (
             f"{len(rows)} clips of {asked.on or opened.folder} that the run neither trained on nor chose its epoch by"
@@ -77,8 +79,8 @@ def evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]:
     return metrics
 
 
-def _about(provenance: dict[str, Any], asked: Asked) -> dict[str, Any]:
-    """What was asked of what, as ``metrics.json`` says it."""
+def _about(provenance: dict[str, Any], asked: Asked, begun: Iterable[Run] = ()) -> dict[str, Any]:
+    """What was asked of what, as ``metrics.json`` says it; ``begun`` are the runs that it begins with."""
     question = {"part": asked.part}
     question |= {"mask": asked.mask} if asked.mask else {}
     question |= {"mirror": True} if asked.mirror else {}
@@ -88,17 +90,20 @@ def _about(provenance: dict[str, Any], asked: Asked) -> dict[str, Any]:
     # Clips of another corpus share nothing with the training, however its own were divided.
     elsewhere = asked.part == "unseen" and asked.on not in ("", *provenance["corpus"].split("+"))
     leaky = provenance["leaky"] and not elsewhere
+    leaky |= elsewhere and any(
+        run.config["leaky"] and asked.on in run.config["corpus"].split("+") for run in begun
+    )
     return {**question, **provenance, "classes": classes, "labels": labels, "leaky": leaky}
 
 
-def _calibrated(run, model, opened, answers, batch_size: int) -> dict[str, Any]:
+def _calibrated(run, model, opened, answers, asked: Asked, batch_size: int) -> dict[str, Any]:
     """How sure the answers are at temperatures fitted on the run's validation clips, if it has any."""
     rows = run.split_rows(opened)["validation"]
     if not rows:
         return {}
     streams = run.config["streams"]
     validation = answer_rows(model, run.view(), opened, rows, run.labels, streams, batch_size)
-    validation.write(result_path(run.folder, "predictions.csv", "validation"))
+    validation.write(replace(asked, part="validation").path(run.folder, "predictions.csv"))
     return calibrated_scores(answers, fit_temperatures(validation))
 
 
@@ -125,7 +130,8 @@ def evaluate_group(
         kinds = [k for k in OUTPUTS if k in scores]
         short = {k: {m: scores[k][m] for m in ("accuracy", "uar", "n")} for k in kinds}
         each.append({"run": run.name, "fold": scores["fold"], "seed": scores["seed"], **short})
-    metrics = {"run": folder.name, **_about(group_provenance(runs), asked)}
+    begun = itertools.chain.from_iterable(beginnings(run.config) for run in runs)
+    metrics = {"run": folder.name, **_about(group_provenance(runs), asked, begun)}
     metrics |= {"labels": scores["labels"], "classes": scores["classes"]}
     offered = get_system(runs[0].config["system"]).STREAMS
     metrics |= measure(Answers.pool(answers), asked.mask, offered)

@@ -8,6 +8,7 @@ from tiny_run import LABELS, make_clip, make_run, write_records
 
 from emotionnet import evaluate as evaluating
 from emotionnet.errors import EmotionNetError
+from emotionnet.evaluation import measuring
 from emotionnet.evaluation.asked import Asked
 from emotionnet.evaluation.measuring import _about
 from emotionnet.files import read_csv, write_csv, write_json
@@ -68,6 +69,29 @@ def test_clips_of_another_corpus_do_not_leak_however_the_own_ones_were_divided()
     leaky = [_about(about, Asked("unseen", on=on))["leaky"] for on in ("", "ravdess", "emodb")]
     assert leaky == [True, True, False]
     assert _about(about, Asked("test", on="emodb"))["leaky"]
+    # Save where the run began with one that knows the people of that corpus.
+    begun = [Run(".", {"corpus": "emodb", "leaky": known}) for known in (False, True)]
+    asked = Asked("unseen", on="emodb")
+    assert [_about(about, asked, [each])["leaky"] for each in begun] == [False, True]
+    assert not _about(about, Asked("unseen", on="iemocap"), begun)["leaky"]
+
+
+def test_answers_to_validation_clips_of_one_corpus_of_several_are_named_after_it(
+    tmp_path, monkeypatch
+):
+    written = []
+    monkeypatch.setattr(measuring, "answer_rows", lambda *_: SimpleNamespace(write=written.append))
+    monkeypatch.setattr(measuring, "fit_temperatures", lambda _: {})
+    run = SimpleNamespace(
+        folder=tmp_path, config={"streams": []}, view=dict, labels=LABELS,
+        split_rows=lambda _: {"validation": [1]},
+    )  # fmt: skip
+    for on in ("", "ravdess"):
+        measuring._calibrated(run, None, None, None, Asked(on=on), 8)
+    assert [path.name for path in written] == [
+        "predictions_validation.csv",
+        "predictions_validation_ravdess.csv",
+    ]
 
 
 def test_records_that_lost_clips_are_no_other_ones(run, tmp_path):
