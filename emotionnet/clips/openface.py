@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from emotionnet.corpora import ravdess
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import BadClip, UsageError
 
@@ -115,8 +116,8 @@ class Tables:
             raise UsageError(f"--openface {self.folder}: {what}; it should hold OpenFace's tables")
 
     def find(self, row: ManifestRow) -> Path:
-        """The table of a clip: named as its picture, its sound, or the clip; or ending with the clip's
-        name after a dash (RAVDESS: ``01-`` + take).
+        """The table of a clip: named as its picture, its sound, or the clip; of RAVDESS, whose takes lie in files of
+        several names, also one ending with the take after a dash (``01-`` + take).
 
         Raises:
             BadClip: there is none, or more than one.
@@ -128,7 +129,7 @@ class Tables:
                 return self._only(self._by_stem[stem], files[0].parent.name)
         ending = f"-{files[-1].name}"
         ended = [paths for stem, paths in self._by_stem.items() if stem.endswith(ending)]
-        if ended:
+        if ended and row.corpus == ravdess.NAME:
             return self._only([path for paths in ended for path in paths], files[0].parent.name)
         raise BadClip(f"no table {stems[0]}.csv in {self.folder}")
 

@@ -189,12 +189,16 @@ def test_tables_are_found_by_the_names_of_clips(tmp_path):
     tables = Tables(tmp_path)
 
     def found(**files):
-        row = ManifestRow(files.pop("clip"), "folder", "sad", **files)
+        own = {"corpus": "folder", "emotion": "sad"} | files
+        row = ManifestRow(**own)
         return tables.find(row).relative_to(tmp_path).as_posix()
 
     assert found(clip="sad/1", picture="sad/1.mp4") == "sad/1.csv"
     assert found(clip="happy/1", sound="happy/1.wav") == "happy/1.csv"
-    assert found(clip="02-03", sound="x/03-02-03.wav") == "deep/er/01-02-03.csv"
+    take = {"clip": "02-03", "sound": "x/03-02-03.wav"}
+    assert found(**take, corpus="ravdess") == "deep/er/01-02-03.csv"
+    with pytest.raises(BadClip, match=r"no table 03-02-03\.csv in"):
+        found(**take)  # another clip may be called 01-02-03
     assert found(clip="4", picture="4.mp4") == "4.CSV"
     with pytest.raises(
         BadClip, match=r"more than one table may be its own: happy/1\.csv and sad/1"
