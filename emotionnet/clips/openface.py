@@ -48,6 +48,12 @@ class Table:
         mine = self.faces == face
         return Table(self.times_s[mine], self.faces[mine], self.points[mine], self.notes)
 
+    def part(self, start_s: float, end_s: float) -> "Table":
+        """The rows from ``start_s`` on, before ``end_s``; its times begin at 0 there."""
+        here = (self.times_s >= start_s) & (self.times_s < end_s)
+        times_s = self.times_s[here] - start_s
+        return Table(times_s, self.faces[here], self.points[here], self.notes)
+
 
 def read_table(path: str | os.PathLike) -> Table:
     """Reads a CSV.

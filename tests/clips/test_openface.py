@@ -1,6 +1,7 @@
 """Landmarks from OpenFace's tables."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -98,6 +99,28 @@ def test_rows_are_matched_by_time_and_gaps_are_masked(tmp_path):
     write_table(tmp_path / "a.csv", np.delete(np.arange(8) / 10, [2, 5]), moving(8)[:6])
     values = field_of(tmp_path).compute(record(), ROW).values
     assert np.isnan(values).all(axis=(1, 2)).tolist() == [i in (2, 5) for i in range(8)]
+
+
+def test_of_a_clip_that_is_a_part_of_a_file_the_rows_of_that_part_count(tmp_path):
+    part = dataclasses.replace(ROW, clip="happy/a@2-2.8", start_s="2", end_s="2.8")
+    # Before, and after, the mouth is elsewhere in the same face.
+    down = np.array([0, 1])
+    points = np.concatenate([moving(20) + down, moving(8), moving(20) - down])
+    write_table(tmp_path / "a.csv", np.arange(48) / 10, points)
+    parsed = record(start_s=0.02)
+    found = field_of(tmp_path).compute(parsed, part)
+    expected = [in_crop_units(p, five) for p, five in zip(moving(8), parsed["landmarks"])]
+    np.testing.assert_allclose(found.values, expected, atol=1e-6)
+    assert found.notes == ()
+    nothing = {name: values[:0] for name, values in parsed.items()}
+    alone = field_of(tmp_path).compute(nothing, part)
+    np.testing.assert_allclose(alone.times_s, np.arange(8) / 10, atol=1e-9)
+    assert field_of(tmp_path).files(part) != field_of(tmp_path).files(ROW)
+    # One that is named after the part is of that alone.
+    (tmp_path / "a.csv").rename(tmp_path / "a@2-2.8.csv")
+    write_table(tmp_path / "a@2-2.8.csv", np.arange(8) / 10, moving(8))
+    found = field_of(tmp_path).compute(parsed, part)
+    np.testing.assert_allclose(found.values, expected, atol=1e-6)
 
 
 def test_what_openface_is_not_sure_of_and_frames_without_a_face_are_masked(tmp_path):

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import Any
 
@@ -69,7 +69,8 @@ class Landmarks68(Field):
             return []
         status = os.stat(path)
         name = path.relative_to(self._tables.folder).as_posix()
-        return [name, status.st_size, status.st_mtime_ns]
+        span = [row.start_s, row.end_s] if _is_of_more(path, row) else []
+        return [name, status.st_size, status.st_mtime_ns, *span]
 
     def compute(self, parsed: dict[str, Any], row: ManifestRow) -> FieldValues:
         """See `Field.compute`. A clip without pictures has the tables' own times."""
@@ -78,9 +79,14 @@ class Landmarks68(Field):
             return FieldValues(parsed["times_s"], np.reshape(values, (-1, 68, 2)))
         path = self._tables.find(row)
         table = read_table(path)
-        if len(parsed["times_s"]):
-            return _at_frames(table, parsed, path.name)
-        return _alone(table, path.name)
+        of_more = _is_of_more(path, row)
+        if of_more:
+            table = table.part(float(row.start_s or 0), float(row.end_s or np.inf))
+        if not len(parsed["times_s"]):
+            return _alone(table, path.name)
+        # The clock of a whole clip's table begins with its first frame.
+        begin_s = 0.0 if of_more else float(parsed["times_s"][0])
+        return _at_frames(table, begin_s, parsed, path.name)
 
     @cached_property
     def _mesh(self) -> Mesh:
@@ -96,12 +102,16 @@ def _decode(jpeg: bytes) -> np.ndarray:
     return np.ascontiguousarray(face[..., ::-1])
 
 
-def _at_frames(table: Table, parsed: dict[str, Any], name: str) -> FieldValues:
-    """A table's points at the frames of a record, in units of its crops."""
+def _is_of_more(path: Path, row: ManifestRow) -> bool:
+    """Whether a table is of a whole file, of which the clip is a part."""
+    return bool(row.start_s or row.end_s) and path.stem != PurePosixPath(row.clip).name
+
+
+def _at_frames(table: Table, begin_s: float, parsed: dict[str, Any], name: str) -> FieldValues:
+    """A table's points, whose clock begins at ``begin_s``, at the frames of a record, in units of its crops."""
     times_s, boxes = parsed["times_s"].astype(np.float64), parsed["boxes"]
     distance_s = (times_s[-1] - times_s[0]) / (len(times_s) - 1) if len(times_s) > 1 else 1 / 30
-    # The table's clock begins with the first frame.
-    rows_s = table.times_s + times_s[0]
+    rows_s = table.times_s + begin_s
     near = np.abs(rows_s[None] - times_s[:, None])
     values = np.full((len(times_s), 68, 2), np.nan)
     sure, elsewhere = np.isfinite(table.points[:, 0, 0]), 0
