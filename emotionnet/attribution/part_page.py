@@ -38,7 +38,7 @@ def write_summary(
     )
     parts.append(html.paragraph(f"{text} Explained is each clip's own emotion. {sums}"))
     parts += [html.box("Left out.", "; ".join(summary.left_out))] if summary.left_out else []
-    for stream in dict.fromkeys(row["stream"] for row in summary.rows):
+    for stream in dict.fromkeys((*(row["stream"] for row in summary.rows), *summary.sanity)):
         parts.append(html.heading(TITLES[stream]))
         for baseline in dict.fromkeys(r["baseline"] for r in summary.rows if r["stream"] == stream):
             rows = [r for r in summary.rows if (r["stream"], r["baseline"]) == (stream, baseline)]

@@ -26,7 +26,7 @@ def describe_part(part: str, summary) -> str:
     lines += [f"  left out: {each}" for each in summary.left_out]
     for stream, sanity in summary.sanity.items():
         rows = [row for row in summary.rows if row["stream"] == stream]
-        base = rows[-1]["baseline"]
+        base = rows[-1]["baseline"] if rows else ""  # samples have no parts to name
         for emotion in summary.labels:
             own = [r for r in rows if r["emotion"] == emotion and r["baseline"] == base]
             own = sorted(own, key=lambda row: -abs(row["sum"]))[:4]

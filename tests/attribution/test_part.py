@@ -9,6 +9,7 @@ from tiny_run import LABELS, SYSTEM_CONFIG, make_run
 from emotionnet.attribution.explainer import Explainer, Question
 from emotionnet.attribution.part import chosen
 from emotionnet.attribution.sanity import COVERED, _layers, check
+from emotionnet.attribution.text import describe_part
 from emotionnet.errors import UsageError
 from emotionnet.explain import explain
 from emotionnet.files import read_csv
@@ -40,6 +41,9 @@ def test_a_part_becomes_a_table_pictures_and_a_page(run, tmp_path):
     assert "rank correlation" in page
     assert (tmp_path / "explain_test_faces_black.svg").stat().st_size > 1000
     assert set(summary.sanity) == {"faces", "speech"}
+    # Samples have no parts that a row could name, and their check is told all the same.
+    assert page.count("Can these maps be trusted?") == 2
+    assert "speech: rank correlation" in describe_part(**found)
     for old, new in zip(before, run.model().weights):
         np.testing.assert_array_equal(old, new)
 
