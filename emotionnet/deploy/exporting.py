@@ -97,7 +97,8 @@ def _check_page(job: "Export") -> None:
     from emotionnet.deploy.web.node import packages
 
     system = job.run.config["system"]
-    check_live(job.run.folder, system, [s.name for s in signatures(job.model, system)])
+    takes = {each.name: each.inputs for each in signatures(job.model, system)}
+    check_live(job.run.folder, system, takes)
     if not set(job.precisions) - {ONNX}:
         raise UsageError("--page: a browser runs a .tflite file. Add int8 to --precisions.")
     packages()
@@ -167,7 +168,11 @@ class Export:
             self.bundle / "MODEL_CARD.md",
             bundle_card(contract, self._metrics(), compared, measured(self.run.folder)),
         )
-        write_android_files(self.bundle, contract)
+        if not write_android_files(self.bundle, contract):
+            print(
+                "no Android files: the Kotlin gives faces and sound, this model takes other inputs",
+                file=sys.stderr,
+            )
 
     def _open_sources(self, records) -> list[tuple[Any, dict[str, list]]]:
         """Records, each with the run's parts of them; none where they are not needed and not there."""
@@ -251,8 +256,7 @@ class Export:
             ONNX: everything,
             "float16": "all computation; the networks' weights are stored in 16 bits",
             "dynamic": "all but the products of the networks' weights",
-            "int8": "audio front-end, first and last layer of the speech network, frame attention, "
-            "logits, fusion",
+            "int8": "all layers but those that quantised_layers counts, the audio front-end first of all",
         }
         files = {}
         for precision in self.precisions:

@@ -7,7 +7,7 @@ that the Keras layer gives for the first clip. Needs NumPy only.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from emotionnet.inputs.kinds import STREAMS, streams_in, without
 FOLDER = "golden"
 EXPECTED, FRONT_END = f"{FOLDER}/expected.json", f"{FOLDER}/front_end.npz"
 LIVE = ("encode_face", "encode_speech", "fuse")
+#: What the Kotlin gives to ``classify``; and it and the page, of live use, to ``fuse``.
+_WHOLE = {"faces", "frame_mask", "waveform", "waveform_samples"}
+_MOMENTS = {"embeddings", "frame_mask", "speech_logits", "waveform_samples"}
 #: How far a file may be from its own answers on another processor, in probability.
 OWN = {"float32": 1e-4, "float16": 1e-4, "onnx": 1e-4, "dynamic": 0.05, "int8": 0.05}
 #: The least that a file is allowed to differ from Keras, where it was measured to differ less.
@@ -39,6 +42,24 @@ def variants(clips: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]
     first, second = ({k: v[i : i + 1].copy() for k, v in clips.items()} for i in (0, last))
     missing = {f"no_{STREAMS[s].singular}": without(first, s) for s in streams_in(clips)}
     return {"whole_1": first, "whole_2": second, **missing}
+
+
+def inputs_of(contract: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Entry point → names of its inputs, as ``contract.json`` has them."""
+    return {
+        name: [tensor["name"] for tensor in signature["inputs"]]
+        for name, signature in contract["signatures"].items()
+    }
+
+
+def takes_clips(takes: Mapping[str, Collection[str]]) -> bool:
+    """Whether ``classify`` takes faces and sound, and nothing else (of `inputs_of`)."""
+    return set(takes["classify"]) == _WHOLE
+
+
+def is_live(takes: Mapping[str, Collection[str]]) -> bool:
+    """Whether the entry points of live use are there and take what the Kotlin and the page give them."""
+    return all(name in takes for name in LIVE) and set(takes["fuse"]) == _MOMENTS
 
 
 def answers(model, clip: Clip) -> dict[str, dict[str, np.ndarray]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from emotionnet.clips.sound import SILENCE_STEPS
 from emotionnet.deploy.detectors import DETECTORS
-from emotionnet.deploy.golden import LIVE
+from emotionnet.deploy.golden import inputs_of, is_live, takes_clips
 from emotionnet.errors import EmotionNetError
 from emotionnet.files import write_text
 from emotionnet.templates import render
@@ -34,11 +34,13 @@ def write_android_files(out_dir: str | os.PathLike, contract: Mapping[str, Any])
             ``encode_face``, ``encode_speech`` and ``fuse`` the live part is left out.
 
     Returns:
-        The files written.
+        The files written; none where ``classify`` takes something else than faces and sound, as landmarks.
 
     Raises:
         EmotionNetError: the contract asks for something that the Kotlin source does not do.
     """
+    if not takes_clips(inputs_of(contract)):
+        return []
     values = _values(contract)
     written = []
     for name in _FILES:
@@ -58,7 +60,7 @@ def _values(contract: Mapping[str, Any]) -> dict[str, Any]:
     file = contract["files"][precision]
     labels = contract["labels"]
     return {
-        "live": all(name in signatures for name in LIVE),
+        "live": is_live(inputs_of(contract)),
         "package": PACKAGE,
         "name": _kotlin_string(contract["name"]),
         "title": contract["name"],

@@ -77,6 +77,20 @@ def test_files_are_filled_in(tmp_path, live):
         assert word in guide
 
 
+def test_of_a_model_that_takes_landmarks_nothing_is_written(tmp_path):
+    more = contract()
+    more["signatures"]["classify"]["inputs"] += tensors(landmarks=(1, FRAMES, 68, 2))
+    assert write_android_files(tmp_path, more) == []
+    assert not list(tmp_path.iterdir())
+
+
+def test_entry_points_of_the_same_names_that_take_something_else_are_not_used_live(tmp_path):
+    other = contract()
+    other["signatures"]["fuse"]["inputs"][2] = tensors(sound_steps=(1, 9, 288))[0]
+    write_android_files(tmp_path, other)
+    assert "addFrame" not in (tmp_path / "EmotionClassifier.kt").read_text(encoding="utf-8")
+
+
 def test_what_counts_as_silence_is_said_in_one_place(tmp_path, monkeypatch):
     monkeypatch.setattr("emotionnet.deploy.handoff_files.SILENCE_STEPS", 5)
     write_android_files(tmp_path, contract())

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from emotionnet.cards.front_matter import without_front_matter
 from emotionnet.deploy.bundle import Bundle
 from emotionnet.deploy.detectors import detector_row
-from emotionnet.deploy.golden import LIVE
+from emotionnet.deploy.golden import LIVE, inputs_of, is_live
 from emotionnet.deploy.handoff_files import best_precision
 from emotionnet.deploy.measure import MARGIN
 from emotionnet.deploy.web import node
@@ -46,7 +46,7 @@ def build_page(bundle: str | os.PathLike) -> str:
     folder = Path(bundle)
     opened = Bundle.open(folder)
     contract = opened.contract
-    check_live(folder, contract["system"], contract["signatures"])
+    check_live(folder, contract["system"], inputs_of(contract))
     precision = best_precision(contract["files"])
     arrays, golden = golden_clips(folder, precision)
     modules = node.packages()
@@ -71,18 +71,24 @@ def build_page(bundle: str | os.PathLike) -> str:
     return _document(folder, contract, parts, facts, script)
 
 
-def check_live(place: Path, system: str, entry_points: Collection[str]) -> None:
-    """Fails where entry points of live use are missing.
+def check_live(place: Path, system: str, takes: Mapping[str, Collection[str]]) -> None:
+    """Fails where a page cannot use a model live.
+
+    Args:
+        place, system: of the model, for the message.
+        takes: entry point → names of its inputs.
 
     Raises:
-        UsageError: names them.
+        UsageError: names what is missing.
     """
-    missing = [name for name in LIVE if name not in entry_points]
-    if missing:
-        raise UsageError(
-            f"{place}: a page needs the entry points of live use, and system {system} has no "
-            f"{', '.join(missing)}. ghost_fan has them all."
-        )
+    if is_live(takes):
+        return
+    missing = [name for name in LIVE if name not in takes]
+    wrong = f"has no {', '.join(missing)}" if missing else "joins other parts of a clip"
+    raise UsageError(
+        f"{place}: a page needs the entry points of live use, and system {system} {wrong}. "
+        "ghost_fan has them all."
+    )
 
 
 def golden_clips(
