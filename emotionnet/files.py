@@ -97,6 +97,18 @@ def read_csv(path: str | os.PathLike) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def read_given_csv(path: str | os.PathLike) -> list[dict[str, str]]:
+    """`read_csv` of a file that a user has made.
+
+    Raises:
+        EmotionNetError: it is a folder, no text in UTF-8, or no CSV.
+    """
+    try:
+        return read_csv(path)
+    except (UnicodeDecodeError, csv.Error, IsADirectoryError) as error:
+        raise EmotionNetError(f"{path}: is no CSV ({error}). Save it as CSV UTF-8.") from None
+
+
 def file_hash(path: str | os.PathLike, algorithm: str = "sha256") -> str:
     """A file's hash, in hex; ``algorithm`` is one that `hashlib` knows."""
     with open(path, "rb") as file:

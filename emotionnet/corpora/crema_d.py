@@ -12,7 +12,7 @@ from emotionnet.corpora import canonical
 from emotionnet.corpora.listing import Ignored, check_folder, rows_of_files
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import read_csv
+from emotionnet.files import read_given_csv
 from emotionnet.votes import write_votes
 
 NAME = "crema_d"
@@ -144,7 +144,7 @@ def _read_votes(root: Path, table: str | os.PathLike) -> dict[str, str]:
             "clone of CREMA-D's repository, or named with --table."
         )
     votes: dict[str, str] = {}
-    for number, line in enumerate(read_csv(path), start=2):
+    for number, line in enumerate(read_given_csv(path), start=2):
         missing = [name for name in ("", "fileName", *VOTES) if line.get(name) is None]
         if missing:
             raise UsageError(f"{path}: column {missing[0]!r} is missing.")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import read_csv
+from emotionnet.files import read_given_csv
 
 #: Column of the table → class.
 CLASSES = {
@@ -86,7 +86,7 @@ def read_table(path: str | os.PathLike, by_line: bool) -> Votes:
     """
     if not os.path.isfile(path):
         raise UsageError(f"--table {path}: no such file. Name the table of FER+'s votes.")
-    lines = read_csv(path)
+    lines = read_given_csv(path)
     columns = (*CLASSES, *NO_EMOTION)
     needed = columns if by_line else ("image", *columns)
     missing = [name for name in needed if not lines or name not in lines[0]]

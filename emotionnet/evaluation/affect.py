@@ -17,7 +17,7 @@ import numpy as np
 
 from emotionnet.emotions import EMOTIONS
 from emotionnet.errors import UsageError
-from emotionnet.files import read_csv
+from emotionnet.files import read_given_csv
 from emotionnet.inputs.kinds import OUTPUTS
 
 TABLE = Path(__file__).with_name("affect.csv")
@@ -34,14 +34,18 @@ def read_groups(labels: Sequence[str], path: str | os.PathLike | None = None) ->
         path: a CSV with the columns ``mapping``, ``emotion``, ``arousal``, ``valence``; by default ours.
 
     Raises:
-        UsageError: no such file, a column is missing, or an emotion is not known or named twice.
+        UsageError: no such file, it has no rows, a column is missing, or an emotion is not known or named twice.
+        EmotionNetError: it is no CSV.
     """
     place = Path(path or TABLE)
     if not place.is_file():
         raise UsageError(f"--affect {place}: there is no such file.")
     groups: Groups = {}
     seen = set()
-    for row in read_csv(place):
+    rows = read_given_csv(place)
+    if not rows:
+        raise UsageError(f"--affect {place}: has no rows.")
+    for row in rows:
         missing = {"mapping", "emotion", *DIMENSIONS} - {k for k, v in row.items() if v is not None}
         if missing:
             raise UsageError(f"--affect {place}: a row lacks {', '.join(sorted(missing))}.")
