@@ -74,14 +74,14 @@ function explained(error, kind) {
   return `The ${name} cannot be opened (${error.message || error.name}).`;
 }
 
-const TAP = `registerProcessor("tap", class extends AudioWorkletProcessor {
+/** Makes one channel of several. A source that gives none is silent: time goes on, and what was heard grows old. */
+export const TAP = `registerProcessor("tap", class extends AudioWorkletProcessor {
   process([channels]) {
-    if (!channels.length) return true;
-    const mono = channels[0].slice();
+    const mono = channels.length ? channels[0].slice() : new Float32Array(128);
     for (let c = 1; c < channels.length; c++) {
       for (let i = 0; i < mono.length; i++) mono[i] += channels[c][i];
     }
-    for (let i = 0; i < mono.length; i++) mono[i] /= channels.length;
+    for (let i = 0; i < mono.length; i++) mono[i] /= channels.length || 1;
     this.port.postMessage(mono);
     return true;
   }
