@@ -20,7 +20,7 @@ _ORIGIN = (
 _LIMITS = """\
 ## Limits
 
-- Acted emotions are exaggerated. Accuracy on spontaneous ones is lower, and was not measured.
+- Acted emotions are exaggerated. Accuracy on spontaneous ones was not measured; expect less.
 - Few actors: intervals over clips understate the uncertainty over people.
 - Other languages, ages, skin tones, glasses, masks, beards, noise and far microphones are
   under-represented or absent.
