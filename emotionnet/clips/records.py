@@ -19,7 +19,7 @@ searched for again, and a folder without the field stays valid. ``records.json``
 import dataclasses
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -213,6 +213,14 @@ class Records:
         if name not in self._opened:
             self._opened[name] = FieldFiles.open(self, name)
         return self._opened[name]
+
+    def field_sums(self, names: Iterable[str]) -> list[str]:
+        """Checksums of the shards of these side fields, as far as they were added: they change where one is made anew."""
+        here = sorted({*names} & set(self.fields))
+        paths = [
+            path for name in here for path in sorted((self.folder / name).glob("shard-*.json"))
+        ]
+        return [read_json(path)["sha256"] for path in paths]
 
     def has_field(self, row: RecordRow, name: str) -> bool:
         """Whether a clip has a value of a side field in any frame; false where the field was not added."""

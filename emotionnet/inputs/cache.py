@@ -14,7 +14,7 @@ streams. Without the stream ``faces`` there are no pixels in it, without ``speec
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -178,6 +178,10 @@ class ViewCache:
     def guard(self) -> Iterator[None]:
         """As that of records; arrays need none."""
         yield
+
+    def field_sums(self, names: Iterable[str]) -> list[str]:
+        """Of the side fields that it was written with, see `emotionnet.clips.records.Records.field_sums`."""
+        return self.meta.get("field_sums", [])
 
     def has_field(self, row: RecordRow, field: str) -> bool:
         """Whether a clip has a side field of the records; see `emotionnet.inputs.kinds.has`."""

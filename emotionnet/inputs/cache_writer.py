@@ -21,6 +21,7 @@ from emotionnet.inputs.cache import (
     stored_files,
     stored_names,
 )
+from emotionnet.inputs.kinds import STREAMS
 from emotionnet.inputs.opening import open_source
 from emotionnet.inputs.views import View
 from emotionnet.locks import alone
@@ -77,6 +78,7 @@ def _write_once(records, view: View, folder: Path, streams, copies) -> ViewCache
         "view": dataclasses.asdict(view),
         "manifest_hash": records.manifest_hash,
         "streams": list(streams),
+        "field_sums": records.field_sums(STREAMS[stream].field for stream in streams),
         "copies": list(copies) if copied else [],
     }
     write_json(unfinished / META_FILE, meta)
@@ -90,6 +92,13 @@ def _check_same(cache: ViewCache, records, view: View, streams, copies) -> None:
     cache.check_view(view)
     cache.check_streams(streams)
     cache.copies([], copies)
+    # One that was written before these were noted may be either.
+    sums = records.field_sums(STREAMS[stream].field for stream in cache.streams)
+    if cache.meta.get("field_sums", sums) != sums:
+        raise UsageError(
+            f"{cache.folder}: a cache of landmarks that {records.folder} no longer has: they were made anew. "
+            "Choose another folder, or delete that one."
+        )
     if cache.manifest_hash != records.manifest_hash:
         raise UsageError(
             f"{cache.folder}: a cache of other records than {records.folder}. Choose another folder, "

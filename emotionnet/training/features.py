@@ -1,8 +1,8 @@
 """A front's output for every clip, computed once and kept beside the records.
 
 Folds, seeds and runs share it: what a front gives depends on the clip and the front alone. The key
-is made of the clips' places in the records, the front's layers, its weights and the code of the
-layers, so what is found is never stale. Files are written whole or not at all and memory-mapped.
+is made of the clips' places in the records, the side fields that are read, the front's layers, its weights
+and the code of the layers, so what is found is never stale. Files are written whole or not at all and memory-mapped.
 """
 
 import dataclasses
@@ -18,6 +18,7 @@ import numpy as np
 from emotionnet import layers
 from emotionnet.files import sha256, write_json
 from emotionnet.inputs.arrays import read_arrays, write_arrays
+from emotionnet.inputs.kinds import STREAMS, streams_in
 from emotionnet.inputs.source import Source
 from emotionnet.progress import progress
 
@@ -83,6 +84,7 @@ def front_key(front: keras.Model, source: Source) -> str:
         _plain_names(front.to_json()),
         weights,
         _code(),
+        *source.records.field_sums(STREAMS[each].field for each in streams_in(source.inputs)),
     )[:16]
 
 

@@ -1,10 +1,15 @@
+import dataclasses
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from tiny_run import make_clip, write_records
 
+from emotionnet.clips.records import Records
 from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.files import write_json
 from emotionnet.inputs.cache import ViewCache
-from emotionnet.inputs.cache_writer import write_cache
+from emotionnet.inputs.cache_writer import _check_same, write_cache
 from emotionnet.inputs.kinds import inputs_of
 from emotionnet.inputs.opening import open_source
 from emotionnet.inputs.views import View
@@ -66,3 +71,21 @@ def test_damage_and_strangers_are_explained(records, tmp_path):
     (tmp_path / "cache" / "faces.npy").write_bytes(b"short")
     with pytest.raises(EmotionNetError, match="is damaged"):
         ViewCache.open(tmp_path / "cache")
+
+
+def test_a_cache_of_landmarks_that_were_made_anew_is_refused(records, tmp_path):
+    write_json(records.folder / "records.json", {**records.meta, "fields": {"landmarks68": {}}})
+    opened, view = Records.open(records.folder), View(3, 32, 16000, landmarks=2)
+    sums = records.folder / "landmarks68" / "shard-00000.json"
+    write_json(sums, {"sha256": "once"})
+    cache = write_cache(records, view, tmp_path / "cache", ["faces", "speech"])
+    meta = {**cache.meta, "streams": ["speech", "geometry"], "field_sums": ["once"]}
+    for made, refused in (
+        ("once", nullcontext()),
+        ("anew", pytest.raises(UsageError, match="anew")),
+    ):
+        write_json(sums, {"sha256": made})
+        assert opened.field_sums(["landmarks68"]) == [made]
+        with refused:
+            _check_same(dataclasses.replace(cache, meta=meta), opened, view, ["speech"], ())
+    write_json(records.folder / "records.json", records.meta)

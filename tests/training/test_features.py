@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from tiny_run import LABELS, make_clip, write_records
 
+from emotionnet.clips.records import Records
 from emotionnet.errors import UsageError
+from emotionnet.files import write_json
 from emotionnet.inputs import arrays
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.kinds import inputs_of
@@ -115,6 +117,19 @@ def test_it_is_computed_once_until_something_changes(records, monkeypatch):
         index.unlink()
     get(two_streams())
     assert len(computed) == 7
+
+
+def test_features_of_landmarks_that_were_made_anew_are_others(records):
+    write_json(records.folder / "records.json", {**records.meta, "fields": {"landmarks68": {}}})
+    source = source_of(Records.open(records.folder))
+    model, keys = two_streams(), []
+    for made in ("once", "anew"):
+        write_json(records.folder / "landmarks68" / "shard-00000.json", {"sha256": made})
+        of = [dataclasses.replace(source, inputs=inputs_of([s])) for s in ("geometry", "speech")]
+        keys.append([features.front_key(model, each) for each in of])
+    (geometry, speech), (geometry_anew, speech_anew) = keys
+    assert geometry != geometry_anew
+    assert speech == speech_anew == features.front_key(model, source_of(records))
 
 
 def test_who_is_cut_behind_one_part_finds_what_another_left(records, monkeypatch):
