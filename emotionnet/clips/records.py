@@ -33,7 +33,7 @@ from emotionnet.clips.clip import ClipData
 from emotionnet.clips.fields.files import FieldFiles
 from emotionnet.corpora.manifest import COLUMNS, LATER, ManifestRow, manifest_hash
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import file_sha256, read_csv, read_json, write_csv
+from emotionnet.files import file_sha256, read_csv, read_json, sha256, write_csv
 
 #: Rises when what is stored changes so that old records cannot be read.
 SCHEMA_VERSION = 1
@@ -168,6 +168,13 @@ class Records:
     def manifest_hash(self) -> str:
         """Hash over the manifest rows of the clips that have a record."""
         return self.meta["manifest_hash"]
+
+    @cached_property
+    def content_hash(self) -> str:
+        """Hash over the records themselves: another one where recordings were replaced under the names that they had."""
+        indexes = [self.index(shard) for shard in sorted({row.shard for row in self.rows})]
+        # Of recordings that are read where they are the index knows sizes and times of change.
+        return sha256(*(each["sha256"] or each["fingerprint"] for each in indexes))
 
     @classmethod
     def open(cls, folder: str | os.PathLike) -> "Records":

@@ -64,6 +64,11 @@ class ViewCache:
         return self.meta["manifest_hash"]
 
     @property
+    def content_hash(self) -> str:
+        """Of the records that it was made from; their manifest's, where that was not noted yet."""
+        return self.meta.get("content_hash", self.manifest_hash)
+
+    @property
     def address(self) -> str:
         """What opens it from anywhere."""
         return str(self.folder.resolve())

@@ -77,6 +77,7 @@ def _write_once(records, view: View, folder: Path, streams, copies) -> ViewCache
         "format": FORMAT,
         "view": dataclasses.asdict(view),
         "manifest_hash": records.manifest_hash,
+        "content_hash": records.content_hash,
         "streams": list(streams),
         "field_sums": records.field_sums(STREAMS[stream].field for stream in streams),
         "copies": list(copies) if copied else [],
@@ -99,7 +100,9 @@ def _check_same(cache: ViewCache, records, view: View, streams, copies) -> None:
             f"{cache.folder}: a cache of landmarks that {records.folder} no longer has: they were made anew. "
             "Choose another folder, or delete that one."
         )
-    if cache.manifest_hash != records.manifest_hash:
+    if records.content_hash != cache.meta.get("content_hash", records.content_hash) or (
+        cache.manifest_hash != records.manifest_hash
+    ):
         raise UsageError(
             f"{cache.folder}: a cache of other records than {records.folder}. Choose another folder, "
             "or delete that one."

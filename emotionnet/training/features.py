@@ -78,7 +78,7 @@ def front_key(front: keras.Model, source: Source) -> str:
     """What the answers of ``front`` to a clip depend on, as a short name."""
     weights = sha256(*(np.ascontiguousarray(w).tobytes() for w in front.weights))
     return sha256(
-        source.records.manifest_hash,
+        source.records.content_hash,
         repr(source.view),
         keras.config.backend(),
         _plain_names(front.to_json()),

@@ -82,6 +82,22 @@ def test_copies_are_made_once_for_all_clips_and_told_by_name(tmp_path, monkeypat
     assert len(speech_copies(records, [records.rows[3]], ("speed0.9",))) == 1
 
 
+def test_of_a_recording_that_was_replaced_other_copies_are_made(tmp_path):
+    sounds = []
+    for seed in (0, 1):  # the same name and length
+        records = write_records(tmp_path / f"records{seed}", [make_clip("a", seed=seed)])
+        if seed:
+            (tmp_path / "records0" / "copies").rename(records.folder / "copies")
+        made = speech_copies(records, records.rows, ("noise60",))
+        (example,) = records.dataset(made).as_numpy_iterator()
+        sounds.append(np.array(records.parse(example)["waveform"]))
+        own = np.array(
+            records.parse(next(records.dataset(records.rows).as_numpy_iterator()))["waveform"]
+        )
+        np.testing.assert_allclose(sounds[-1], own, atol=1e-3)
+    assert not np.allclose(*sounds, atol=1e-2)
+
+
 def test_a_disk_that_became_full_leaves_no_index(tmp_path, monkeypatch):
     import tensorflow as tf
 

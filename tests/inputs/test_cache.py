@@ -89,3 +89,12 @@ def test_a_cache_of_landmarks_that_were_made_anew_is_refused(records, tmp_path):
         with refused:
             _check_same(dataclasses.replace(cache, meta=meta), opened, view, ["speech"], ())
     write_json(records.folder / "records.json", records.meta)
+
+
+def test_a_cache_of_recordings_that_were_replaced_is_refused(records, tmp_path):
+    write_cache(records, VIEW, tmp_path / "cache")
+    clips = [make_clip(row.clip, row.emotion, row.actor, seed=9) for row in records.rows]
+    replaced = write_records(tmp_path / "replaced", clips)
+    assert replaced.manifest_hash == records.manifest_hash
+    with pytest.raises(UsageError, match="a cache of other records"):
+        write_cache(replaced, VIEW, tmp_path / "cache")
