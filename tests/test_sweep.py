@@ -1,13 +1,16 @@
 """A product of settings: which trainings it needs, and their results, on records of noise."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from test_leave_out import EMOTIONS, noise_records
 from tiny_model import tiny_inputs, tiny_model
 from tiny_run import SYSTEM_CONFIG
 
-from emotionnet.errors import UsageError
+from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.evaluation.answers import Answers
+from emotionnet.evaluation.cells import CellResult, write_cells
 from emotionnet.files import read_csv
 from emotionnet.sweep import sweep
 from emotionnet.systems import get_system, make_config
@@ -168,3 +171,13 @@ def test_a_sweep_trains_once_fuses_by_answers_and_continues(tmp_path, capsys):
     assert [each["validation_uar"] for each in chosen] == uars
     assert ["accuracy" in each for each in chosen] == [True, False, False, False]
     assert "of the chosen cell alone" in (top / "sweep.html").read_text(encoding="utf-8")
+
+
+def test_nothing_is_chosen_where_no_clips_validate(tmp_path):
+    found = [
+        CellResult({"variant": name}, SimpleNamespace(name=name), uar)
+        for name, uar in (("F1", 0.5), ("F2", None))
+    ]
+    with pytest.raises(EmotionNetError, match="--choose: F2 was measured on no validation clips"):
+        write_cells(tmp_path / "t.csv", tmp_path / "p.html", found, {}, ["variant"], choose=True)
+    assert not list(tmp_path.iterdir())

@@ -83,7 +83,16 @@ def write_cells(
 
     Returns:
         See `rows_of`.
+
+    Raises:
+        EmotionNetError: a choice is to be made, and a cell has no validation clips to be chosen by.
     """
+    unmeasured = [each.candidate.name for each in cells if each.validation_uar is None]
+    if choose and unmeasured:
+        raise EmotionNetError(
+            f"--choose: {unmeasured[0]} was measured on no validation clips, so nothing can be chosen. Leave "
+            "--choose out, or divide the clips otherwise (--protocol)."
+        )
     cells = sorted(cells, key=lambda each: -(each.validation_uar or 0))
     tested = 1 if choose else len(cells)
     candidates = [each.candidate for each in cells[:tested]]
