@@ -126,6 +126,24 @@ def test_one_key_a_label_with_undo_skip_and_all_kinds_of_clips(serve, browse, tm
     assert server.finished.wait(10)
 
 
+def test_a_person_that_was_taken_out_does_not_come_back(serve, browse, tmp_path):
+    server, browser = serve(), browse()
+    browser.open(server.url)
+    browser.wait(at(1))
+    assert browser.run("document.querySelector('#actor').value") == "anna"
+    browser.run("document.querySelector('#actor').value = ''")
+    browser.press("2")
+    browser.wait(at(2))
+    browser.press("ArrowLeft")
+    browser.wait(at(1))
+    assert browser.run("document.querySelector('#actor').value") == ""
+    browser.press("3")
+    browser.wait(at(2))
+    browser.wait(SAVED)
+    (row,) = read_csv(tmp_path / "labels.csv")
+    assert (row["emotion"], row["actor"]) == ("sad", "")
+
+
 def test_a_closed_tab_and_a_new_start_lose_nothing(serve, browse, tmp_path):
     server, browser = serve(), browse()
     browser.open(server.url)
