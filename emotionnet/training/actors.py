@@ -6,6 +6,7 @@ from itertools import chain, zip_longest
 
 import numpy as np
 
+from emotionnet.emotions import label_order
 from emotionnet.errors import UsageError
 from emotionnet.inputs.split import Split, person_of
 
@@ -39,9 +40,13 @@ def with_actors(split: Split, count: int, seed: int) -> Split:
     chosen = set(order[:count])
     train = [row for row in split.train if person_of(row) in chosen]
     names = " ".join(sorted(actor for _, actor in chosen))
+    here = {row.emotion for row in train}
+    gone = [name for name in label_order(row.emotion for row in split.train) if name not in here]
+    told = f"fold {split.fold}: no clip of {', '.join(gone)} in the training part" if gone else ""
     return dataclasses.replace(
         split,
         train=train,
+        warning="; ".join(filter(None, (split.warning, told))),
         description=f"{split.description}; of these training actors only {count} of {len(order)} "
         f"({len(train)} clips, actors {names})",
     )

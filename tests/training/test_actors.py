@@ -1,5 +1,6 @@
 """``--train-actors``: fewer people to learn from, men and women alike, the rest of the split untouched."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +13,13 @@ from emotionnet.training.actors import with_actors
 def split(men=6, women=6) -> Split:
     people = [(f"m{i}", "male") for i in range(men)] + [(f"w{i}", "female") for i in range(women)]
     rows = [
-        SimpleNamespace(clip=f"{actor}-{take}", corpus="x", actor=actor, sex=sex)
+        SimpleNamespace(
+            clip=f"{actor}-{take}",
+            corpus="x",
+            actor=actor,
+            sex=sex,
+            emotion=("sad", "happy")[take % 2],
+        )
         for actor, sex in people
         for take in range(3)
     ]
@@ -33,6 +40,17 @@ def test_half_are_men_and_half_women_and_all_their_clips_stay():
         assert (some.validation, some.test) == (whole.validation, whole.test)
     assert len(actors(whole.train)) == 12
     assert "only 6 of 12 (18 clips, actors m" in some.description
+
+
+def test_an_emotion_that_only_others_show_is_named():
+    whole = split()
+    assert with_actors(whole, 1, 0).warning == ""
+    (only,) = actors(with_actors(whole, 1, 0).train)
+    for row in whole.train:
+        if row.actor == only:
+            row.emotion = "sad"
+    few = with_actors(dataclasses.replace(whole, warning="mind this"), 1, 0)
+    assert few.warning == "mind this; fold 1: no clip of happy in the training part"
 
 
 def test_it_is_drawn_by_the_seed_and_grows():
