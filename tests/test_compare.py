@@ -249,6 +249,16 @@ def test_answers_about_another_corpus_do_not_stand_for_the_runs_own(tmp_path, mo
         side_by_side.evaluated_runs(folder)
 
 
+def test_a_run_of_two_corpora_is_not_compared(tmp_path, monkeypatch):
+    folder = make_run(tmp_path / "both", combined={"faces": {}}, corpus="fer2013+ravdess")
+    (folder / "metrics.json").unlink()
+    asked = []
+    monkeypatch.setattr("emotionnet.evaluation.run_or_group.evaluate", evaluates(asked))
+    with pytest.raises(UsageError, match="combined out of runs of two corpora"):
+        side_by_side.evaluated_runs(folder)
+    assert asked == []
+
+
 def test_how_a_combined_run_is_evaluated_again_is_said_with_its_records(tmp_path):
     folder = make_run(tmp_path / "a run")
     (folder / "predictions.csv").unlink()

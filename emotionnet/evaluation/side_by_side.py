@@ -72,7 +72,8 @@ def evaluated_runs(
     """The finished run folders that ``folder`` is or holds, each evaluated; and names of the others.
 
     Raises:
-        UsageError: there is no run, or ``records`` are of another corpus than a run's.
+        UsageError: there is no run, one was combined out of two corpora, or ``records`` are of another corpus than
+            a run's.
         EmotionNetError: none is trained to the end, or the runs of a group differ.
     """
     from emotionnet.evaluation.asked import Asked
@@ -84,6 +85,11 @@ def evaluated_runs(
     children = group_members(folder)
     opened, unfinished = open_group(folder, children) if children else ([Run.open(folder)], [])
     for run in opened:
+        if run.config.get("combined") and "+" in run.config["corpus"]:
+            raise UsageError(
+                f"{run.folder}: was combined out of runs of two corpora, and runs are compared on the test clips of "
+                "one. What it answers about each is in the files that evaluate --records names after it."
+            )
         if not is_answered(run.folder, Asked()):
             evaluate(run.folder, records)
             if not is_answered(run.folder, Asked()):
