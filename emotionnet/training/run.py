@@ -246,10 +246,13 @@ class Run:
         from emotionnet.inputs.split import name_of, recording_of
 
         part: dict[tuple[str, str], str] = {}
+        learnt: set[tuple[str, str]] = set()
         for run in (*reversed([*beginnings(self.config)]), self):  # its own division counts last
             lines = read_csv(run.folder / "split.csv")
             for corpus in run.config["corpus"].split("+"):
                 part |= {(corpus, line["clip"]): line["part"] for line in lines}
+            learnt |= {name for name, its in part.items() if its == "train"}
+        part |= dict.fromkeys(learnt, "train")  # though a later one tests on it
         seen = {name for name, its in part.items() if its != "test"}
         known = {recording_of(row) for row in records.rows if name_of(row) in seen}
 

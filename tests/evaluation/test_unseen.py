@@ -62,6 +62,11 @@ def test_a_changed_copy_of_what_was_learnt_from_is_not_unseen(tmp_path):
     tuned = Run(tmp_path / "tuned", own | {"init": {"run": str(tmp_path)}})
     unseen = tuned.unseen_rows(SimpleNamespace(rows=rows))
     assert [row.clip for row in unseen] == ["b", "c", "b~pitch", "f"]
+    # Save those that were learnt from.
+    split[0]["clip"] = "a"
+    write_csv(tmp_path / "tuned" / "split.csv", split, ("clip", "part"))
+    unseen = tuned.unseen_rows(SimpleNamespace(rows=rows))
+    assert [row.clip for row in unseen] == ["c", "f"]
 
 
 def test_clips_of_another_corpus_do_not_leak_however_the_own_ones_were_divided():
