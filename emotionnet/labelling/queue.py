@@ -1,7 +1,7 @@
 """Which clips of a pool to ask a person about: those whose answers are the most uncertain.
 
 Scores are kept in a CSV beside the labels, so that a sitting that is taken up again starts at once
-and only new or changed clips are scored.
+and only new or changed clips are scored, and those that could not be used.
 """
 
 import os
@@ -96,7 +96,7 @@ def score_pool(
     scores: str | os.PathLike,
     ignored: list[tuple[str, str]] | None = None,
 ) -> list[Scored]:
-    """Scores every clip of a pool with a run, each once.
+    """Scores every clip of a pool with a run, each once; those that could not be used are tried again.
 
     Args:
         run: a run folder.
@@ -116,7 +116,8 @@ def score_pool(
 
     pool, opened = Path(pool), open_run(run)
     this_run = run_id(opened)
-    kept = {(s.file, s.size, s.changed, s.run): s for s in _read(scores)}
+    # What could not be used may have been a matter of rights, or of a disk that was away: it is tried again.
+    kept = {(s.file, s.size, s.changed, s.run): s for s in _read(scores) if not s.error}
     done: list[Scored] = []
     missing: list[tuple[str, str, str, str]] = []
     for file in find_pool(pool, ignored):
