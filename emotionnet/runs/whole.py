@@ -24,6 +24,8 @@ def train_and_evaluate(
         resume: as for `emotionnet.fit`.
         devices: see `emotionnet.training.devices.choose`.
     """
+    from emotionnet.evaluation.asked import Asked
+    from emotionnet.evaluation.measuring import is_answered
     from emotionnet.evaluation.run_or_group import evaluate
     from emotionnet.training.begin import open_run
     from emotionnet.training.train import train_run
@@ -49,7 +51,7 @@ def train_and_evaluate(
             if devices.chief:
                 # A kill may have come between the model and the end of its checkpoint.
                 shutil.rmtree(run.checkpoint.parent, ignore_errors=True)
-                if not (folder / "metrics.json").exists():
+                if not is_answered(folder, Asked()):
                     evaluate(folder, records=records.address)
 
 

@@ -1,13 +1,16 @@
-"""A run from beginning to end, where it ends before anything is trained."""
+"""A run from beginning to end, without a training: it ends before, or was trained already."""
 
+import os
 from types import SimpleNamespace
 
 import pytest
 
 from emotionnet.errors import EmotionNetError
+from emotionnet.evaluation import run_or_group
 from emotionnet.runs.whole import train_and_evaluate
-from emotionnet.training import train
+from emotionnet.training import begin, train
 from emotionnet.training.devices import ONE
+from emotionnet.training.run import Run
 
 
 def test_a_run_that_cannot_be_trained_leaves_its_name_and_what_was_there_before(
@@ -29,3 +32,18 @@ def test_a_run_that_cannot_be_trained_leaves_its_name_and_what_was_there_before(
     assert not (tmp_path / "new").exists()
     assert own.read_bytes() == b"of the user"
     assert [each.name for each in own.parents[1].iterdir()] == ["recordings"]
+
+
+def test_a_model_that_was_trained_anew_is_evaluated_anew(tmp_path, monkeypatch):
+    for seconds, name in enumerate(("model.keras", "predictions.csv", "metrics.json")):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (seconds, seconds))
+    asked = []
+    monkeypatch.setattr(begin, "open_run", lambda folder, *_: Run(folder, {}))
+    monkeypatch.setattr(run_or_group, "evaluate", lambda folder, records: asked.append(folder))
+    records = SimpleNamespace(address="records")
+    train_and_evaluate(tmp_path, {}, None, records, True, ONE)
+    assert not asked
+    os.utime(tmp_path / "model.keras", (9, 9))
+    train_and_evaluate(tmp_path, {}, None, records, True, ONE)
+    assert asked == [tmp_path]
