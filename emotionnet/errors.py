@@ -19,3 +19,8 @@ class BadClip(EmotionNetError):
     Args:
         reason: one line, without the file name: what was found and, where it helps, what to do.
     """
+
+
+class UnreadClip(BadClip):
+    """One clip could not be read this time, for a reason outside it: rights, a disk that is away, a process that was
+    killed. The next `prepare` tries it again, though its files have not changed."""

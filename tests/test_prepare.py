@@ -13,6 +13,7 @@ import pytest
 
 import emotionnet
 from emotionnet import prepare as preparing
+from emotionnet.clips import container
 from emotionnet.clips.records import Records
 from emotionnet.command import run_command
 from emotionnet.corpora.drawing import PROTOTYPES, background, draw_face, random_person
@@ -113,6 +114,30 @@ def test_the_function_is_the_command_and_runs_once(tmp_path):
     before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
     emotionnet.prepare("folder", root, out, workers=0)
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
+
+
+def test_a_clip_that_could_not_be_read_is_tried_again(tmp_path, monkeypatch):
+    root, out = sounds(tmp_path / "clips", 20), tmp_path / "records"
+    (root / "sad" / "text.wav").write_text("no sound")
+    whole = contents(preparing.prepare("folder", root, tmp_path / "whole", workers=0))
+    real = open
+
+    def refused(path, *mode):
+        if str(path).endswith("003.wav"):
+            raise PermissionError(13, "Permission denied")
+        return real(path, *mode)
+
+    with monkeypatch.context() as changed:
+        changed.setattr(container, "open", refused, raising=False)
+        preparing.prepare("folder", root, out, workers=0)
+    assert len(Records.open(out).rows) == 19
+    assert "003.wav: cannot be read (Permission denied)" in (out / "skipped.csv").read_text()
+    other = out / "shard-00001.tfrecord"
+    before = other.stat().st_mtime_ns
+    preparing.prepare("folder", root, out, workers=0)
+    assert len(Records.open(out).rows) == 20
+    assert contents(out) == whole
+    assert other.stat().st_mtime_ns == before
 
 
 def test_processes_change_nothing(tmp_path):

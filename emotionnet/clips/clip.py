@@ -13,7 +13,7 @@ from emotionnet.clips.decode import Recording
 from emotionnet.clips.faces import FaceFinder
 from emotionnet.clips.span import Span, span_of
 from emotionnet.corpora.manifest import ManifestRow
-from emotionnet.errors import BadClip
+from emotionnet.errors import BadClip, UnreadClip
 
 #: Of the stored crops: about 10 kB each.
 JPEG_QUALITY = 92
@@ -91,6 +91,7 @@ def read_clip(
 
     Raises:
         BadClip: nothing of it can be used.
+        UnreadClip: one of its files cannot be read now.
     """
     notes: list[str] = []
     failures: list[str] = []
@@ -136,6 +137,8 @@ def read_clip(
 def _open(root: str | Path, file: str, failures: list[str], pictures: bool) -> Recording | None:
     try:
         return Recording(Path(root, file), pictures) if file else None
+    except UnreadClip as error:  # a clip that is kept for the rest of it would never be whole
+        raise UnreadClip(f"{file}: {error}") from None
     except BadClip as error:
         _add(failures, f"{file}: {error}")
         return None

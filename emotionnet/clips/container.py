@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from emotionnet.corpora.listing import LFS_MAGIC
-from emotionnet.errors import BadClip
+from emotionnet.errors import BadClip, UnreadClip
 
 #: Times in a row that reading is tried again after an error, before it counts as the end.
 MOST_TRIES = 20
@@ -19,6 +19,7 @@ def open_media(path: str | os.PathLike):
 
     Raises:
         BadClip: missing, empty, a pipe, a git-lfs pointer, text, truncated, or no media file.
+        UnreadClip: it is there, and cannot be read now.
     """
     import av
 
@@ -33,7 +34,7 @@ def open_media(path: str | os.PathLike):
     except IsADirectoryError:
         raise BadClip("is a folder, not a file") from None
     except OSError as error:
-        raise BadClip(f"cannot be read ({error.strerror})") from None
+        raise UnreadClip(f"cannot be read ({error.strerror})") from None
     if not head:
         raise BadClip("the file is empty (0 bytes); copy or download it again")
     if head.startswith(LFS_MAGIC):

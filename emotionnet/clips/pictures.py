@@ -17,7 +17,7 @@ from emotionnet.clips.clip import JPEG_QUALITY, ClipData
 from emotionnet.clips.frame import UPRIGHT, exif_orientation
 from emotionnet.corpora.fer2013 import SIDE, cannot_unpack, read_csv_pixels
 from emotionnet.corpora.manifest import ManifestRow
-from emotionnet.errors import BadClip
+from emotionnet.errors import BadClip, UnreadClip
 
 #: Pictures are small: this many in a shard.
 SHARD_PICTURES = 2048
@@ -109,7 +109,8 @@ class PictureFiles:
         """The file ``name`` below the root, or its grey pixels (height, width) from a CSV.
 
         Raises:
-            BadClip: it is not there, or cannot be read.
+            BadClip: it is not there, or damaged.
+            UnreadClip: it cannot be read now.
         """
         path = self._root / name
         try:
@@ -126,7 +127,9 @@ class PictureFiles:
             return self._archives[holder].read(member)
         except (RuntimeError, NotImplementedError) as error:
             raise BadClip(f"{name}: {cannot_unpack(error)}") from None
-        except (OSError, KeyError, IndexError, ValueError, zipfile.BadZipFile) as error:
+        except OSError as error:
+            raise UnreadClip(f"{name}: cannot be read ({error.strerror or error})") from None
+        except (KeyError, IndexError, ValueError, zipfile.BadZipFile) as error:
             raise BadClip(f"{name}: cannot be read ({error})") from None
 
     def _line(self, path: Path, number: int) -> np.ndarray:

@@ -44,7 +44,8 @@ def prepare(
 
     Can be killed at any moment and called again: finished shards are kept, and the result is the same
     to the byte. Called again when clips were added or replaced, only the shards that change are made
-    again. A clip that cannot be used is listed with the reason and never stops the others.
+    again. A clip that cannot be used is listed with the reason and never stops the others; where the reason may
+    have passed (rights, a killed process), it is tried again.
 
     Args:
         corpus: name of the corpus, see `emotionnet.corpora.get_corpus`.
@@ -128,7 +129,7 @@ def prepare(
         names = ("schema", "crop", "jpeg_quality", "max_rate", *["direct"] * direct)
         content = {name: config[name] for name in names}
         shards = plan_shards(rows, here, out, content, clips_a_shard(corpus))
-        todo = [shard for shard in shards if shard.read_index() is None]
+        todo = [shard for shard in shards if not shard.finished]
         if todo:
             make = partial(by_beam, options=beam_options) if runner == "beam" else by_processes
             make = partial(by_tf_data, direct=direct) if direct or runner == "tf.data" else make
@@ -254,6 +255,8 @@ def _make_shards(
     write_json(out / "records.json", {**config, "finished": False})
     for path in out.glob(".*.partial*"):
         path.unlink()
+    for shard in todo:  # whoever makes them takes one with an index for made
+        shard.index_path.unlink(missing_ok=True)
     wanted = [row for shard in todo for row in shard.rows]
     total = sum(len(shard.rows) for shard in shards)
     bar = progress(total=total, what=f"preparing {corpus}", unit="clips")

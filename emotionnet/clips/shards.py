@@ -2,7 +2,8 @@
 
 Which clips are in which shard depends only on the manifest. A shard counts as finished when its
 index, written last, exists and matches: same clips with the same labels, same files (size and time of
-change), same crop and schema. So a run that was killed, at any moment, resumes where it was.
+change), same crop and schema; and when no clip is left to be tried again (`emotionnet.errors.UnreadClip`).
+So a run that was killed, at any moment, resumes where it was.
 """
 
 import dataclasses
@@ -17,7 +18,7 @@ from emotionnet.clips.clip import ClipData
 from emotionnet.clips.records import FRAMING_BYTES, RecordRow, serialize
 from emotionnet.clips.same import digests, hashes
 from emotionnet.corpora.manifest import ManifestRow, facts
-from emotionnet.errors import BadClip, EmotionNetError
+from emotionnet.errors import BadClip, EmotionNetError, UnreadClip
 from emotionnet.files import atomic_path, file_sha256, read_json, sha256, write_json
 
 #: Clips in a shard.
@@ -51,6 +52,12 @@ class Shard:
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return index if fits else None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it is made, and none of its clips is to be tried again."""
+        index = self.read_index()
+        return index is not None and not any(each.get("unread") for each in index["skipped"])
 
 
 def plan_shards(
@@ -102,7 +109,7 @@ def write_shard(shard: Shard, results: Iterator[tuple[ManifestRow, ClipData | Ba
         for _ in shard.rows:
             row, clip = next(results)
             if isinstance(clip, BadClip):
-                skipped.append({"clip": row.clip, "reason": str(clip)})
+                skipped.append(_skipped(row, clip))
                 continue
             entries.append(_entry(clip))
             yield serialize(clip)
@@ -124,7 +131,7 @@ def list_shard(
     for _ in shard.rows:
         row, clip = next(results)
         if isinstance(clip, BadClip):
-            skipped.append({"clip": row.clip, "reason": str(clip)})
+            skipped.append(_skipped(row, clip))
         else:
             entries.append({**_entry(clip), "offset": 0, **dataclasses.asdict(used[row.clip])})
     index = {"fingerprint": shard.fingerprint, "bytes": 0, "sha256": ""}
@@ -165,6 +172,11 @@ _SPACE = (
     "Free some space, or choose another folder, and run the same command again: finished shards "
     "are kept."
 )
+
+
+def _skipped(row: ManifestRow, why: BadClip) -> dict[str, Any]:
+    unread = {"unread": True} if isinstance(why, UnreadClip) else {}
+    return {"clip": row.clip, "reason": str(why), **unread}
 
 
 def _entry(clip: ClipData) -> dict[str, Any]:

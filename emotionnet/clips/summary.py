@@ -29,7 +29,8 @@ def write_skipped(
         rows = {row.clip: row for row in shard.rows}
         for entry in index["skipped"]:
             row = rows[entry["clip"]]
-            lines.append({**entry, "file": row.picture or row.sound, "shard": shard.path.name})
+            told = {name: entry[name] for name in ("clip", "reason")}
+            lines.append({**told, "file": row.picture or row.sound, "shard": shard.path.name})
     lines += [{"file": file, "reason": reason} for file, reason in ignored]
     write_csv(path, lines, ("clip", "file", "reason", "shard"))
 

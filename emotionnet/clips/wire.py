@@ -14,13 +14,13 @@ import numpy as np
 
 from emotionnet.clips.clip import ClipData
 from emotionnet.corpora.manifest import ManifestRow
-from emotionnet.errors import BadClip, EmotionNetError
+from emotionnet.errors import BadClip, EmotionNetError, UnreadClip
 
 _LENGTH = struct.Struct("<Q")
 _ARRAYS = ("times_s", "boxes", "landmarks", "waveform")
 #: A header is small; more than this is something else on the pipe.
 _LARGEST_HEADER = 1 << 26
-_ERRORS = {"bad_clip": BadClip, "failure": EmotionNetError}
+_ERRORS = {"unread_clip": UnreadClip, "bad_clip": BadClip, "failure": EmotionNetError}
 
 
 class BrokenMessage(Exception):
@@ -66,7 +66,7 @@ def _exactly(stream: BinaryIO, size: int) -> bytes:
 def send_result(stream: BinaryIO, result: ClipData | Exception) -> None:
     """Writes the result of reading a clip: the clip, or the reason why there is none."""
     if isinstance(result, Exception):
-        kind = "bad_clip" if isinstance(result, BadClip) else "failure"
+        kind = next((kind for kind, its in _ERRORS.items() if isinstance(result, its)), "failure")
         send(stream, {"kind": kind, "reason": str(result)})
         return
     arrays = {name: np.ascontiguousarray(getattr(result, name)) for name in _ARRAYS}

@@ -22,7 +22,7 @@ from emotionnet.clips.clip import ClipData, read_clip
 from emotionnet.clips.faces import FaceFinder
 from emotionnet.clips.wire import BrokenMessage, receive, receive_result, send, send_result
 from emotionnet.corpora.manifest import ManifestRow
-from emotionnet.errors import BadClip, EmotionNetError
+from emotionnet.errors import BadClip, EmotionNetError, UnreadClip
 
 #: Each process holds pictures of a second, some 0.7 GB at 720 lines, so more are not the default.
 MOST_WORKERS = 8
@@ -107,7 +107,8 @@ def _try_read(row: ManifestRow, root: str, finder: FaceFinder) -> ClipData | Exc
             "Install the project with TensorFlow: pip install 'emotionnet[cpu]'"
         )
     except Exception as error:  # whatever is wrong with one clip must not stop a corpus
-        return BadClip(f"unexpected {type(error).__name__}: {error}".splitlines()[0])
+        kind = UnreadClip if isinstance(error, OSError | MemoryError) else BadClip
+        return kind(f"unexpected {type(error).__name__}: {error}".splitlines()[0])
 
 
 def checked(result: ClipData | Exception) -> ClipData | BadClip:
@@ -131,7 +132,7 @@ class ClipReader:
     def read(self, row: ManifestRow, root: str) -> ClipData | Exception:
         """The clip, or the reason why there is none; give it to `checked`."""
         if self._closed:
-            return BadClip("was not read, since reading was stopped")
+            return UnreadClip("was not read, since reading was stopped")
         try:
             if self._process is None:
                 self._process = self._start()
@@ -143,7 +144,7 @@ class ClipReader:
             send(self._process.stdin, {"row": dataclasses.asdict(row), "root": root})
             return receive_result(self._process.stdout)
         except (EOFError, OSError, BrokenMessage):
-            return BadClip(f"the process that read it died ({_death(self._end())})")
+            return UnreadClip(f"the process that read it died ({_death(self._end())})")
 
     def close(self) -> None:
         """Ends the process, even while it reads."""

@@ -8,7 +8,7 @@ import pytest
 from tiny_run import make_clip
 
 from emotionnet.clips.wire import BrokenMessage, receive_result, send_result
-from emotionnet.errors import BadClip, EmotionNetError
+from emotionnet.errors import BadClip, EmotionNetError, UnreadClip
 
 
 def sent(result) -> bytes:
@@ -39,10 +39,11 @@ def test_a_clip_comes_out_as_it_went_in(clip):
 
 
 def test_reasons_keep_their_kind():
-    stream = io.BytesIO(sent(BadClip("no picture")) + sent(EmotionNetError("no library")))
-    bad, failure = receive_result(stream), receive_result(stream)
-    assert (type(bad), str(bad)) == (BadClip, "no picture")
-    assert (type(failure), str(failure)) == (EmotionNetError, "no library")
+    reasons = [BadClip("no picture"), UnreadClip("no rights"), EmotionNetError("no library")]
+    stream = io.BytesIO(b"".join(map(sent, reasons)))
+    for reason in reasons:
+        received = receive_result(stream)
+        assert (type(received), str(received)) == (type(reason), str(reason))
     with pytest.raises(EOFError):
         receive_result(stream)
 

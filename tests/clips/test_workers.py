@@ -10,7 +10,7 @@ from emotionnet.clips.clip import ClipData
 from emotionnet.clips.workers import read_clips
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.corpora.media import write_clip
-from emotionnet.errors import BadClip, EmotionNetError
+from emotionnet.errors import BadClip, EmotionNetError, UnreadClip
 
 #: A worker in which reading ``bad`` ends the process, and ``odd`` meets a bug.
 CRASHING = """
@@ -70,6 +70,7 @@ def test_a_process_that_dies_costs_only_its_clip(sounds, monkeypatch, crash, sai
     results = read(sounds, ["0", "bad", "1", "2", "odd"], 1)
     assert said in str(results[1][1])
     assert "KeyError" in str(results[4][1])
+    assert [isinstance(results[i][1], UnreadClip) for i in (1, 4)] == [True, False]
     assert [isinstance(r, ClipData) for _, r in results] == [True, False, True, True, False]
 
 
