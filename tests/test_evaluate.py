@@ -247,6 +247,22 @@ def test_records_that_are_gone_or_others_are_named(records, tmp_path):
     assert any("have changed since" in note for note in notes)
 
 
+def test_recordings_that_were_replaced_under_their_names_are_other_records(records, tmp_path):
+    again = [make_clip(r.clip, r.emotion, r.actor, r.sex, seed=99) for r in records.rows]
+    replaced = write_records(tmp_path / "replaced", again)
+    assert replaced.manifest_hash == records.manifest_hash
+    for noted, told in (
+        (records.content_hash, True),
+        (replaced.content_hash, False),
+        (f"{records.content_hash}+{replaced.content_hash}", False),  # of a combined run
+        (f"{records.content_hash}+", False),  # one of the two did not note it
+        ("", False),
+    ):
+        run = make_run(tmp_path / f"run-{noted}", records, records.rows, content_hash=noted)
+        notes = evaluating.evaluate(run.folder, records=replaced.folder)["notes"]
+        assert any("have changed since" in note for note in notes) is told
+
+
 def test_a_model_that_answers_nan_is_an_error(records, tmp_path):
     model = build_model()
     kernel, _ = model.get_layer("speech_classifier").weights

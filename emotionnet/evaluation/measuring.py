@@ -66,8 +66,7 @@ def evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]:
         )
     elif config.get("split_warning"):
         metrics["notes"].append(config["split_warning"])
-    known = config.get("manifest_hash", opened.manifest_hash)
-    if asked.part != "unseen" and opened.manifest_hash not in (known or ""):
+    if asked.part != "unseen" and _have_changed(opened, config):
         metrics["notes"].append("The records have changed since the run was trained.")
     curves = learning_curves(run.folder / "history.csv")
     metrics["learning"] = kept_epochs(curves)
@@ -77,6 +76,15 @@ def evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]:
     elif asked.part == "test" and asked.plainly:
         write_text(run.folder / "README.md", run_card(run.name, config, metrics))
     return metrics
+
+
+def _have_changed(opened, config: dict[str, Any]) -> bool:
+    """Whether records are not those that a run of this ``config`` was trained on: other clips, or other recordings of them."""
+    if opened.manifest_hash not in (config.get("manifest_hash", opened.manifest_hash) or ""):
+        return True
+    known = config.get("content_hash", "").split("+")  # of a combined run, of both
+    # It was not always noted, neither by runs nor by caches, which then give the other hash.
+    return all(known) and opened.content_hash not in (*known, opened.manifest_hash)
 
 
 def _about(provenance: dict[str, Any], asked: Asked, begun: Iterable[Run] = ()) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from emotionnet.training.state import recover
 _OPTIONAL = ("augmentation", "classes", "init", *INIT_STREAMS, "refit", "teachers", "train_actors")
 #: What is reported of the split; the split itself follows from the rest.
 _TOLD = ("protocol_description", "split_warning", "leaky")
+#: Another machine that prepares the same recordings may round otherwise: that is said, and not refused.
+_MAY_CHANGE = ("content_hash",)
 
 
 def open_run(folder: Path, config: dict, split, resume: bool | str) -> Run:
@@ -33,12 +35,18 @@ def open_run(folder: Path, config: dict, split, resume: bool | str) -> Run:
         # A run that was started before there were this many settings has the defaults of the others.
         begun = {**run.config, "settings": plan.completed(run.config["settings"])}
         wanted = json.loads(json.dumps(config))
-        compared = {*wanted, *_OPTIONAL} - {*_TOLD}
+        compared = {*wanted, *_OPTIONAL} - {*_TOLD, *_MAY_CHANGE}
         changed = [key for key in compared if begun.get(key) != wanted.get(key)]
         if changed:
             raise UsageError(
                 f"{folder}: this run was started with other settings ({', '.join(sorted({*changed}))}). "
                 "Resume it with the same ones, or give a new --name."
+            )
+        hashes = {begun.get("content_hash"), wanted.get("content_hash")} - {None}
+        if len(hashes) > 1 and not run.finished:
+            print(
+                f"warning    {folder}: the records have changed since this run was started, though the list of "
+                "clips has not. It learns from the new ones from here on"
             )
         done = recover(run.checkpoint)
         stands = "it was started, nothing is trained yet" if not done else f"it resumes, {done}"

@@ -227,6 +227,7 @@ def _run_config(
         "label_kind": all_of("label_kind"),
         "records": "",
         "manifest_hash": all_of("manifest_hash"),
+        "content_hash": all_of("content_hash"),
         "protocol": all_of("protocol"),
         "protocol_description": "Two streams that were trained apart. " + ". ".join(said),
         "leaky": any(run.config["leaky"] for run in runs.values()) or bool(leak),
@@ -253,6 +254,7 @@ def _origin(run: Run, stream: str) -> dict[str, Any]:
         "fold",
         "seed",
         "manifest_hash",
+        "content_hash",
     )
     metrics = run.folder / "metrics.json"
     scores = read_json(metrics) if metrics.is_file() else {}

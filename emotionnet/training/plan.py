@@ -193,6 +193,9 @@ def plan_runs(run: RunConfig, records: Any) -> Plan:
         "precision": run.precision,
         "learning": dataclasses.asdict(learning),
     }
+    # Of a cache from before it was noted, it is not known.
+    if records.content_hash != records.manifest_hash:
+        common["content_hash"] = records.content_hash
     # Only where asked for, so that runs from before can still be resumed.
     if records.meta.get("direct"):
         common["direct"] = records.meta["root"]

@@ -5,6 +5,7 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ from emotionnet.command import run_command
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv
 from emotionnet.fit import fit, main
+from emotionnet.training.begin import open_run
+from emotionnet.training.config import asked
+from emotionnet.training.plan import plan_runs
 from emotionnet.training.state import TrainingState, recover
 
 EMOTIONS = ("neutral", "happy", "sad")
@@ -167,6 +171,16 @@ def test_a_disk_that_is_full_ends_with_a_message_and_the_state_before(
     folder = tmp_path / "run" / "checkpoint"
     assert {path.name for path in folder.iterdir()} == {"state.npz", "state.previous.npz"}
     assert recover(folder / "state.npz") == "speech: 0 epochs and 2 steps done"
+
+
+def test_a_run_that_resumes_with_replaced_recordings_says_so(records, tmp_path, capsys):
+    config = plan_runs(asked(options(records)), records).config
+    split = SimpleNamespace(train=[], validation=[], test=[])
+    assert config["content_hash"] == records.content_hash
+    open_run(tmp_path / "run", config, split, "auto")
+    for changes, told in (({}, False), ({"content_hash": "another"}, True)):
+        open_run(tmp_path / "run", {**config, **changes}, split, "auto")
+        assert ("records have changed" in capsys.readouterr().out) is told
 
 
 def test_what_resume_takes_and_where_runs_go(records, tmp_path):
