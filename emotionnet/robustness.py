@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Sequence
 
 from emotionnet.command import as_verb, command_line
-from emotionnet.evaluation.asked import result_path
+from emotionnet.evaluation.asked import Asked
 from emotionnet.evaluation.disturbed import robustness
 
 
@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("run", metavar="RUN", help="a run folder, or a folder of runs (folds, seeds)")
     p.add_argument("--records", metavar="DIR", help="its records, where they have moved")
-    p.add_argument("--part", default="test", help="test (default), validation or train")
+    p.add_argument("--part", default="test", help="test (default), validation, train or unseen")
     p.add_argument("--batch-size", type=int, default=8, help="clips at a time (%(default)s)")
     return p
 
@@ -36,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     result = robustness(args.run, args.records, args.part, args.batch_size)
     print(summary(result))
-    print(f"report: {result_path(shipped(args.run), 'robustness.html', args.part)}")
+    asked = Asked(args.part, on=result.get("on", ""))
+    print(f"report: {asked.path(shipped(args.run), 'robustness.html')}")
     return 0
 
 

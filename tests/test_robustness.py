@@ -1,3 +1,4 @@
+import dataclasses
 import html
 import json
 
@@ -9,7 +10,7 @@ from emotionnet import robustness as measuring
 from emotionnet.errors import UsageError
 from emotionnet.evaluation.disturbances import disturbances
 from emotionnet.evaluation.robustness_text import summary
-from emotionnet.files import read_csv
+from emotionnet.files import read_csv, write_json
 
 pytestmark = pytest.mark.usefixtures("plain_reports")
 
@@ -144,6 +145,21 @@ def test_a_group_pools_its_runs_and_counts_a_clip_once(run, records, tmp_path):
         assert both["n"] == 2 * one["n"]
         for measured in ("uar", "uar_low", "uar_high", "same"):
             assert both[measured] == pytest.approx(one[measured])
+
+
+def test_unseen_clips_are_not_described_by_the_division_of_the_run(run, tmp_path):
+    clips = [make_clip(f"other{i}", LABELS[i % 3], seed=20 + i) for i in range(3)]
+    for clip in clips:
+        clip.row = dataclasses.replace(clip.row, corpus="folder")
+    other = write_records(tmp_path / "other", clips)
+    run.config |= {"leaky": True}
+    write_json(run.folder / "config.json", run.config)
+    result = measuring.robustness(run.folder, other.folder, "unseen")
+    run.config |= {"leaky": False}
+    write_json(run.folder / "config.json", run.config)
+    assert result["protocol_text"].startswith("clips of folder that the run neither trained on")
+    assert (result["part"], result["on"], result["leaky"]) == ("unseen", "folder", False)
+    assert (run.folder / "robustness_unseen_folder.html").is_file()
 
 
 def test_bad_usage_is_named(run, tmp_path):

@@ -1,5 +1,6 @@
 """A run, or a group of runs, is measured under every disturbance of its streams, and reported beside it."""
 
+import itertools
 import os
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ def robustness(
     Args:
         run: a run folder, or a folder of run folders, whose answers are then pooled.
         records: the records the run was trained on, where they have moved.
-        part: ``test``, ``validation`` or ``train``; other parts than ``test`` are written to files
-            with other names (``robustness_validation.json`` …).
+        part: ``test``, ``validation``, ``train`` or ``unseen``, as of `emotionnet.evaluate`; other parts than
+            ``test``, and clips of another corpus, are written to files with other names
+            (``robustness_validation.json``, ``robustness_unseen_emodb.json`` …).
         batch_size: clips at a time.
 
     Returns:
@@ -31,7 +33,8 @@ def robustness(
         UsageError: no run there, or no such part.
         EmotionNetError: the run is not trained, or its records cannot be used.
     """
-    from emotionnet.evaluation.asked import check_part, result_path
+    from emotionnet.evaluation.asked import Asked, check_part, other_corpus
+    from emotionnet.evaluation.measuring import about_answers
     from emotionnet.evaluation.provenance import (
         group_provenance,
         open_group,
@@ -40,28 +43,32 @@ def robustness(
     )
     from emotionnet.evaluation.robustness import Disturbed
     from emotionnet.evaluation.robustness_report import write_robustness
-    from emotionnet.training.run import Run, group_members
+    from emotionnet.training.run import Run, beginnings, group_members
 
     check_part(part)
     folder, notes = Path(run), []
     children = group_members(folder)
     if children:
         runs, unfinished = open_group(folder, children)
-        about = {**group_provenance(runs), "runs": [each.name for each in runs]}
+        came = {**group_provenance(runs), "runs": [each.name for each in runs]}
         if unfinished:
             notes.append(f"Not trained to the end yet, left out: {', '.join(unfinished)}.")
     else:
         runs = [Run.open(folder)]
         folder = runs[0].folder  # of one that comes with EmotionNet another than its name says
-        about = provenance(runs[0])
+        came = provenance(runs[0])
     if part != "unseen":
         notes += split_warnings(runs)
     disturbed = Disturbed.pool([_answer(each, records, part, batch_size) for each in runs])
-    result = {"run": folder.resolve().name, "part": part, **about, "notes": notes}
+    asked = Asked(part, on=other_corpus(runs[0], records))
+    begun = itertools.chain.from_iterable(beginnings(each.config) for each in runs)
+    place = str(records or runs[0].config["records"])
+    about = about_answers(came, asked, place, begun)
+    result = {"run": folder.resolve().name, **about, "notes": notes}
     result |= {**disturbed.clean(), "points": disturbed.points()}
     if "fused" not in result:
         raise EmotionNetError(f"{folder}: none of its {part} clips can be answered.")
-    write_robustness(result_path(folder, "robustness", part), result)
+    write_robustness(asked.path(folder, "robustness"), result)
     return result
 
 

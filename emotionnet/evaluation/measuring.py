@@ -54,17 +54,14 @@ def evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]:
     )  # fmt: skip
     answers = answers.under(asked.classes)
     answers.write(where.path(run.folder, "predictions.csv"))
-    metrics = {"run": run.name, **_about(provenance(run), asked, beginnings(config))}
+    about = about_answers(provenance(run), asked, str(opened.folder), beginnings(config))
+    metrics = {"run": run.name, **about}
     metrics |= measure(answers, mask, get_system(config["system"]).STREAMS)
     metrics["affect"] = affect_of(metrics, answers.labels, asked.affect)
     metrics["notes"] += notes
     if asked.part == "test" and asked.plainly:
         metrics["calibrated"] = _calibrated(run, model, opened, answers, where, batch_size)
-    if asked.part == "unseen":
-        metrics["protocol_text"] = (
-            f"{len(rows)} clips of {asked.on or opened.folder} that the run neither trained on nor chose its epoch by"
-        )
-    elif config.get("split_warning"):
+    if asked.part != "unseen" and config.get("split_warning"):
         metrics["notes"].append(config["split_warning"])
     if asked.part != "unseen" and _have_changed(opened, config):
         metrics["notes"].append("The records have changed since the run was trained.")
@@ -87,8 +84,17 @@ def _have_changed(opened, config: dict[str, Any]) -> bool:
     return all(known) and opened.content_hash not in (*known, opened.manifest_hash)
 
 
-def _about(provenance: dict[str, Any], asked: Asked, begun: Iterable[Run] = ()) -> dict[str, Any]:
-    """What was asked of what, as ``metrics.json`` says it; ``begun`` are the runs that it begins with."""
+def about_answers(
+    provenance: dict[str, Any], asked: Asked, place: str, begun: Iterable[Run] = ()
+) -> dict[str, Any]:
+    """What was asked of what, as ``metrics.json`` says it.
+
+    Args:
+        provenance: of a run, or of a group of runs.
+        asked: what it was asked.
+        place: of the records.
+        begun: the runs that it begins with.
+    """
     question = {"part": asked.part}
     question |= {"mask": asked.mask} if asked.mask else {}
     question |= {"mirror": True} if asked.mirror else {}
@@ -101,7 +107,12 @@ def _about(provenance: dict[str, Any], asked: Asked, begun: Iterable[Run] = ()) 
     leaky |= elsewhere and any(
         run.config["leaky"] and asked.on in run.config["corpus"].split("+") for run in begun
     )
-    return {**question, **provenance, "classes": classes, "labels": labels, "leaky": leaky}
+    about = {**question, **provenance, "classes": classes, "labels": labels, "leaky": leaky}
+    if asked.part == "unseen":  # the run's own division says nothing of them
+        about["protocol_text"] = (
+            f"clips of {asked.on or place} that the run neither trained on nor chose its epoch by"
+        )
+    return about
 
 
 def _calibrated(run, model, opened, answers, asked: Asked, batch_size: int) -> dict[str, Any]:
@@ -139,7 +150,9 @@ def evaluate_group(
         short = {k: {m: scores[k][m] for m in ("accuracy", "uar", "n")} for k in kinds}
         each.append({"run": run.name, "fold": scores["fold"], "seed": scores["seed"], **short})
     begun = itertools.chain.from_iterable(beginnings(run.config) for run in runs)
-    metrics = {"run": folder.name, **_about(group_provenance(runs), asked, begun)}
+    place = str(records or runs[0].config["records"])
+    about = about_answers(group_provenance(runs), asked, place, begun)
+    metrics = {"run": folder.name, **about}
     metrics |= {"labels": scores["labels"], "classes": scores["classes"]}
     offered = get_system(runs[0].config["system"]).STREAMS
     metrics |= measure(Answers.pool(answers), asked.mask, offered)

@@ -10,7 +10,7 @@ from emotionnet import evaluate as evaluating
 from emotionnet.errors import EmotionNetError
 from emotionnet.evaluation import measuring
 from emotionnet.evaluation.asked import Asked
-from emotionnet.evaluation.measuring import _about
+from emotionnet.evaluation.measuring import about_answers
 from emotionnet.files import read_csv, write_csv, write_json
 from emotionnet.training.run import Run
 
@@ -71,14 +71,17 @@ def test_a_changed_copy_of_what_was_learnt_from_is_not_unseen(tmp_path):
 
 def test_clips_of_another_corpus_do_not_leak_however_the_own_ones_were_divided():
     about = {"labels": LABELS, "classes": "", "corpus": "demo+ravdess", "leaky": True}
-    leaky = [_about(about, Asked("unseen", on=on))["leaky"] for on in ("", "ravdess", "emodb")]
-    assert leaky == [True, True, False]
-    assert _about(about, Asked("test", on="emodb"))["leaky"]
+
+    def leaks(asked, begun=()):
+        return about_answers(about, asked, "records", begun)["leaky"]
+
+    assert [leaks(Asked("unseen", on=on)) for on in ("", "ravdess", "emodb")] == [True, True, False]
+    assert leaks(Asked("test", on="emodb"))
     # Save where the run began with one that knows the people of that corpus.
     begun = [Run(".", {"corpus": "emodb", "leaky": known}) for known in (False, True)]
     asked = Asked("unseen", on="emodb")
-    assert [_about(about, asked, [each])["leaky"] for each in begun] == [False, True]
-    assert not _about(about, Asked("unseen", on="iemocap"), begun)["leaky"]
+    assert [leaks(asked, [each]) for each in begun] == [False, True]
+    assert not leaks(Asked("unseen", on="iemocap"), begun)
 
 
 def test_answers_to_validation_clips_of_one_corpus_of_several_are_named_after_it(
@@ -115,3 +118,4 @@ def test_a_group_means_the_same_and_answers_each_records_anew(run, tmp_path):
         metrics = evaluating.evaluate(tmp_path / "group", other.folder)
         assert metrics["part"] == "unseen"
         assert metrics["fused"]["n"] == len(new)
+        assert "neither trained on" in metrics["protocol_text"]
