@@ -54,7 +54,10 @@ def init_sources(**runs: str | os.PathLike | None) -> dict[str, dict[str, str]]:
 
 
 def note_leaks(split: Split, config: dict[str, Any]) -> None:
-    """Says in ``split`` where a run that a new one begins with was trained on what it is tested on.
+    """Says in ``split`` where a run that a new one begins with was trained on what it is tested on, or its epoch chosen on.
+
+    Only the first makes it leak: an epoch that is chosen on clips which are learnt already is a worse one, and the
+    test clips know nothing of it.
 
     Args:
         split: of the new run, changed in place.
@@ -62,13 +65,16 @@ def note_leaks(split: Split, config: dict[str, Any]) -> None:
     """
     what = "actor" if split.by_actor else "clip"
     for run in beginnings(config):
+        among = f"are among those that {run.name}, which it begins with, was trained on"
+        learnt, choosing = run.learnt_among(split.validation, what)
+        if learnt:
+            division, mark, leaks = split.description.partition("; leaks: ")
+            note = f"{len(learnt)} of the {len(choosing)} {what}s that choose the epoch {among}"
+            split.description = f"{division}; {note}{mark}{leaks}"
         shared, tested = run.learnt_among(split.test, what)
         if not shared:
             continue
-        leak = (
-            f"{len(shared)} of the {len(tested)} {what}s that are tested are among those that {run.name}, "
-            "which it begins with, was trained on"
-        )
+        leak = f"{len(shared)} of the {len(tested)} {what}s that are tested {among}"
         division, _, known = split.description.partition("; leaks: ")
         known = known.removeprefix("nothing").removeprefix("; ")
         split.description = f"{division}; leaks: {'; '.join(filter(None, (leak, known)))}"

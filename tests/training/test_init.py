@@ -236,5 +236,11 @@ def test_a_run_that_begins_with_one_that_knows_its_test_people_says_that_it_leak
         assert [split.description.endswith("leaks: nothing") for split in splits] == [
             not x for x in leaks
         ]
+        known = [{row.actor for row in split.validation} - {"a"} for split in splits]
+        told = "1 of the 1 actors that choose the epoch are among those that"
+        assert [told in split.description for split in splits] == [
+            corpus != "other" and bool(actors) for actors in known
+        ]
+        assert not any("epoch" in split.warning for split in splits)
         told = "1 of the 1 actors that are tested are among those that"
         assert [told in split.warning and told in split.description for split in splits] == leaks
