@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from emotionnet.errors import EmotionNetError
+from emotionnet.errors import EmotionNetError, UsageError
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
@@ -101,12 +101,14 @@ def read_given_csv(path: str | os.PathLike) -> list[dict[str, str]]:
     """`read_csv` of a file that a user has made.
 
     Raises:
-        EmotionNetError: it is a folder, no text in UTF-8, or no CSV.
+        UsageError: it is a folder, no text in UTF-8, or no CSV.
     """
     try:
         return read_csv(path)
-    except (UnicodeDecodeError, csv.Error, IsADirectoryError) as error:
-        raise EmotionNetError(f"{path}: is no CSV ({error}). Save it as CSV UTF-8.") from None
+    except IsADirectoryError:
+        raise UsageError(f"{path}: is a folder. Give a CSV.") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path}: is no CSV ({error}). Save it as CSV UTF-8.") from None
 
 
 def file_hash(path: str | os.PathLike, algorithm: str = "sha256") -> str:

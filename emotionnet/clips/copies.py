@@ -139,7 +139,7 @@ def speech_copies(
     copies = []
     sounding = [row for row in records.rows if row.samples > 0 and original(row.clip) == row.clip]
     chunks = [sounding[i : i + _SHARD] for i in range(0, len(sounding), _SHARD)]
-    # The key changes with the clips and with what is done to them: a stale copy is never used.
+    # The key changes with the records and with what is done to them: a stale copy is never used.
     key = sha256(records.content_hash, f"{PITCH_STEPS} {STRETCH_RATE} {_SHARD}")[:12]
     folder = Path(records.folder) / "copies" / key
     missing = [

@@ -170,9 +170,17 @@ class Records:
         return self.meta["manifest_hash"]
 
     @cached_property
+    def shards(self) -> list[str]:
+        """File names of the shards, sorted."""
+        return sorted({row.shard for row in self.rows})
+
+    @cached_property
     def content_hash(self) -> str:
-        """Hash over the records themselves: another one where recordings were replaced under the names that they had."""
-        indexes = [self.index(shard) for shard in sorted({row.shard for row in self.rows})]
+        """Hash over the records themselves: another one where recordings were replaced under the names that they had.
+
+        It is made of the checksums in the indexes; no shard, and no recording, is read for it.
+        """
+        indexes = map(self.index, self.shards)
         # Of recordings that are read where they are the index knows sizes and times of change.
         return sha256(*(each["sha256"] or each["fingerprint"] for each in indexes))
 
@@ -201,7 +209,7 @@ class Records:
             raise EmotionNetError(
                 f"{folder / MANIFEST_FILE}: was changed after it was made. {_remedy(MANIFEST_FILE)}"
             )
-        for shard in sorted({row.shard for row in rows}):
+        for shard in records.shards:
             records._check_size(shard)
         return records
 
@@ -224,10 +232,7 @@ class Records:
     def field_sums(self, names: Iterable[str]) -> list[str]:
         """Checksums of the shards of these side fields, as far as they were added: they change where one is made anew."""
         here = sorted({*names} & set(self.fields))
-        paths = [
-            path for name in here for path in sorted((self.folder / name).glob("shard-*.json"))
-        ]
-        return [read_json(path)["sha256"] for path in paths]
+        return [self.index(f"{name}/{shard}")["sha256"] for name in here for shard in self.shards]
 
     def has_field(self, row: RecordRow, name: str) -> bool:
         """Whether a clip has a value of a side field in any frame; false where the field was not added."""
@@ -302,7 +307,7 @@ class Records:
         Raises:
             EmotionNetError: one is damaged.
         """
-        for shard in sorted({row.shard for row in self.rows}):
+        for shard in self.shards:
             self._check_size(shard)
             if file_sha256(self.folder / shard) != self.index(shard)["sha256"]:
                 raise EmotionNetError(f"{self.folder / shard}: is damaged. {_remedy(shard)}")

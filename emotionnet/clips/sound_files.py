@@ -289,7 +289,7 @@ class SoundFiles(Records):
         names = [field.name for field in dataclasses.fields(SoundFile)]
         return {
             entry["clip"]: SoundFile(*(entry[name] for name in names))
-            for shard in sorted({row.shard for row in self.rows})
+            for shard in self.shards
             for entry in self.index(shard)["clips"]
         }
 

@@ -19,8 +19,7 @@ from emotionnet.inputs.kinds import STREAMS, streams_in, without
 FOLDER = "golden"
 EXPECTED, FRONT_END = f"{FOLDER}/expected.json", f"{FOLDER}/front_end.npz"
 LIVE = ("encode_face", "encode_speech", "fuse")
-#: What the Kotlin gives to ``classify``; and it and the page, of live use, to ``fuse``.
-_WHOLE = {"faces", "frame_mask", "waveform", "waveform_samples"}
+#: What the Kotlin and the page give to ``fuse``.
 _MOMENTS = {"embeddings", "frame_mask", "speech_logits", "waveform_samples"}
 #: How far a file may be from its own answers on another processor, in probability.
 OWN = {"float32": 1e-4, "float16": 1e-4, "onnx": 1e-4, "dynamic": 0.05, "int8": 0.05}
@@ -44,21 +43,19 @@ def variants(clips: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]
     return {"whole_1": first, "whole_2": second, **missing}
 
 
-def inputs_of(contract: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Entry point → names of its inputs, as ``contract.json`` has them."""
+def inputs_of(signatures: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Entry point → names of its inputs; ``signatures`` are those of a file, as in ``contract.json``."""
     return {
-        name: [tensor["name"] for tensor in signature["inputs"]]
-        for name, signature in contract["signatures"].items()
+        name: [tensor["name"] for tensor in sides["inputs"]] for name, sides in signatures.items()
     }
 
 
-def takes_clips(takes: Mapping[str, Collection[str]]) -> bool:
-    """Whether ``classify`` takes faces and sound, and nothing else (of `inputs_of`)."""
-    return set(takes["classify"]) == _WHOLE
-
-
 def is_live(takes: Mapping[str, Collection[str]]) -> bool:
-    """Whether the entry points of live use are there and take what the Kotlin and the page give them."""
+    """Whether the entry points of live use are there and take what the Kotlin and the page give them.
+
+    Args:
+        takes: entry point → names of its inputs.
+    """
     return all(name in takes for name in LIVE) and set(takes["fuse"]) == _MOMENTS
 
 
@@ -79,10 +76,7 @@ def _live(model, clip: Clip) -> dict[str, np.ndarray] | None:
     clips alone (sound around a moment is cut by whoever has the stream)."""
     if "fuse" not in model.names:
         return None
-    takes = {
-        name: [tensor["name"] for tensor in sides["inputs"]]
-        for name, sides in model.signatures().items()
-    }
+    takes = inputs_of(model.signatures())
     of_moment = {kind.moment[0]: kind.content.name for kind in STREAMS.values()}
     known = dict(clip)
     for name in takes.keys() - {"classify", "front_end", "fuse"}:

@@ -9,7 +9,7 @@ from typing import Any
 
 from emotionnet.clips.sound import SILENCE_STEPS
 from emotionnet.deploy.detectors import DETECTORS
-from emotionnet.deploy.golden import inputs_of, is_live, takes_clips
+from emotionnet.deploy.golden import inputs_of, is_live
 from emotionnet.errors import EmotionNetError
 from emotionnet.files import write_text
 from emotionnet.templates import render
@@ -20,6 +20,8 @@ LITERT_ANDROID = "2.3.0"
 MINIMUM_SDK, KOTLIN = 24, "2.3"
 COROUTINES = "1.10.2"
 PACKAGE = "emotionnet"
+#: What the Kotlin gives to ``classify``.
+_INPUTS = {"faces", "frame_mask", "waveform", "waveform_samples"}
 _FILES = ("EmotionInputs.kt", "EmotionClassifier.kt", "EmotionCoroutines.kt", "ANDROID.md")
 #: The smallest file that keeps the answers is the one for a phone.
 _BEST = ("int8", "dynamic", "float16", "float32")
@@ -30,8 +32,8 @@ def write_android_files(out_dir: str | os.PathLike, contract: Mapping[str, Any])
 
     Args:
         out_dir: the bundle's folder.
-        contract: as `emotionnet.deploy.contract.make_contract` gives it. Without the entry points
-            ``encode_face``, ``encode_speech`` and ``fuse`` the live part is left out.
+        contract: as `emotionnet.deploy.contract.make_contract` gives it. The live part is left out where
+            entry points for it are missing, or take something else, see `emotionnet.deploy.golden.is_live`.
 
     Returns:
         The files written; none where ``classify`` takes something else than faces and sound, as landmarks.
@@ -39,7 +41,7 @@ def write_android_files(out_dir: str | os.PathLike, contract: Mapping[str, Any])
     Raises:
         EmotionNetError: the contract asks for something that the Kotlin source does not do.
     """
-    if not takes_clips(inputs_of(contract)):
+    if set(inputs_of(contract["signatures"])["classify"]) != _INPUTS:
         return []
     values = _values(contract)
     written = []
@@ -60,7 +62,7 @@ def _values(contract: Mapping[str, Any]) -> dict[str, Any]:
     file = contract["files"][precision]
     labels = contract["labels"]
     return {
-        "live": is_live(inputs_of(contract)),
+        "live": is_live(inputs_of(signatures)),
         "package": PACKAGE,
         "name": _kotlin_string(contract["name"]),
         "title": contract["name"],

@@ -34,8 +34,8 @@ def read_groups(labels: Sequence[str], path: str | os.PathLike | None = None) ->
         path: a CSV with the columns ``mapping``, ``emotion``, ``arousal``, ``valence``; by default ours.
 
     Raises:
-        UsageError: no such file, it has no rows, a column is missing, or an emotion is not known or named twice.
-        EmotionNetError: it is no CSV.
+        UsageError: no such file, no CSV, it has no rows, a column is missing, or an emotion is not known or
+            named twice.
     """
     place = Path(path or TABLE)
     if not place.is_file():

@@ -90,8 +90,8 @@ def write_cells(
     unmeasured = [each.candidate.name for each in cells if each.validation_uar is None]
     if choose and unmeasured:
         raise EmotionNetError(
-            f"--choose: {unmeasured[0]} was measured on no validation clips, so nothing can be chosen. Leave "
-            "--choose out, or divide the clips otherwise (--protocol)."
+            f"--choose: {unmeasured[0]} was measured on no validation clips, so nothing can be chosen. Give the "
+            "same command without --choose, which trains nothing again, or divide the clips otherwise (--protocol)."
         )
     cells = sorted(cells, key=lambda each: -(each.validation_uar or 0))
     tested = 1 if choose else len(cells)

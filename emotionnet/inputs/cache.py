@@ -6,7 +6,7 @@ memory mapping: only what a batch needs is ever in memory.
 
     python -m emotionnet.fit --records data/ravdess/records --records-cache data/ravdess/cache ...
 
-The folder: ``cache.json`` (the view, the streams, the records' manifest hash), ``manifest.csv`` as in the
+The folder: ``cache.json`` (the view, the streams, hashes of the records), ``manifest.csv`` as in the
 records, and an ``.npy`` an input: ``faces`` uint8 (clips, frames, S, S, 3), ``frame_mask`` float32 (clips,
 frames), ``waveform`` int16 (clips, samples), ``waveform_samples`` int32 (clips,), and the like for further
 streams. Without the stream ``faces`` there are no pixels in it, without ``speech`` no waveforms. Changed copies of the sound

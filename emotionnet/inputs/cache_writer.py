@@ -93,16 +93,15 @@ def _check_same(cache: ViewCache, records, view: View, streams, copies) -> None:
     cache.check_view(view)
     cache.check_streams(streams)
     cache.copies([], copies)
-    # One that was written before these were noted may be either.
+    # A cache of an earlier version notes neither these sums nor the content: it is taken.
     sums = records.field_sums(STREAMS[stream].field for stream in cache.streams)
     if cache.meta.get("field_sums", sums) != sums:
         raise UsageError(
             f"{cache.folder}: a cache of landmarks that {records.folder} no longer has: they were made anew. "
             "Choose another folder, or delete that one."
         )
-    if records.content_hash != cache.meta.get("content_hash", records.content_hash) or (
-        cache.manifest_hash != records.manifest_hash
-    ):
+    content = cache.meta.get("content_hash", records.content_hash)
+    if (cache.manifest_hash, content) != (records.manifest_hash, records.content_hash):
         raise UsageError(
             f"{cache.folder}: a cache of other records than {records.folder}. Choose another folder, "
             "or delete that one."

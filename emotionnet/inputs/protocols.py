@@ -125,8 +125,8 @@ def split_rows(
         parts = without_copies(parts)
     notes = [
         *parts.notes,
-        *_missing_classes(labels, parts.train, "training", fold),
-        *_missing_classes(labels, parts.test, "test", fold),
+        *missing_classes(labels, parts.train, "training", fold),
+        *missing_classes(labels, parts.test, "test", fold),
     ]
     split = Split(
         *(sorted(part, key=name_of) for part in (parts.train, parts.validation, parts.test)),
@@ -196,7 +196,8 @@ def _spread_by_sex(people: dict[tuple[str, str], str]) -> list[tuple[str, str]]:
     return sorted(people, key=lambda person: (*places[person], person))
 
 
-def _missing_classes(labels: Sequence[str], rows: Rows, part: str, fold: int) -> list[str]:
+def missing_classes(labels: Sequence[str], rows: Rows, part: str, fold: int) -> list[str]:
+    """Which of ``labels`` no clip of a part has, as a line for `Split.warning`; none where all are there."""
     present = {row.emotion for row in rows}
     missing = [label for label in labels if label not in present]
     if not missing:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from emotionnet.errors import UsageError
-from emotionnet.files import read_csv, sha256, write_csv
+from emotionnet.files import read_csv, read_given_csv, sha256, write_csv
 from emotionnet.labelling.queue import Scored
 
 #: What a row says; further columns of an existing file are kept.
@@ -135,10 +135,7 @@ def read_labels(path: str | os.PathLike) -> dict[str, dict[str, str]]:
     """
     if not Path(path).exists():
         return {}
-    try:
-        rows = read_csv(path)
-    except (UnicodeDecodeError, IsADirectoryError):
-        raise UsageError(f"{path}: is not a CSV of labels. Give another --out.") from None
+    rows = read_given_csv(path)
     if rows and not {"file", "emotion"} <= rows[0].keys():
         raise UsageError(
             f"{path}: lacks the columns file and emotion, so it is not a CSV of labels. "

@@ -8,6 +8,7 @@ import numpy as np
 
 from emotionnet.emotions import label_order
 from emotionnet.errors import UsageError
+from emotionnet.inputs.protocols import missing_classes
 from emotionnet.inputs.split import Split, person_of
 
 #: Keeps this draw apart from the others of a seed.
@@ -18,6 +19,7 @@ def with_actors(split: Split, count: int, seed: int) -> Split:
     """``split`` with the clips of ``count`` of its training actors; the other parts stay.
 
     They are drawn by ``seed``, alternating men and women; a larger count adds actors to those of a smaller one.
+    Emotions that only others show are named in ``warning``.
 
     Args:
         split: of the run.
@@ -40,13 +42,12 @@ def with_actors(split: Split, count: int, seed: int) -> Split:
     chosen = set(order[:count])
     train = [row for row in split.train if person_of(row) in chosen]
     names = " ".join(sorted(actor for _, actor in chosen))
-    here = {row.emotion for row in train}
-    gone = [name for name in label_order(row.emotion for row in split.train) if name not in here]
-    told = f"fold {split.fold}: no clip of {', '.join(gone)} in the training part" if gone else ""
+    labels = label_order(row.emotion for row in split.train)
+    warnings = [split.warning, *missing_classes(labels, train, "training", split.fold)]
     return dataclasses.replace(
         split,
         train=train,
-        warning="; ".join(filter(None, (split.warning, told))),
+        warning="; ".join(filter(None, warnings)),
         description=f"{split.description}; of these training actors only {count} of {len(order)} "
         f"({len(train)} clips, actors {names})",
     )

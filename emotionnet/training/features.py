@@ -1,8 +1,8 @@
 """A front's output for every clip, computed once and kept beside the records.
 
 Folds, seeds and runs share it: what a front gives depends on the clip and the front alone. The key
-is made of the clips' places in the records, the side fields that are read, the front's layers, its weights
-and the code of the layers, so what is found is never stale. Files are written whole or not at all and memory-mapped.
+is made of the records, the side fields that are read, the front's layers, its weights and the code of the layers,
+so what is found is never stale. Files are written whole or not at all and memory-mapped.
 """
 
 import dataclasses

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.errors import UsageError
 from emotionnet.evaluation.affect import affect_of, by_affect, read_groups
 from emotionnet.evaluation.metrics import score
 
@@ -53,7 +53,7 @@ def test_tables_that_cannot_be_used_are_refused(tmp_path):
     with pytest.raises(UsageError, match="has no rows"):
         read_groups(LABELS, table)
     table.write_bytes("mapping,emotion,arousal,valence\nmine,sad,dépressif,\n".encode("latin-1"))
-    with pytest.raises(EmotionNetError, match=r"mine\.csv: is no CSV"):
+    with pytest.raises(UsageError, match=r"mine\.csv: is no CSV"):
         read_groups(LABELS, table)
     with pytest.raises(UsageError, match="no such file"):
         read_groups(LABELS, tmp_path / "other.csv")

@@ -88,6 +88,9 @@ def test_a_cache_of_landmarks_that_were_made_anew_is_refused(records, tmp_path):
         assert opened.field_sums(["landmarks68"]) == [made]
         with refused:
             _check_same(dataclasses.replace(cache, meta=meta), opened, view, ["speech"], ())
+    sums.unlink()
+    with pytest.raises(EmotionNetError, match="is missing or damaged"):
+        opened.field_sums(["landmarks68"])
     write_json(records.folder / "records.json", records.meta)
 
 
@@ -98,3 +101,12 @@ def test_a_cache_of_recordings_that_were_replaced_is_refused(records, tmp_path):
     assert replaced.manifest_hash == records.manifest_hash
     with pytest.raises(UsageError, match="a cache of other records"):
         write_cache(replaced, VIEW, tmp_path / "cache")
+
+
+def test_a_cache_of_an_earlier_version_is_taken(records, tmp_path):
+    cache = write_cache(records, VIEW, tmp_path / "cache")
+    noted = {"content_hash", "field_sums"}
+    write_json(cache.folder / "cache.json", {k: v for k, v in cache.meta.items() if k not in noted})
+    older = write_cache(records, VIEW, cache.folder)
+    assert older.content_hash == records.manifest_hash
+    assert older.field_sums(["landmarks68"]) == []

@@ -110,6 +110,13 @@ def test_another_kind_of_file_is_never_overwritten(pool):
     with pytest.raises(UsageError, match="lacks the columns file and emotion"):
         session(pool)
     assert out.read_text() == "name,age\nanna,3\n"
+    out.write_bytes("file,emotion\nanna/é.wav,sad\n".encode("latin-1"))
+    with pytest.raises(UsageError, match=r"labels\.csv: is no CSV .* Save it as CSV UTF-8"):
+        session(pool)
+    out.unlink()
+    out.mkdir()
+    with pytest.raises(UsageError, match=r"labels\.csv: is a folder"):
+        session(pool)
 
 
 def test_only_clips_and_labels_of_the_sitting_are_taken(pool):

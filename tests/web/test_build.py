@@ -35,7 +35,7 @@ def test_a_bundle_of_another_kind_is_refused_with_what_is_missing(tmp_path):
     def other_parts(contract):
         contract["signatures"]["fuse"]["inputs"][0]["name"] = "sound_steps"
 
-    with pytest.raises(UsageError, match="joins other parts"):
+    with pytest.raises(UsageError, match="takes other inputs"):
         page(changed_contract(tmp_path / "other", other_parts))
     with pytest.raises(UsageError, match=r"no bundle here.*emotionnet\.export"):
         page(tmp_path)

@@ -62,7 +62,7 @@ class FieldFiles:
                 f"{field.version}. {remedy}"
             )
         places, found = {}, {}
-        for shard in sorted({row.shard for row in records.rows}):
+        for shard in records.shards:
             path = folder / shard
             index = _read_index(path, remedy)
             if index["record_sha256"] != records.index(shard)["sha256"]:

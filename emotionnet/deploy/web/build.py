@@ -40,13 +40,13 @@ def build_page(bundle: str | os.PathLike) -> str:
         An HTML document that needs nothing but itself.
 
     Raises:
-        UsageError: no bundle there, or one without the entry points of live use.
+        UsageError: no bundle there, or one that a page cannot use live.
         EmotionNetError: the bundle is damaged, or there is no Node to make the page with.
     """
     folder = Path(bundle)
     opened = Bundle.open(folder)
     contract = opened.contract
-    check_live(folder, contract["system"], inputs_of(contract))
+    check_live(folder, contract["system"], inputs_of(contract["signatures"]))
     precision = best_precision(contract["files"])
     arrays, golden = golden_clips(folder, precision)
     modules = node.packages()
@@ -84,7 +84,7 @@ def check_live(place: Path, system: str, takes: Mapping[str, Collection[str]]) -
     if is_live(takes):
         return
     missing = [name for name in LIVE if name not in takes]
-    wrong = f"has no {', '.join(missing)}" if missing else "joins other parts of a clip"
+    wrong = f"has no {', '.join(missing)}" if missing else "takes other inputs there"
     raise UsageError(
         f"{place}: a page needs the entry points of live use, and system {system} {wrong}. "
         "ghost_fan has them all."
