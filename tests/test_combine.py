@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from emotionnet.combine import combine, main
 from emotionnet.deploy.clips import whole
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv, write_csv
-from emotionnet.training.combining import joined, with_calm
+from emotionnet.training.combining import _split, joined, with_calm
 from emotionnet.training.optimizer import find_layers
 from emotionnet.training.run import Run
 
@@ -171,13 +172,31 @@ def changed(folder, out, **changes):
     return out
 
 
+def test_clips_of_two_corpora_that_have_one_name_stay_two(tmp_path):
+    columns = ("clip", "corpus", "actor", "emotion", "part")
+    runs = {}
+    for corpus, part in (("demo", "train"), ("folder", "test")):
+        line = {"clip": "a", "corpus": corpus, "actor": "1", "emotion": "happy", "part": part}
+        write_csv(tmp_path / corpus / "split.csv", [line], columns)
+        runs[corpus] = Run(tmp_path / corpus, {"corpus": corpus})
+    both = {"corpus": "demo+folder", "combined": {"of": "both"}}
+    both = Run.create(tmp_path / "both", both, _split(runs, Classes()))
+    for corpus, part in (("demo", "train"), ("folder", "test")):
+        row = SimpleNamespace(clip="a", corpus=corpus, actor="1", emotion="happy")
+        found = both.split_rows(SimpleNamespace(rows=[row]))
+        assert found == {"train": [], "validation": [], "test": []} | {part: [row]}
+        learnt = {("demo", "1")} if corpus == "demo" else set()
+        assert both.learnt_among([row], "actor")[0] == learnt
+
+
 def test_it_says_that_it_leaks_where_one_was_trained_on_the_people_the_other_tests(place, tmp_path):
     told = {}
     for corpus, actor in (("ravdess", "1"), ("ravdess", "7"), ("crema_d", "1")):
         name = f"{corpus}{actor}"
         faces = changed(place / "f", tmp_path / name, corpus=corpus)
         # Actor 1 is one that the other tests; these are other clips.
-        lines = (faces / "split.csv").read_text().replace(",0,", f",{actor},").splitlines(True)
+        split = (faces / "split.csv").read_text().replace(",fer2013,", f",{corpus},")
+        lines = split.replace(",0,", f",{actor},").splitlines(True)
         (faces / "split.csv").write_text("".join(x for x in lines if ",test" not in x))
         config = Run.open(combine(faces, place / "s", tmp_path / f"{name}-both")).config
         told[name] = config["leaky"], config.get("split_warning", "")

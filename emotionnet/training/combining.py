@@ -8,7 +8,7 @@ from typing import Any
 
 from emotionnet.classes import Classes
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import file_sha256, read_csv, read_json
+from emotionnet.files import file_sha256, read_json
 from emotionnet.inputs.kinds import STREAMS
 from emotionnet.systems import PAIR, make_config, pair, stages_of
 from emotionnet.training.run import PARTS, Run, beginnings
@@ -168,19 +168,17 @@ def _take_over(model, run: Run, stream: str) -> None:
 
 def _split(runs: Mapping[str, Run], classes: Classes) -> SimpleNamespace:
     """The parts of both; a clip that either was trained on is not a test clip."""
-    found: dict[str, tuple[int, SimpleNamespace]] = {}
+    found: dict[tuple[str, str], tuple[int, SimpleNamespace]] = {}
     for run in runs.values():
-        for line in read_csv(run.folder / "split.csv"):
+        for line in run.split_lines():
             name = classes.called(line["emotion"])
             if name is None:
                 continue
             row = SimpleNamespace(
-                clip=line["clip"], actor=line["actor"], emotion=name, corpus=run.config["corpus"]
+                clip=line["clip"], actor=line["actor"], emotion=name, corpus=line["corpus"]
             )
-            number = PARTS.index(line["part"])
-            found[row.clip] = min(
-                found.get(row.clip, (number, row)), (number, row), key=lambda x: x[0]
-            )
+            number, key = PARTS.index(line["part"]), (row.corpus, row.clip)
+            found[key] = min(found.get(key, (number, row)), (number, row), key=lambda x: x[0])
     return SimpleNamespace(
         **{part: [row for k, row in found.values() if k == n] for n, part in enumerate(PARTS)}
     )

@@ -81,12 +81,13 @@ class Run:
                 f"{folder}: there is a run already. Give another --name, or --resume auto to continue it."
             )
         run = cls(folder, {"format": FORMAT, **config})
+        columns = ("clip", "corpus", "actor", "emotion")
         rows = [
-            {"clip": row.clip, "actor": row.actor, "emotion": row.emotion, "part": part}
+            {**{name: getattr(row, name) for name in columns}, "part": part}
             for part in PARTS
             for row in getattr(split, part)
         ]
-        write_csv(folder / "split.csv", rows, ("clip", "actor", "emotion", "part"))
+        write_csv(folder / "split.csv", rows, (*columns, "part"))
         write_json(folder / "versions.json", versions())
         write_json(folder / "config.json", run.config)
         return run
@@ -132,6 +133,22 @@ class Run:
     def labels(self) -> tuple[str, ...]:
         """Label names in the order of the model's outputs."""
         return tuple(self.config["labels"])
+
+    @property
+    def corpora(self) -> list[str]:
+        """The corpus of its clips; of a run that was combined out of two, the corpora of both."""
+        return self.config["corpus"].split("+")
+
+    def split_lines(self) -> list[dict[str, str]]:
+        """The lines of ``split.csv``: ``clip``, ``corpus``, ``actor``, ``emotion``, ``part``.
+
+        Of a run from before the corpus was noted there is a line for each of its corpora.
+        """
+        return [
+            {**line, "corpus": corpus}
+            for line in read_csv(self.folder / "split.csv")
+            for corpus in ([line["corpus"]] if line.get("corpus") else self.corpora)
+        ]
 
     @property
     def classes(self) -> Classes:
@@ -218,11 +235,11 @@ class Run:
         Raises:
             EmotionNetError: ``records`` lacks clips of the split.
         """
-        by_clip = {row.clip: row for row in self.classes.rows(records.rows)}
+        by_clip = {(row.corpus, row.clip): row for row in self.classes.rows(records.rows)}
         parts: dict[str, list] = {part: [] for part in PARTS}
         missing = []
-        for line in read_csv(self.folder / "split.csv"):
-            row = by_clip.get(line["clip"])
+        for line in self.split_lines():
+            row = by_clip.get((line["corpus"], line["clip"]))
             if row is None:
                 missing.append(line["clip"])
             else:
@@ -248,9 +265,7 @@ class Run:
         part: dict[tuple[str, str], str] = {}
         learnt: set[tuple[str, str]] = set()
         for run in (*reversed([*beginnings(self.config)]), self):  # its own division counts last
-            lines = read_csv(run.folder / "split.csv")
-            for corpus in run.config["corpus"].split("+"):
-                part |= {(corpus, line["clip"]): line["part"] for line in lines}
+            part |= {(line["corpus"], line["clip"]): line["part"] for line in run.split_lines()}
             learnt |= {name for name, its in part.items() if its == "train"}
         part |= dict.fromkeys(learnt, "train")  # though a later one tests on it
         seen = {name for name, its in part.items() if its != "test"}
@@ -263,7 +278,9 @@ class Run:
 
         return self.classes.rows(filter(unseen, records.rows))
 
-    def learnt_among(self, rows: Iterable, what: str) -> tuple[set[str], set[str]]:
+    def learnt_among(
+        self, rows: Iterable, what: str
+    ) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
         """What of ``rows`` this run was trained on.
 
         Args:
@@ -271,12 +288,11 @@ class Run:
             what: ``clip`` or ``actor``.
 
         Returns:
-            the names that it was trained on, and all that count.
+            corpus and name of those that it was trained on, and of all that count.
         """
-        corpora = self.config["corpus"].split("+")
-        named = {getattr(row, what) for row in rows if row.corpus in corpora}
-        split = read_csv(self.folder / "split.csv")
-        return named & {line[what] for line in split if line["part"] == "train"}, named
+        named = {(row.corpus, getattr(row, what)) for row in rows if row.corpus in self.corpora}
+        learnt = [line for line in self.split_lines() if line["part"] == "train"]
+        return named & {(line["corpus"], line[what]) for line in learnt}, named
 
     def has_other_test_clips(self, folder: str | os.PathLike) -> bool:
         """Whether a folder of records holds clips, but none of the run's test part."""
@@ -285,11 +301,11 @@ class Run:
 
         if not is_url(folder) and not Path(folder).is_dir():
             return False
-        split = read_csv(self.folder / "split.csv")
-        tested = {line["clip"] for line in split if line["part"] == "test"}
+        split = self.split_lines()
+        tested = {(line["corpus"], line["clip"]) for line in split if line["part"] == "test"}
         rows = open_clips(folder).rows
         # Records that were lost in part are another matter: those have some of them.
-        return bool(tested) and tested.isdisjoint(row.clip for row in rows)
+        return bool(tested) and tested.isdisjoint((row.corpus, row.clip) for row in rows)
 
 
 def beginnings(config: dict[str, Any]) -> Iterator[Run]:

@@ -94,7 +94,7 @@ def _check_unseen(run: Run, split) -> None:
                 by = "" if each is run else f", by way of {each.folder}, which it begins with,"
                 raise UsageError(
                     f"--teachers {run.folder}: was trained{by} on {len(known)} {field}s that this run validates "
-                    f"or tests on, {known[0]} for one. A teacher needs the same protocol and fold (and "
+                    f"or tests on, {known[0][1]} for one. A teacher needs the same protocol and fold (and "
                     "seed, where clips are divided by it)."
                 )
 

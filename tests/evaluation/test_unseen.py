@@ -1,5 +1,6 @@
 """A run measured on records other than its own."""
 
+import dataclasses
 import json
 from types import SimpleNamespace
 
@@ -40,6 +41,17 @@ def test_records_without_its_test_clips_are_unseen_ones(run, tmp_path):
     assert [row["clip"] for row in answered] == ["x", "y", "z"]
     assert json.loads((run.folder / "metrics_unseen.json").read_text()) == metrics
     assert not (run.folder / "metrics.json").exists()
+
+
+def test_clips_of_another_corpus_are_others_though_their_names_are_the_same(run, tmp_path):
+    named = clips("abcdef", seed=20)
+    for clip in named:
+        clip.row = dataclasses.replace(clip.row, corpus="folder")
+    other = write_records(tmp_path / "other", named)
+    with pytest.raises(EmotionNetError, match="6 clips of this run are not in these records"):
+        run.split_rows(other)
+    metrics = evaluating.evaluate(run.folder, other.folder)
+    assert (metrics["part"], metrics["on"], metrics["fused"]["n"]) == ("unseen", "folder", 6)
 
 
 def test_a_changed_copy_of_what_was_learnt_from_is_not_unseen(tmp_path):
