@@ -97,10 +97,11 @@ def scan(
         raise UsageError(f"{root}: no such folder. Expected for example {root.name}/{EXAMPLE}")
     votes = _votes(root, labels, table)
     rows: dict[str, ManifestRow] = {}
-    divided = False
+    divided, told = False, {}
     for name, place, content in _pictures(root, ignored):
         part, emotion = _part_of(place) or "test", _emotion_of(place)
         divided |= bool(_part_of(place))
+        told[place.name] = _part_of(place)
         if not emotion:
             ignored.append((name, f"lies in no class folder ({', '.join(CLASSES)})"))
         elif part in wanted:
@@ -122,6 +123,8 @@ def scan(
                 ignored.append((name, str(reason)))
     if not rows:
         raise nothing_usable(root, "picture (.jpg .png), zip or CSV", EXAMPLE, ignored)
+    if votes and votes.by_line:
+        _check_lines(votes, {str(int(number)): part for number, part in told.items()})
     if not divided:
         notes.append(
             "no folder, file name or column Usage says the part: all pictures count as test"
@@ -148,6 +151,27 @@ def _votes(root: Path, labels: str, table: str | os.PathLike) -> Votes | None:
             "fer2013.csv, or name a table that joins them to these pictures: --table CSV."
         )
     return read_table(table or beside, by_line)
+
+
+def _check_lines(votes: Votes, parts: dict[str, str]) -> None:
+    """Refuses votes that are not, line by line, of the pictures of a CSV, as far as parts tell.
+
+    Args:
+        votes: joined by line.
+        parts: number of each picture → its part, or "".
+
+    Raises:
+        EmotionNetError: a line is of another part, or pictures of a part that is there are missing.
+    """
+    there = {*parts.values()} - {""}
+    for number, usage in votes.usages.items():
+        part, found = _part(usage), parts.get(number)
+        if part in there if found is None else part and found and part != found:
+            raise EmotionNetError(
+                f"{votes.path}: is joined line by line, and its line {int(number) + 2} ({usage}) is not of the "
+                "picture in that line: pictures were taken out, or put in another order. Use the whole "
+                "CSV of the challenge, or a table with a column image."
+            )
 
 
 def _voted(row: ManifestRow, votes: dict[str, int]) -> ManifestRow:

@@ -36,11 +36,13 @@ class Votes:
         path: of the table.
         by_line: whether pictures are named by their line in the challenge's CSV, else by their last folders.
         votes: name of a picture → column → votes; nothing where the table has none for it.
+        usages: name of a picture → what the column ``Usage`` says of it; "" without that column.
     """
 
     path: str | os.PathLike
     by_line: bool
     votes: Mapping[str, Mapping[str, int]]
+    usages: Mapping[str, str]
     _asked: set[str] = field(default_factory=set)
 
     @property
@@ -94,6 +96,7 @@ def read_table(path: str | os.PathLike, by_line: bool) -> Votes:
         more = " (that column joins pictures of other names)" if missing == ["image"] else ""
         raise UsageError(f"--table {path}: column {missing[0]!r} is missing{more}.")
     votes: dict[str, Mapping[str, int]] = {}
+    usages: dict[str, str] = {}
     for number, line in enumerate(lines):
         name = str(number) if by_line else _last(PurePosixPath(line["image"]))
         if name in votes:
@@ -102,7 +105,8 @@ def read_table(path: str | os.PathLike, by_line: bool) -> Votes:
             votes[name] = _counts({column: line[column] for column in columns})
         except ValueError as error:
             raise EmotionNetError(f"{path}, line {number + 2}: {error}.") from None
-    return Votes(path, by_line, votes)
+        usages[name] = line.get("Usage") or ""
+    return Votes(path, by_line, votes, usages)
 
 
 def _last(place: PurePosixPath) -> str:

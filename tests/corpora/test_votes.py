@@ -1,5 +1,6 @@
 """Votes of a crowd: from the tables of FER+ and CREMA-D to rows, classes and targets."""
 
+import contextlib
 import os
 from collections import Counter
 
@@ -119,6 +120,29 @@ def test_ferplus_goes_line_by_line_beside_the_csv_of_the_challenge(tmp_path):
     assert [(r.clip, r.emotion) for r in rows] == [
         ("train/angry/00000", "fearful"), ("train/happy/00001", "happy"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("parts", "fits"),
+    [
+        (("Training", "Training", "PublicTest"), True),
+        (("Training", "Training"), True),  # the challenge's train.csv
+        (("", "", ""), True),
+        (("Training", "PublicTest"), False),  # one was taken out
+        (("Training",), False),
+        (("Training", "PublicTest", "Training"), False),
+    ],
+)
+def test_votes_of_other_lines_than_the_pictures_are_refused(tmp_path, parts, fits):
+    pixels = " ".join(["7"] * 2304)
+    columns = "emotion,pixels,Usage" if any(parts) else "emotion,pixels"
+    lines = [f"0,{pixels}{part and ','}{part}" for part in parts]
+    (tmp_path / "fer2013.csv").write_text("\n".join([columns, *lines]))
+    usages = ("Training", "Training", "PublicTest")
+    votes = [(usage, 0, 9, 0, 0, 0, 0, 0, 0, 1, 0) for usage in usages]
+    write(tmp_path / "fer2013new.csv", votes, ("Usage", *HEADER[1:]))
+    with contextlib.nullcontext() if fits else pytest.raises(EmotionNetError, match="line by line"):
+        assert len(scan("fer2013", tmp_path, labels="ferplus")) == len(parts)
 
 
 @pytest.mark.parametrize(
