@@ -193,6 +193,14 @@ def test_only_what_changed_is_made_again(tmp_path):
     write_clip(root / last.sound, samples=tone(0.5), sound_codec="pcm_s16le")
     assert made_again() == {last.shard}
     assert Records.open(out).rows[-1].samples == 8000
+    # Another one of the same length: the list of clips stays as it was, and the records are told to be others.
+    before, changed = contents(out), time.time() + 9
+    write_clip(root / last.sound, samples=tone(0.5, 99), sound_codec="pcm_s16le")
+    os.utime(root / last.sound, (changed, changed))
+    assert made_again() == {last.shard}
+    after = contents(out)
+    assert after["manifest.csv"] == before["manifest.csv"]
+    assert after["records.json"] != before["records.json"]
     # A damaged shard, deleted as the message says.
     (out / "shard-00001.tfrecord").unlink()
     assert made_again() == {"shard-00001.tfrecord"}

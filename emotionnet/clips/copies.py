@@ -94,7 +94,9 @@ def write_rows(records, kinds: Sequence[str], out: str | os.PathLike) -> Path:
             for row, offset in zip(mine, offsets, strict=True)
         ]
     write_record_manifest(out / MANIFEST_FILE, written)
-    meta = {key: value for key, value in records.meta.items() if key != "fields"}
+    meta = {
+        key: value for key, value in records.meta.items() if key not in ("fields", "content_hash")
+    }
     own = {"clips": len(written), "manifest_hash": manifest_hash(as_manifest_rows(written))}
     write_json(out / META_FILE, {**meta, **own, "copies": list(kinds)})
     return out

@@ -318,6 +318,8 @@ def _finish(
             f"{reasons[0]}. All of them: {out / 'skipped.csv'}"
         )
     write_record_manifest(out / "manifest.csv", rows)
-    write_contact_sheet(out / "contact_sheet.png", Records(out, rows, meta))
+    records = Records(out, rows, meta)
+    write_contact_sheet(out / "contact_sheet.png", records)
     write_summary(out, summary)
-    write_json(out / "records.json", meta)
+    # So that who has an earlier copy of these files sees that recordings were replaced.
+    write_json(out / "records.json", {**meta, "content_hash": records.content_hash})

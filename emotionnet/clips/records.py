@@ -2,7 +2,7 @@
 
 A folder of records holds:
 
-- ``records.json``: schema version, corpus, crop, hash of the manifest, what made it;
+- ``records.json``: schema version, corpus, crop, hashes of the manifest and of the shards, what made it;
 - ``manifest.csv``: a row a clip, see `RecordRow`;
 - ``shard-00000.tfrecord`` … with ``shard-00000.json``, its index;
 - ``skipped.csv``, ``summary.json``, ``summary.txt``, ``contact_sheet.png``: for people.

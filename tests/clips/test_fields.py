@@ -309,6 +309,19 @@ def test_records_of_a_bucket_bring_their_fields(records, tmp_path, monkeypatch):
     assert list(fetched.fields) == ["landmarks5"]
     for here, there in zip(read(Records.open(records.folder)), read(fetched), strict=True):
         np.testing.assert_array_equal(here["landmarks5"], there["landmarks5"])
+    # The same field with other values, as from tables of landmarks that were made anew.
+    monkeypatch.setattr(Landmarks5, "files", lambda self, row: ["anew"])
+    compute = Landmarks5.compute
+
+    def moved(self, parsed, row):
+        found = compute(self, parsed, row)
+        return dataclasses.replace(found, values=found.values + 1)
+
+    monkeypatch.setattr(Landmarks5, "compute", moved)
+    add_field(Records.open(records.folder), Landmarks5(), workers=0)
+    anew = read(open_clips(put(records.folder, url)))
+    for here, there in zip(read(Records.open(records.folder)), anew, strict=True):
+        np.testing.assert_array_equal(here["landmarks5"], there["landmarks5"])
     meta = json.loads((records.folder / "records.json").read_text())
     meta["fields"]["../../x"] = {}
     (records.folder / "records.json").write_text(json.dumps(meta))

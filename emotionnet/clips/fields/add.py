@@ -92,7 +92,8 @@ def add_field(records: Records, field: Field, workers: int | None = None) -> dic
         write_csv(folder / NOTES_FILE, notes, ("clip", "note"))
     else:
         (folder / NOTES_FILE).unlink(missing_ok=True)
-    _register(records, field.name, field.describe())
+    sums = sha256(*(index["sha256"] for index in indexes))
+    _register(records, field.name, {**field.describe(), "sha256": sums})
     return {
         "field": field.name,
         "clips": len(entries),
