@@ -64,7 +64,9 @@ def evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]:
     if asked.part != "unseen" and config.get("split_warning"):
         metrics["notes"].append(config["split_warning"])
     if asked.part != "unseen" and _have_changed(opened, config):
-        metrics["notes"].append("The records have changed since the run was trained.")
+        metrics["notes"].append(
+            "The records have changed since the run was trained, or were prepared on another machine."
+        )
     curves = learning_curves(run.folder / "history.csv")
     metrics["learning"] = kept_epochs(curves)
     _write(run.folder, where, metrics, curves)

@@ -108,17 +108,17 @@ class FileSource:
 
 
 class _Arrivals:
-    """When a device's sound was taken, by when its pieces came: samples that it dropped are not counted as time."""
+    """When a device's sound was taken, by when its pieces came: what it dropped, and how its clock drifts, is made up for."""
 
     def __init__(self):
         self._taken_s, self._begin_s = 0.0, None
         self._recent: deque[tuple[float, float]] = deque()
 
     def begin_s(self, now_s: float, seconds: float) -> float:
-        """When the first sample was taken, had all been taken since that came.
+        """When the first sample was taken, as if all that came had no gap: any sample's time is this and what came before it.
 
         Args:
-            now_s: when a piece came.
+            now_s: when a piece came, in seconds.
             seconds: its length.
         """
         self._taken_s += seconds
