@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from emotionnet.errors import EmotionNetError
 from emotionnet.files import atomic_path, read_json, write_json
 from emotionnet.inputs.kinds import STREAMS, streams_in, without
 
@@ -25,6 +26,9 @@ _MOMENTS = {"embeddings", "frame_mask", "speech_logits", "waveform_samples"}
 OWN = {"float32": 1e-4, "float16": 1e-4, "onnx": 1e-4, "dynamic": 0.05, "int8": 0.05}
 #: The least that a file is allowed to differ from Keras, where it was measured to differ less.
 REFERENCE = {"float32": 1e-4, "float16": 0.01, "onnx": 1e-4, "dynamic": 0.02, "int8": 0.02}
+#: The most that a file may differ from Keras: beyond it it computes something else (rounding alone was seen to
+#: make 0.02, of landmarks). The others lose precision, and say how much; no file may answer with NaN.
+MOST = {"float32": 0.1, "onnx": 0.1}
 #: Features of the front-end on another processor, in their own unit (MFCC: dB).
 FRONT_END_TOLERANCE = 0.01
 
@@ -111,6 +115,9 @@ def write(
         reference: clip → answers of the Keras model by output.
         models: precision → opened file.
         features: of the front-end for the first clip; None where there is none.
+
+    Raises:
+        EmotionNetError: a file answers with NaN, or not as Keras does, see `MOST`.
     """
     folder = Path(folder)
     (folder / FOLDER).mkdir()
@@ -133,6 +140,12 @@ def write(
         for precision, ways in given.items():
             far = [farthest(outputs, reference[name]) for outputs in ways.values()]
             distance[precision] = max(distance[precision], *far)
+            if not distance[precision] < MOST.get(precision, np.inf):
+                raise EmotionNetError(
+                    f"{precision}: its answers to the clip {name} are {distance[precision]:.3g} off those of the "
+                    "Keras model (inf: NaN). The converter made another model of it: leave this precision out "
+                    "(--precisions), or write the layer with other operations of keras.ops."
+                )
     write_json(folder / EXPECTED, expected)
     return {
         precision: {
