@@ -1,18 +1,18 @@
 """Which clips of a pool to ask a person about: those whose answers are the most uncertain.
 
 Scores are kept in a CSV beside the labels, so that a sitting that is taken up again starts at once
-and only new or changed clips are scored, and those that could not be used.
+and only new or changed clips are scored, and those that could not be read.
 """
 
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.command import explain_os_error
+from emotionnet.errors import EmotionNetError, UnreadClip, UsageError
 from emotionnet.files import read_csv, write_csv
 from emotionnet.training.uncertainty import entropy_bits
 
@@ -32,6 +32,7 @@ class Scored:
         entropy_bits: of the fused answer; NaN where the clip could not be used.
         guess: the run's answer, or "".
         error: why it could not be used, or "".
+        unread: whether that is no matter of the clip (rights, a disk that is away): it is tried again.
     """
 
     file: str
@@ -41,6 +42,7 @@ class Scored:
     entropy_bits: float
     guess: str = ""
     error: str = ""
+    unread: bool = False
 
 
 def answer_bits(probabilities: Mapping[str, float]) -> float:
@@ -96,7 +98,7 @@ def score_pool(
     scores: str | os.PathLike,
     ignored: list[tuple[str, str]] | None = None,
 ) -> list[Scored]:
-    """Scores every clip of a pool with a run, each once; those that could not be used are tried again.
+    """Scores every clip of a pool with a run, each once; those that could not be read are tried again.
 
     Args:
         run: a run folder.
@@ -116,8 +118,7 @@ def score_pool(
 
     pool, opened = Path(pool), open_run(run)
     this_run = run_id(opened)
-    # What could not be used may have been a matter of rights, or of a disk that was away: it is tried again.
-    kept = {(s.file, s.size, s.changed, s.run): s for s in _read(scores) if not s.error}
+    kept = {(s.file, s.size, s.changed, s.run): s for s in _read(scores)}
     done: list[Scored] = []
     missing: list[tuple[str, str, str, str]] = []
     for file in find_pool(pool, ignored):
@@ -148,13 +149,18 @@ def most_uncertain(scored: list[Scored], most: int, leave_out: set[str] = frozen
 
 
 def _score(run, pool: Path, keys: list[tuple[str, str, str, str]]) -> Iterator[Scored]:
-    from emotionnet.prediction.predictor import Predictor, iterate
+    from emotionnet.prediction.predictor import Predictor
 
     predictor = Predictor(run)
     for key in keys:
-        answer: dict[str, Any] = next(iterate(predictor, [pool / key[0]]))
-        if "error" in answer:
-            yield Scored(*key, float("nan"), error=answer["error"])
+        path = pool / key[0]
+        try:
+            answer = predictor.answer(path)
+        except EmotionNetError as error:
+            unread = isinstance(error, UnreadClip) or not path.exists()
+            yield Scored(*key, float("nan"), error=str(error), unread=unread)
+        except OSError as error:
+            yield Scored(*key, float("nan"), error=explain_os_error(error), unread=True)
         else:
             yield Scored(*key, answer_bits(answer["probabilities"]), answer["emotion"])
 
@@ -172,5 +178,5 @@ def _read(path: str | os.PathLike) -> list[Scored]:
 
 
 def _write(path: str | os.PathLike, scored: list[Scored]) -> None:
-    rows = ({c: getattr(s, c) for c in _COLUMNS} for s in scored)
+    rows = ({c: getattr(s, c) for c in _COLUMNS} for s in scored if not s.unread)
     write_csv(path, rows, _COLUMNS)

@@ -6,8 +6,9 @@ import pytest
 from tiny_run import make_run
 
 from emotionnet.corpora.media import write_clip
-from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.errors import EmotionNetError, UnreadClip, UsageError
 from emotionnet.labelling.queue import Scored, answer_bits, find_pool, most_uncertain, score_pool
+from emotionnet.prediction.predictor import Predictor
 
 
 def test_entropy_is_in_bits():
@@ -52,29 +53,33 @@ def test_a_pool_is_scored_once_and_only_what_is_new_again(tmp_path, monkeypatch)
     pool = tmp_path / "pool"
     for i in range(3):
         write_sound(pool / f"{i}.wav", seed=i)
+    write_sound(pool / "away.wav", seed=4)
     (pool / "broken.wav").write_text("this is no sound" * 200)
     run = make_run(tmp_path / "run")
     scores = tmp_path / "labels.scores.csv"
+    asked, real = [], Predictor.answer
+
+    def answer(self, path):
+        asked.append(path.name)
+        if path.name == "away.wav" and asked.count("away.wav") == 1:
+            raise UnreadClip("cannot be read (Permission denied)")
+        return real(self, path)
+
+    monkeypatch.setattr(Predictor, "answer", answer)
     first = score_pool(run.folder, pool, scores)
-    assert [clip.file for clip in first] == ["0.wav", "1.wav", "2.wav", "broken.wav"]
+    assert [clip.file for clip in first] == ["0.wav", "1.wav", "2.wav", "away.wav", "broken.wav"]
     assert all(0 < clip.entropy_bits <= math.log2(3) for clip in first[:3])
-    assert first[3].error
-    assert math.isnan(first[3].entropy_bits)
+    for clip in first[3:]:
+        assert clip.error
+        assert math.isnan(clip.entropy_bits)
 
-    import emotionnet.prediction.predictor
-
-    asked = []
-    real = emotionnet.prediction.predictor.iterate
-    monkeypatch.setattr(
-        emotionnet.prediction.predictor,
-        "iterate",
-        lambda p, clips: asked.extend(clips) or real(p, clips),
-    )
+    asked[:] = ["away.wav"]
     write_sound(pool / "new.wav", seed=9)
     again = score_pool(run.folder, pool, scores)
-    # What could not be used may be usable now: the disk was away, or may be read since.
-    assert [path.name for path in asked] == ["broken.wav", "new.wav"]
-    assert [c for c in again if c.file != "new.wav" and not c.error] == first[:3]
+    # What could not be read may be readable now; what is no sound stays none.
+    assert asked[1:] == ["away.wav", "new.wav"]
+    assert [c for c in again if c.file in ("0.wav", "1.wav", "2.wav")] == first[:3]
+    assert [c.file for c in again if c.error] == ["broken.wav"]
 
 
 def test_a_pool_without_a_usable_clip_says_why(tmp_path):
