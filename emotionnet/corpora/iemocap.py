@@ -135,7 +135,14 @@ def _wavs(root: Path, session: Path, ignored: Ignored) -> dict[str, PurePosixPat
     mine: Ignored = []
     found = find_recordings(folder, (".wav",), mine)[".wav"]
     ignored.extend((str(here / file), reason) for file, reason in mine)
-    return {path.stem: here / path for path in found}
+    wavs: dict[str, PurePosixPath] = {}
+    for path in found:
+        if path.stem in wavs:
+            reason = f"another file of the turn is used: {wavs[path.stem]}"
+            ignored.append((str(here / path), reason))
+        else:
+            wavs[path.stem] = here / path
+    return wavs
 
 
 def _labels(root: Path, session: Path, ignored: Ignored) -> Iterator[tuple[str, str, str]]:

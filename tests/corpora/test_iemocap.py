@@ -142,6 +142,19 @@ def test_one_folder_too_high_is_fine_and_too_low_is_explained(root, tmp_path):
     assert sum("another copy of the set" in reason for _, reason in ignored) == 20
 
 
+def test_a_second_wav_of_a_turn_is_named_and_not_used(root):
+    wavs = root / "Session1" / "sentences" / "wav"
+    shutil.copytree(wavs / "Ses01F_impro01", wavs / "other" / "Ses01F_impro01")
+    ignored = []
+    rows = {row.clip: row for row in corpora.scan("iemocap", root, ignored)}
+    used, other = (
+        f"Session1/sentences/wav/{folder}Ses01F_impro01/Ses01F_impro01_F000.wav"
+        for folder in ("", "other/")
+    )
+    assert rows["Ses01F_impro01_F000"].sound == used
+    assert dict(ignored)[other] == f"another file of the turn is used: {used}"
+
+
 def test_missing_wavs_and_labels_are_named(root):
     shutil.rmtree(root / "Session1" / "sentences")
     ignored = []
