@@ -1,6 +1,5 @@
 """A run, or a group of runs, is measured under every disturbance of its streams, and reported beside it."""
 
-import itertools
 import os
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,7 @@ def robustness(
     )
     from emotionnet.evaluation.robustness import Disturbed
     from emotionnet.evaluation.robustness_report import write_robustness
-    from emotionnet.training.run import Run, beginnings, group_members
+    from emotionnet.training.run import Run, group_members
 
     check_part(part)
     folder, notes = Path(run), []
@@ -61,9 +60,7 @@ def robustness(
         notes += split_warnings(runs)
     disturbed = Disturbed.pool([_answer(each, records, part, batch_size) for each in runs])
     asked = Asked(part, on=other_corpus(runs[0], records))
-    begun = itertools.chain.from_iterable(beginnings(each.config) for each in runs)
-    place = str(records or runs[0].config["records"])
-    about = about_answers(came, asked, place, begun)
+    about = about_answers(came, asked, runs, records)
     result = {"run": folder.resolve().name, **about, "notes": notes}
     result |= {**disturbed.clean(), "points": disturbed.points()}
     if "fused" not in result:

@@ -1,7 +1,6 @@
 """A run, or a group of runs, is asked about clips: answers, numbers and pages are written beside it."""
 
-import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,7 @@ def evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]:
     )  # fmt: skip
     answers = answers.under(asked.classes)
     answers.write(where.path(run.folder, "predictions.csv"))
-    about = about_answers(provenance(run), asked, str(opened.folder), beginnings(config))
+    about = about_answers(provenance(run), asked, [run], opened.folder)
     metrics = {"run": run.name, **about}
     metrics |= measure(answers, mask, get_system(config["system"]).STREAMS)
     metrics["affect"] = affect_of(metrics, answers.labels, asked.affect)
@@ -87,15 +86,15 @@ def _have_changed(opened, config: dict[str, Any]) -> bool:
 
 
 def about_answers(
-    provenance: dict[str, Any], asked: Asked, place: str, begun: Iterable[Run] = ()
+    provenance: dict[str, Any], asked: Asked, runs: Sequence[Run], records
 ) -> dict[str, Any]:
     """What was asked of what, as ``metrics.json`` says it.
 
     Args:
         provenance: of a run, or of a group of runs.
         asked: what it was asked.
-        place: of the records.
-        begun: the runs that it begins with.
+        runs: that run, or those of the group.
+        records: place of the records, where they are not those of the runs' config.
     """
     question = {"part": asked.part}
     question |= {"mask": asked.mask} if asked.mask else {}
@@ -106,13 +105,13 @@ def about_answers(
     # Clips of another corpus share nothing with the training, however its own were divided.
     elsewhere = asked.part == "unseen" and asked.on not in ("", *provenance["corpus"].split("+"))
     leaky = provenance["leaky"] and not elsewhere
-    leaky |= elsewhere and any(
-        run.config["leaky"] and asked.on in run.config["corpus"].split("+") for run in begun
-    )
+    begun = (each for run in runs for each in beginnings(run.config))
+    leaky |= elsewhere and any(run.config["leaky"] and asked.on in run.corpora for run in begun)
     about = {**question, **provenance, "classes": classes, "labels": labels, "leaky": leaky}
     if asked.part == "unseen":  # the run's own division says nothing of them
+        place = asked.on or records or runs[0].config["records"]
         about["protocol_text"] = (
-            f"clips of {asked.on or place} that the run neither trained on nor chose its epoch by"
+            f"clips of {place} that the run neither trained on nor chose its epoch by"
         )
     return about
 
@@ -151,9 +150,7 @@ def evaluate_group(
         kinds = [k for k in OUTPUTS if k in scores]
         short = {k: {m: scores[k][m] for m in ("accuracy", "uar", "n")} for k in kinds}
         each.append({"run": run.name, "fold": scores["fold"], "seed": scores["seed"], **short})
-    begun = itertools.chain.from_iterable(beginnings(run.config) for run in runs)
-    place = str(records or runs[0].config["records"])
-    about = about_answers(group_provenance(runs), asked, place, begun)
+    about = about_answers(group_provenance(runs), asked, runs, records)
     metrics = {"run": folder.name, **about}
     metrics |= {"labels": scores["labels"], "classes": scores["classes"]}
     offered = get_system(runs[0].config["system"]).STREAMS
