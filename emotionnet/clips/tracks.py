@@ -24,7 +24,7 @@ class Track:
         pixel_format: of pictures, as FFmpeg calls it.
         default: flagged as the one to take.
         cover: flagged as a cover or a thumbnail.
-        packets: how many.
+        packets: how many; what an edit list cuts off does not count.
         times_s: (n,) time stamps of the packets, in the order of the file.
     """
 
@@ -61,7 +61,8 @@ def survey(path: str | os.PathLike) -> list[Track]:
         packets: dict[int, int] = {stream.index: 0 for stream in streams}
         times: dict[int, list[float]] = {stream.index: [] for stream in streams}
         for packet in read_packets(container, streams) if streams else ():
-            if packet is None or not packet.size:
+            # What an edit list cuts off is in the file (the decoder needs it), and never shown.
+            if packet is None or not packet.size or packet.is_discard:
                 continue
             packets[packet.stream_index] += 1
             stamp = packet.dts if packet.pts is None else packet.pts

@@ -84,6 +84,15 @@ def test_a_track_that_begins_late_stands_late(tmp_path, name, late):
     assert recording.notes == []
 
 
+@pytest.mark.parametrize("picture", [True, False])
+def test_what_an_edit_list_cuts_off_takes_no_time(tmp_path, picture):
+    film = Film(dark(150), options={"g": "250"}, move=lambda t: t - 2)
+    path = record(tmp_path / "a.mp4", film, Voice(ticking(4)))
+    recording = Recording(path, pictures=picture)
+    np.testing.assert_allclose(beeps(recording.sound.samples), np.arange(0.5, 4), atol=0.1)
+    assert recording.notes == []
+
+
 def test_an_offset_that_is_not_believed_is_said(tmp_path):
     voice = Voice(ticking(4), move=lambda t: t + 7200)
     recording = Recording(record(tmp_path / "a.mkv", Film(dark(100)), voice))
