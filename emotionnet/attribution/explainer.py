@@ -230,13 +230,15 @@ class Explainer:
         return StreamWhy(stream, answer, by, asked.parts, asked.values)
 
     def _mean_of(self, training) -> dict[str, list[np.ndarray]]:
-        """Stream → means over training clips, shaped to be compared with any clip's values."""
+        """Stream → means over the training clips that have it, shaped to be compared with any clip's values."""
         totals: dict[str, list[list[np.ndarray]]] = {}
         compared = self._layers or "geometry" in self.streams
         for batch in training if compared else ():
             inputs = {name: np.asarray(batch[name]) for name in self.model.input}
-            if self._layers:
-                outputs = layer_outputs(self.model, inputs, self._layers)
+            heard = present(inputs, "speech") if self._layers else np.zeros(0, bool)
+            if heard.any():
+                sounding = {name: value[heard] for name, value in inputs.items()}
+                outputs = layer_outputs(self.model, sounding, self._layers)
                 totals.setdefault("speech", []).append([_mean(*each) for each in outputs])
             if "geometry" in self.streams:
                 there = inputs["landmark_mask"] > 0

@@ -80,6 +80,23 @@ def test_sound_features_make_the_whole_answer_of_speech(system):
     np.testing.assert_array_equal(before, model.predict_on_batch(inputs)["speech_probabilities"])
 
 
+def test_training_clips_without_sound_are_no_part_of_its_mean():
+    model = tiny_model(variant="F1")
+    inputs = tiny_inputs(model)
+    silent = {name: inputs[name].copy() for name in inputs}
+    silent["waveform"][1:], silent["waveform_samples"][1:] = 0, 0
+    mute = {**silent, "waveform_samples": np.zeros_like(inputs["waveform_samples"])}
+    first = {name: value[:1] for name, value in inputs.items()}
+
+    def mean(*batches):
+        explainer = Explainer(model, View(), "abc", ("faces", "speech"), ("speech",), batches)
+        question = explainer.question("speech", first)
+        return question.baselines.get("training mean")
+
+    np.testing.assert_allclose(mean(silent, mute), mean(first), rtol=1e-5)
+    assert mean(mute) is None
+
+
 def test_masked_faces_make_nothing_of_an_answer():
     model = tiny_model()
     inputs = {name: value[1:2] for name, value in tiny_inputs(model).items()}
