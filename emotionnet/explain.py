@@ -35,13 +35,14 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line and explains; 1 where a clip could not be."""
     from emotionnet.attribution.text import describe, describe_part
+    from emotionnet.shipped import shipped
 
     args = parser().parse_args(argv)
     explained = explain(**vars(args))
     for each in explained:
         print(describe_part(**each) if "summary" in each else describe(each))
     page = PAGE if args.part is None else f"explain_{args.part}.html"
-    print(f"page: {Path(args.out or args.run) / page}")
+    print(f"page: {Path(args.out or shipped(args.run)) / page}")
     return int(any("error" in each for each in explained))
 
 
