@@ -6,6 +6,7 @@ import pytest
 from tiny_run import LABELS, build_model, make_clip, make_run, write_records
 
 from emotionnet import evaluate as evaluating
+from emotionnet import robustness
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.evaluation import measuring
 from emotionnet.evaluation.answers import Answers
@@ -331,6 +332,12 @@ def test_runs_that_differ_are_not_averaged(run, records, tmp_path):
         )
     with pytest.raises(EmotionNetError, match="differ in protocol"):
         evaluating.evaluate(tmp_path)
+
+
+@pytest.mark.parametrize("verb", [evaluating.evaluate, robustness.robustness])
+def test_a_batch_without_a_clip_is_bad_usage(tmp_path, verb):
+    with pytest.raises(UsageError, match="--batch-size 0"):
+        verb(tmp_path, batch_size=0)
 
 
 def test_a_folder_without_a_run_is_bad_usage(tmp_path):

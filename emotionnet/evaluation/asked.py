@@ -61,6 +61,12 @@ def check_part(part: str) -> None:
         raise UsageError(f"--part {part}: not known. Choose one of {', '.join(PARTS)}.")
 
 
+def check_batch_size(batch_size: int) -> None:
+    """Refuses a batch without a clip."""
+    if batch_size < 1:
+        raise UsageError(f"--batch-size {batch_size}: at least one clip at a time.")
+
+
 def open_records(run: "Run", records: str | os.PathLike | None) -> "Records":
     """The records of a run, or a cache of its view of them, opened.
 

@@ -32,7 +32,7 @@ def robustness(
         UsageError: no run there, or no such part.
         EmotionNetError: the run is not trained, or its records cannot be used.
     """
-    from emotionnet.evaluation.asked import Asked, check_part, other_corpus
+    from emotionnet.evaluation.asked import Asked, check_batch_size, check_part, other_corpus
     from emotionnet.evaluation.measuring import about_answers
     from emotionnet.evaluation.provenance import (
         group_provenance,
@@ -45,6 +45,7 @@ def robustness(
     from emotionnet.training.run import Run, group_members
 
     check_part(part)
+    check_batch_size(batch_size)
     folder, notes = Path(run), []
     children = group_members(folder)
     if children:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from emotionnet.classes import Classes
-from emotionnet.evaluation.asked import Asked, check_part, other_corpus
+from emotionnet.evaluation.asked import Asked, check_batch_size, check_part, other_corpus
 from emotionnet.inputs.kinds import stream_named
 
 
@@ -64,6 +64,7 @@ def evaluate(
     from emotionnet.training.run import Run, group_members
 
     check_part(part)
+    check_batch_size(batch_size)
     mask = mask and stream_named(mask, "--mask")
     asked = Asked(part, mask, mirror, Classes.of(merge, only), affect)
     children = group_members(run)
