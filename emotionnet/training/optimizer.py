@@ -95,8 +95,9 @@ class _Scaled:
         return {1.0: rate} | {scale: rate * scale for scale in {*self._scales.values()} - {1.0}}
 
     def averages(self) -> list[tuple]:
-        """Each weight and statistic that is averaged, with the variable that holds its average."""
-        return [*weight_averages(self), *zip(self._followed, self._averages)]
+        """Each weight that learns now and each statistic that is averaged, with the variable that holds its average."""
+        weights = [(weight, its) for weight, its in weight_averages(self) if weight.trainable]
+        return [*weights, *zip(self._followed, self._averages)]
 
 
 _CLASSES = {

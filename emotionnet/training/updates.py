@@ -10,7 +10,23 @@ from emotionnet.keras_private import adam_moments, sgd_momentum
 
 
 class _Plain:
-    """Keras's updates, with rates and decay by layer."""
+    """Keras's updates, with rates and decay by layer; weights of frozen layers are left out."""
+
+    def stateless_apply(self, optimizer_variables, grads, trainable_variables):
+        # Keras's wants all the weights that the optimizer was built with; JAX gives those that learn now.
+        learning = [weight for weight in self._trainable_variables if weight.trainable]
+        states = [*zip(learning, trainable_variables), *zip(self.variables, optimizer_variables)]
+        with keras.StatelessScope(state_mapping=states) as scope:
+            self.apply(grads, learning)
+        return [
+            [scope.get_current_value(each) for each in some] for some in (learning, self.variables)
+        ]
+
+    def _update_model_variables_moving_average(self, trainable_variables):
+        # As Keras does: the first step is the average's start.
+        share = keras.ops.cast(self.iterations != 0, keras.config.floatx()) * self.ema_momentum
+        for variable, average in self.averages():
+            average.assign(share * average + (1 - share) * variable)
 
     def update_step(self, gradient, variable, learning_rate):
         scale = self.scale_of(variable)

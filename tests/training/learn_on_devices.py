@@ -11,7 +11,7 @@ import numpy as np
 
 from emotionnet.layers import Committee
 from emotionnet.training.devices import choose
-from emotionnet.training.optimizer import averaged, compile_stream
+from emotionnet.training.optimizer import Freezing, averaged, compile_stream
 from emotionnet.training.settings import Settings
 
 
@@ -23,7 +23,8 @@ def network() -> keras.Model:
             keras.layers.BatchNormalization(momentum=0.9),
             keras.layers.ReLU(),
             keras.layers.GlobalAveragePooling2D(),
-        ]
+        ],
+        name="encoder",
     )
     features = inner(inputs["x"])
     # It adds to the loss, of which every device sees its clips' share.
@@ -46,9 +47,9 @@ def main() -> None:
         start = np.random.default_rng(1)
         for weight in model.trainable_weights:
             weight.assign(start.normal(0, 0.3, weight.shape))
-        compile_stream(
-            model, Settings(**{"learning_rate": 1e-2, "clip_norm": 0.1, **args.settings})
-        )
+        settings = Settings(**{"learning_rate": 1e-2, "clip_norm": 0.1, **args.settings})
+        compile_stream(model, settings)
+        Freezing(model, settings.frozen).freeze()
     rng, losses, accuracies = np.random.default_rng(0), [], []
     with devices.norms(model):
         step = devices.training_step(model)

@@ -102,6 +102,15 @@ def test_two_devices_under_jax_learn_what_one_learns(name):
     check_same(under_jax(1), two)
 
 
+@pytest.mark.slow
+@needs_jax
+@pytest.mark.parametrize("more", [{}, {"average": 0.9, "accumulate": 2}])
+def test_frozen_layers_learn_nothing_under_jax_as_under_tensorflow(more):
+    words = ["--steps", "4", "--settings", json.dumps({"frozen": ["encoder"], **more})]
+    jax = learn(*words, python=JAX_PYTHON, KERAS_BACKEND="jax", JAX_PLATFORMS="cpu")
+    check_same(learn(*words), jax)
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [
