@@ -20,7 +20,7 @@ MEANING: dict[str, tuple[str, Sequence[float] | None]] = {
     "window_mask": ("1 where the segment has sound, else 0", (0, 1)),
     "embedding": ("features of one face, or of one segment", None),
     "embeddings": ("features of the faces, in the order of time; any value where masked", None),
-    "speech_logits": ("answer of the speech stream before softmax", None),
+    "speech_logits": ("answer of the speech stream before softmax, over its own classes", None),
     "features": ("audio features (frame, coefficient), float32 in every precision", None),
     "points": ("68 points (x, y) of one face in units of its crop", None),
     "points_mask": ("1 where the points are known, else 0", (0, 1)),

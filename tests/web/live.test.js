@@ -11,7 +11,8 @@ const contract = {
   faces: {frames: 2, size: 1},
   sound: {sample_rate_hz: 10, samples: 10, window_s: 1},
   fusion: {streams: ["faces", "speech"]},
-  signatures: {encode_face: {outputs: [{name: "embedding", shape: [1, 2]}]}, encode_speech: {}, fuse: {}},
+  // The speech stream of a combined model knows a class more.
+  signatures: {encode_face: {outputs: [{name: "embedding", shape: [1, 2]}]}, encode_speech: {outputs: [{name: "speech_logits", shape: [1, 3]}]}, fuse: {}},
 };
 
 /** A model that answers with what it is given, and counts. */
@@ -39,6 +40,7 @@ test("each face is encoded once, however often it is asked", async () => {
   assert.equal(answer.speech, null);
   assert.equal(model.calls.filter(([name]) => name === "encode_speech").length, 0);
   assert.deepEqual([...model.calls.at(-1)[1].waveform_samples], [0]);
+  assert.deepEqual([...model.calls.at(-1)[1].speech_logits], [0, 0, 0]);
 });
 
 test("sound alone is answered, silence is not", async () => {

@@ -206,7 +206,8 @@ class EmotionClassifier(private val runtime: ModelRuntime) : Closeable {
     private val faces = FaceRing()
     private val embeddings = FloatArray(Contract.FRAMES * Contract.EMBEDDING)
     private val mask = FloatArray(Contract.FRAMES)
-    private var speechLogits = FloatArray(Contract.LABELS.size)
+    // A speech stream may know other classes than the model, which then joins them in "fuse".
+    private var speechLogits = FloatArray(OUTPUTS.getValue("encode_speech").getValue("speech_logits"))
     private var heardSamples = 0
 
     /** Encodes one face ([cropFace]) of the frame that began at [timeS]; null: it shows none. */

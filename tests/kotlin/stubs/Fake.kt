@@ -1,6 +1,8 @@
 // What the stubs compute instead of a network: sums that depend on every input and its name.
 package fake
 
+import emotionnet.OUTPUTS
+
 object Fake {
     var buffersMade = 0
     var closed = 0
@@ -17,6 +19,8 @@ object Fake {
     /** [values] by name as numbers; bytes count as unsigned. Fills [outputs]. */
     fun run(signature: String, values: Map<String, DoubleArray>, outputs: Map<String, FloatArray>) {
         check(values.keys == inputs.getValue(signature)) { "$signature: inputs ${values.keys}" }
+        val logits = OUTPUTS.getValue("encode_speech").getValue("speech_logits")
+        check((values["speech_logits"]?.size ?: logits) == logits) { "speech_logits: not $logits" }
         calls.add(signature)
         var sum = signature.length.toDouble()
         for ((name, numbers) in values.toSortedMap()) {

@@ -18,7 +18,7 @@ export class Live {
    * @param {object} contract
    */
   constructor(model, contract) {
-    const {faces, sound, signatures, fusion, labels} = contract;
+    const {faces, sound, signatures, fusion} = contract;
     this.model = model;
     this.streams = fusion.streams;
     this.rate = sound.sample_rate_hz;
@@ -28,7 +28,8 @@ export class Live {
     this.waveform = new Float32Array(sound.samples);
     this.embeddings = new Float32Array(faces.frames * this.width);
     this.mask = new Float32Array(faces.frames);
-    this.silence = new Float32Array(labels.length);
+    // A speech stream may know other classes than the model, which then joins them in "fuse".
+    this.silence = new Float32Array(signatures.encode_speech.outputs[0].shape.at(-1));
   }
 
   /** Encodes the face of the frame that began at `timeS`; null: it shows none. */
