@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from emotionnet.clips import SAMPLE_RATE
 from emotionnet.clips.sound import SILENCE_STEPS
 from emotionnet.deploy.bundle import FORMAT
 from emotionnet.deploy.detectors import DETECTORS
@@ -72,7 +73,6 @@ def make_contract(
     """
     shapes = {tensor["name"]: tensor["shape"] for tensor in signatures["classify"]["inputs"]}
     (_, frames, size, *_), (_, samples) = shapes["faces"], shapes["waveform"]
-    rate = system_config.get("sample_rate", 16000)
     return {
         "format": FORMAT,
         "name": name,
@@ -90,10 +90,11 @@ def make_contract(
             "pick": _pick(frames, faces_hz),
         },
         "sound": {
-            "sample_rate_hz": rate,
+            # Of records and clips, whatever rate a system's filters were built for.
+            "sample_rate_hz": SAMPLE_RATE,
             "channels": 1,
             "samples": samples,
-            "window_s": samples / rate,
+            "window_s": samples / SAMPLE_RATE,
             "padding": "zeros after the end; the true length goes into waveform_samples",
             "scaling": "16-bit samples divided by 32768",
             "silence": f"no sample above {SILENCE_STEPS}/32768 (a microphone that is off) is no sound: "

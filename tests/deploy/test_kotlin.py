@@ -322,7 +322,13 @@ def test_a_bundle_looks_at_clips_as_its_run_does():
     from emotionnet.deploy.contract import make_contract
     from emotionnet.training.run import view_of
 
-    config = {"frames": 15, "image_size": 96, "samples": 57600, "pad_clip": True}
+    config = {
+        "frames": 15,
+        "image_size": 96,
+        "samples": 57600,
+        "pad_clip": True,
+        "sample_rate": 48000,
+    }
     view = view_of({"system": "cross_modal", "system_config": config})
     made = make_contract(
         name="a", labels=LABELS, system="cross_modal", system_config=config, front_end=None, files={},
@@ -331,7 +337,10 @@ def test_a_bundle_looks_at_clips_as_its_run_does():
                                  "outputs": []}},
     )  # fmt: skip
     assert Bundle(Path(), made).view() == view
-    assert "15 segments of 0.24 s" in made["faces"]["pick"]
+    assert f"15 segments of {1 / view.frame_hz:.4g} s" in made["faces"]["pick"]
+    # Clips are heard at 16 kHz, whatever rate the filters were built for.
+    assert made["sound"]["sample_rate_hz"] == 16000
+    assert made["sound"]["window_s"] == view.window_s
 
 
 def test_contract_of_an_export_has_all_that_is_needed():
