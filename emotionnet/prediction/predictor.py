@@ -210,6 +210,8 @@ class Predictor:
             middle = np.nanmean(clip.boxes[:, :2] + clip.boxes[:, 2:] / 2, axis=0)
             centre = [round(float(x), 3) for x in middle / clip.picture_size[::-1]]
             yield {**{key: answer[key] for key in kept}, "centre": centre}
+            if self._is_face(path):
+                return
             before.append((clip.times_s, clip.boxes))
             try:
                 clip = self._read(path, Company(before, one_person=True))
@@ -231,7 +233,7 @@ class Predictor:
         row = ManifestRow(
             clip=path.stem, corpus="", emotion=self.run.labels[0], **{kind: path.name}
         )
-        if path.suffix.lower() in self.picture_suffixes:
+        if self._is_face(path):
             clip = picture_clip(row, path.read_bytes())
             clip.notes.append("taken as the picture of one face, as this run's corpus has them")
             return clip
@@ -240,6 +242,10 @@ class Predictor:
         if not looks and kind == "picture":
             clip.notes.append("this run was trained on speech alone: no face was looked for")
         return clip
+
+    def _is_face(self, path: Path) -> bool:
+        """Whether a file is taken as the picture of one face."""
+        return path.suffix.lower() in self.picture_suffixes
 
     def _windows_of(self, clip) -> tuple[float, Callable[[Sequence[float]], dict]]:
         """Length of a clip in seconds, and what gives the inputs of windows of it."""

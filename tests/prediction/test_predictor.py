@@ -63,6 +63,8 @@ def test_a_run_of_face_pictures_answers_pictures_as_in_evaluation(tmp_path, caps
         np.testing.assert_allclose(predicted, expected, atol=1e-5)
         assert any("picture of one face" in note for note in answer["notes"])
     assert "left out: 1" in err
+    alone = Predictor(run.folder, people=True).answer(tmp_path / "set" / "test" / "happy" / "1.jpg")
+    assert len(alone["people"]) == 1
 
 
 def test_a_run_of_one_stream_says_what_it_lacks(tmp_path, capsys):
