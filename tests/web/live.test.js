@@ -62,6 +62,17 @@ test("a model without a speech stream does not listen", async () => {
   assert.equal((await live.answer(1)).probabilities, null);
 });
 
+test("a model without a face stream does not look", async () => {
+  const model = fake();
+  const live = new Live(model, {...contract, fusion: {streams: ["speech"]}});
+  await live.addFrame(0, Uint8Array.of(1));
+  assert.equal((await live.answer(0.1)).probabilities, null);
+  live.addSound(Float32Array.of(0.5));
+  const answer = await live.answer(0.1);
+  assert.equal(answer.face, null);
+  assert.deepEqual(model.calls.map(([name]) => name), ["encode_speech", "fuse"]);
+});
+
 test("after a reset nothing is left", async () => {
   const live = new Live(fake(), contract);
   await live.addFrame(0, Uint8Array.of(1));

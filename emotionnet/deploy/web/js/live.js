@@ -20,7 +20,9 @@ export class Live {
   constructor(model, contract) {
     const {faces, sound, signatures, fusion} = contract;
     this.model = model;
-    this.streams = fusion.streams;
+    // A model that was trained on one stream has the other's entry points too, untrained.
+    this.sees = fusion.streams.includes("faces");
+    this.hears = fusion.streams.includes("speech");
     this.rate = sound.sample_rate_hz;
     this.width = signatures.encode_face.outputs[0].shape.at(-1);
     this.faces = new FaceRing(faces.frames, sound.window_s);
@@ -34,6 +36,7 @@ export class Live {
 
   /** Encodes the face of the frame that began at `timeS`; null: it shows none. */
   async addFrame(timeS, face) {
+    if (!this.sees) return;
     const {frames} = this.faces;
     const encoded = face && (await this.model.run("encode_face", {face}));
     if (frames !== this.faces.frames) return; // there was a reset meanwhile
@@ -42,7 +45,7 @@ export class Live {
 
   /** Takes sound at the contract's rate. */
   addSound(samples) {
-    if (this.streams.includes("speech")) this.sound.add(samples);
+    if (this.hears) this.sound.add(samples);
   }
 
   /** @returns {Promise<Answer>} about the window that ends at `endS` */

@@ -26,7 +26,7 @@ export class Session {
   /** Goes until the file has ended or `stop` is called. */
   async run() {
     const hears = this.stream ? this.stream.getAudioTracks().length > 0 : true;
-    if (hears && this.live.streams.includes("speech")) {
+    if (hears && this.live.hears) {
       const source = this.stream ?? this.video;
       this.ear = await Ear.open(source, this.live.rate, (samples) => this.hear(samples));
     }
@@ -34,7 +34,7 @@ export class Session {
     while (this.running) {
       const frameS = await this.nextFrame();
       if (!this.running || document.hidden) continue;
-      if (frameS !== null && frameS - this.lookedS >= 0.9 * FRAME_S) await this.look(frameS);
+      if (this.live.sees && frameS !== null && frameS - this.lookedS >= 0.9 * FRAME_S) await this.look(frameS);
       const nowS = this.now();
       const paused = this.video.paused && !this.video.ended && !this.soundOnly();
       if (!paused && nowS - this.answeredS >= ANSWER_S) await this.answer(nowS);
