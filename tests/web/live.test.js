@@ -3,6 +3,7 @@ import test from "node:test";
 
 import {checkGolden, missing} from "../../emotionnet/deploy/web/js/golden.js";
 import {Live} from "../../emotionnet/deploy/web/js/live.js";
+import {Ear} from "../../emotionnet/deploy/web/js/media.js";
 import {Meter} from "../../emotionnet/deploy/web/js/meter.js";
 import {Session} from "../../emotionnet/deploy/web/js/session.js";
 
@@ -105,6 +106,21 @@ test("a face that is searched or encoded while somebody seeks, or takes another 
   during = () => (session.stop(), live.reset());
   await session.look(3);
   assert.deepEqual(live.faces.frames, []); // of the next file
+});
+
+test("what was heard before the browser put the sound to sleep is forgotten", async () => {
+  const live = new Live(fake(), contract);
+  const heard = [];
+  const session = new Session({
+    video: {}, live, finder: null, meter: new Meter(), saw() {}, answered: (answer) => heard.push(answer.soundS),
+  }); // prettier-ignore
+  session.ear = new Ear();
+  for (const state of ["running", "suspended", "running", "interrupted"]) {
+    session.ear.context = {state};
+    if (state === "running") live.addSound(Float32Array.of(0.5));
+    await session.answer(1);
+  }
+  assert.deepEqual(heard, [0.1, 0, 0.1, 0]);
 });
 
 const clip = {

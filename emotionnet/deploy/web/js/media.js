@@ -127,13 +127,13 @@ export class Ear {
     return this;
   }
 
-  /** Before the first click, or without a loudspeaker, some browsers keep sound asleep. */
+  /** Before the first click, or without a loudspeaker, some browsers keep sound asleep; a phone call interrupts it. */
   wake() {
     this.context.resume();
   }
 
   get asleep() {
-    return this.context.state === "suspended";
+    return this.context.state !== "running";
   }
 
   close() {

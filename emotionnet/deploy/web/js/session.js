@@ -109,6 +109,8 @@ export class Session {
 
   async answer(endS) {
     this.answeredS = endS;
+    // It gives not even silence then: what was heard last would stay.
+    if (this.ear?.asleep) this.live.sound.clear();
     const answer = await this.meter.time("answer", () => this.live.answer(endS));
     if (this.running) this.answered(answer, endS);
   }
