@@ -60,7 +60,7 @@ def _values(contract: Mapping[str, Any]) -> dict[str, Any]:
     faces = contract["faces"]
     precision = best_precision(contract["files"])
     file = contract["files"][precision]
-    labels = contract["labels"]
+    labels, streams = contract["labels"], contract["fusion"]["streams"]
     return {
         "live": is_live(inputs_of(signatures)),
         "package": PACKAGE,
@@ -76,6 +76,8 @@ def _values(contract: Mapping[str, Any]) -> dict[str, Any]:
         "label_rows": "\n".join(f"| {i} | {label} |" for i, label in enumerate(labels)),
         "frames": str(faces["frames"]),
         "face_size": str(faces["size"]),
+        "sees": "faces" in streams,
+        "hears": "speech" in streams,
         "faces_hz": repr(float(faces.get("rate_hz", 0))),
         "sample_rate_hz": str(sound["sample_rate_hz"]),
         "samples": str(sound["samples"]),

@@ -17,7 +17,7 @@ class Answer(
     val probabilities: FloatArray,
     val face: FloatArray,
     val speech: FloatArray,
-    /** Whether a face was seen, and whether sound was heard. With neither, all is uniform. */
+    /** Whether a face was seen, and sound heard, that the model answers from. With neither, all is uniform. */
     val seen: Boolean,
     val heard: Boolean,
 ) {
@@ -266,7 +266,7 @@ class EmotionClassifier(private val runtime: ModelRuntime) : Closeable {
             outputs.getValue("probabilities"),
             outputs.getValue("face_probabilities"),
             outputs.getValue("speech_probabilities"),
-            seen,
-            heard,
+            seen && Contract.SEES,
+            heard && Contract.HEARS,
         )
 }

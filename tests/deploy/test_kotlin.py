@@ -57,6 +57,7 @@ def contract(live=True):
         "faces": {"frames": FRAMES, "size": SIZE},
         "sound": {"sample_rate_hz": 2000, "samples": SAMPLES, "window_s": 2.0},
         "crop": crop_rule(SIZE),
+        "fusion": {"streams": ["faces", "speech"]},
         "tolerances": {"float32": {"own": 1e-4}, "int8": {"own": 0.05}},
         "provenance": {"corpus": "demo"},
         "minimum_runtime": "2.3.0",
@@ -77,6 +78,17 @@ def test_files_are_filled_in(tmp_path, live):
     guide = (tmp_path / "ANDROID.md").read_text(encoding="utf-8")
     for word in ("model_int8.tflite", "1.23 MB", "minSdk", "litert:2.", "überrascht", "2000 Hz"):
         assert word in guide
+
+
+@pytest.mark.parametrize(("stream", "other"), [("faces", "HEARS"), ("speech", "SEES")])
+def test_a_stream_that_was_not_trained_is_neither_seen_nor_heard(tmp_path, stream, other):
+    write_android_files(tmp_path, contract() | {"fusion": {"streams": [stream]}})
+    source = (tmp_path / "EmotionInputs.kt").read_text(encoding="utf-8")
+    assert re.findall(r"(\w+) = false\n", source) == [other]
+    assert "&& Contract." + other in (tmp_path / "EmotionClassifier.kt").read_text(encoding="utf-8")
+    guide = (tmp_path / "ANDROID.md").read_text(encoding="utf-8")
+    alone = {"faces": "faces", "speech": "sound"}[stream]
+    assert f"**This model was trained on {alone} alone**" in guide
 
 
 def test_of_a_model_that_takes_landmarks_nothing_is_written(tmp_path):

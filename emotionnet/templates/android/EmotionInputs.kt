@@ -23,6 +23,10 @@ object Contract {
     /** Output `i` of every answer is the probability of label `i`. */
     val LABELS: List<String> = listOf({{ labels }})
 
+    /** What the model was trained on: what is false has no say, and counts as not seen or heard. */
+    const val SEES = {{ sees | lower }}
+    const val HEARS = {{ hears | lower }}
+
     /** Faces of a window, and their height and width in pixels (RGB, 0...255, not scaled). */
     const val FRAMES = {{ frames }}
     const val FACE_SIZE = {{ face_size }}
