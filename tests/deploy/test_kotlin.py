@@ -78,6 +78,9 @@ def test_files_are_filled_in(tmp_path, live):
     guide = (tmp_path / "ANDROID.md").read_text(encoding="utf-8")
     for word in ("model_int8.tflite", "1.23 MB", "minSdk", "litert:2.", "überrascht", "2000 Hz"):
         assert word in guide
+    # Faces and sound are of one window, and both are forgotten.
+    assert "startS = (lengthS - Contract.WINDOW_S) / 2" in guide
+    assert ("`classifier.reset()` and `sound.clear()`" in guide) == live
 
 
 @pytest.mark.parametrize(("stream", "other"), [("faces", "HEARS"), ("speech", "SEES")])

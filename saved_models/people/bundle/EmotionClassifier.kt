@@ -248,7 +248,7 @@ class EmotionClassifier(private val runtime: ModelRuntime) : Closeable {
         return answerOf(outputs, seen, heardSamples > 0)
     }
 
-    /** Forgets what was seen and heard: for another person, or after a pause. */
+    /** Forgets what was seen and heard: for another person, or after a pause. The ring of sound: [SoundRing.clear]. */
     fun reset() {
         faces.clear()
         heardSamples = 0
