@@ -31,6 +31,7 @@ _MODULES = {
     "segments": ("GreyFaces", "KeepFeatures", "SegmentWindows", "TakeSegment"),
     "sound_vector": ("SoundVector",),
     "specaugment": ("SpectrogramAugment",),
+    "spectrogram_statistics": ("SpectrogramStatistics",),
     "spectrogram_windows": ("SpectrogramWindows",),
     "speech_window": ("SpeechWindow",),
     "volume": ("ChannelAttention", "DepthMean", "DepthNeighbours", "SpatialAttention"),

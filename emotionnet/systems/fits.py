@@ -201,10 +201,98 @@ def kernel_discriminant(
     Source: Baudat and Anouar, "Generalized Discriminant Analysis Using a Kernel Approach" (2000);
     system 5's paper, section II-C, which names neither kernel nor widths.
     """
+    values, labels = _labelled_rows(values, labels, num_classes)
+    nystroem, near = _near_points(values, points, gamma, seed)
+    into = nystroem.normalization_.T
+    _, directions, _ = _principal(near @ into, _KERNEL_RANK)
+    into = into @ directions
+    into = into @ _discriminants(near @ into, labels, shrinkage)
+    kernel, bias = _projection(near.mean(axis=0), into, units or into.shape[1])
+    return _kernel_arrays(nystroem, kernel, bias, points)
+
+
+def kernel_ridge(
+    values: np.ndarray,
+    labels: np.ndarray,
+    *,
+    points: int,
+    num_classes: int | None = None,
+    gamma: float | None = None,
+    ridges: Sequence[float] = (0.03, 0.1, 0.3, 1.0, 3.0),
+    seed: int = 0,
+) -> list[np.ndarray]:
+    """Kernel ridge regression onto the classes, as logits, for `emotionnet.layers.KernelProjection`.
+
+    Rows are described as by `kernel_discriminant`. The ridge is the one whose answers to rows that were left
+    out, one at a time, are nearest to the classes (in closed form); a logistic regression on those same
+    answers makes logits of them, with every class counting alike, however many rows it has.
+
+    Args:
+        values: (rows, width).
+        labels: (rows,) class numbers.
+        points, num_classes, gamma, seed: as of `kernel_discriminant`.
+        ridges: of which one is chosen.
+
+    Returns:
+        ``points`` (points, width), ``gamma`` (), ``kernel`` (points, classes), ``bias`` (classes,).
+
+    Raises:
+        EmotionNetError: as `linear_discriminant`.
+
+    Source: Saunders, Gammerman and Vovk, "Ridge Regression Learning Algorithm in Dual Variables" (ICML
+    1998); the logits are ours.
+    """
+    from sklearn.linear_model import LogisticRegression, RidgeCV
+
+    values, labels = _labelled_rows(values, labels, num_classes)
+    classes, labels = np.unique(labels, return_inverse=True)
+    nystroem, near = _near_points(values, points, gamma, seed)
+    into = nystroem.normalization_.T
+    # With a scoring, what is kept are the answers to rows that were left out, and not their errors.
+    ridge = RidgeCV(np.array(ridges), scoring="neg_mean_squared_error", store_cv_results=True)
+    ridge.fit(near @ into, np.eye(len(classes))[labels])
+    left_out = ridge.cv_results_[..., list(ridges).index(ridge.alpha_)]
+    logistic = LogisticRegression(class_weight="balanced", max_iter=1000).fit(left_out, labels)
+    weights, bias = logistic.coef_, logistic.intercept_
+    if len(classes) == 2:  # of which scikit-learn keeps one
+        weights, bias = np.vstack([-weights, weights]) / 2, np.repeat(bias, 2) / 2 * (-1, 1)
+    kernel = into @ ridge.coef_.T @ weights.T
+    return _kernel_arrays(nystroem, kernel, weights @ ridge.intercept_ + bias, points)
+
+
+def even_classes(
+    values: np.ndarray, labels: np.ndarray, *, num_classes: int | None = None
+) -> list[np.ndarray]:
+    """Logits less the logarithm of their class's share of the rows, for `emotionnet.layers.Projection`.
+
+    A network learns how common each class is. Afterwards its answers are those for classes that are all
+    equally common, which is what an unweighted average recall asks for.
+
+    Args:
+        values: not looked at.
+        labels: (rows,) class numbers.
+        num_classes: classes that must be there; None takes those that are.
+
+    Returns:
+        ``kernel`` (classes, classes), which changes nothing; ``bias`` (classes,) with mean 0.
+
+    Raises:
+        EmotionNetError: as `linear_discriminant`.
+
+    Source: Saerens, Latinne and Decaestecker, "Adjusting the Outputs of a Classifier to New a Priori
+    Probabilities" (Neural Computation 14, 2002), equation 2.4.
+    """
+    _, labels = _labelled_rows(values, labels, num_classes)
+    _, counts = np.unique(labels, return_counts=True)
+    bias = -np.log(counts / len(labels))
+    return _float32(np.eye(len(counts)), bias - bias.mean())
+
+
+def _near_points(values: np.ndarray, points: int, gamma: float | None, seed: int):
+    """Nystroem's approximation with drawn points, fitted, and the kernel of each row against them."""
     from sklearn.kernel_approximation import Nystroem
     from sklearn.metrics.pairwise import rbf_kernel
 
-    values, labels = _labelled_rows(values, labels, num_classes)
     gamma = _median_gamma(values) if gamma is None else gamma
     nystroem = Nystroem(
         kernel="rbf",
@@ -212,15 +300,14 @@ def kernel_discriminant(
         n_components=min(points, len(values)),
         random_state=np.random.RandomState(seed),
     ).fit(values)
-    near = rbf_kernel(values, nystroem.components_, gamma)
-    into = nystroem.normalization_.T
-    _, directions, _ = _principal(near @ into, _KERNEL_RANK)
-    into = into @ directions
-    into = into @ _discriminants(near @ into, labels, shrinkage)
-    kernel, bias = _projection(near.mean(axis=0), into, units or into.shape[1])
+    return nystroem, rbf_kernel(values, nystroem.components_, gamma)
+
+
+def _kernel_arrays(nystroem, kernel, bias, points: int) -> list[np.ndarray]:
+    """The weights of a `KernelProjection`; points that are left over count nothing."""
     left = [(0, points - len(kernel)), (0, 0)]
-    padded = _float32(np.pad(nystroem.components_, left), np.pad(kernel, left))
-    return [padded[0], np.asarray(gamma, np.float32), padded[1], bias]
+    padded = _float32(np.pad(nystroem.components_, left), np.pad(kernel, left), bias)
+    return [padded[0], np.asarray(nystroem.gamma, np.float32), *padded[1:]]
 
 
 def _discriminants(values, labels, shrinkage):

@@ -36,7 +36,7 @@ from emotionnet.layers import (
 from emotionnet.systems import speech_net
 from emotionnet.systems.apart import Apart, fused_late
 from emotionnet.systems.base import check_fields, check_streams, clip_inputs
-from emotionnet.systems.stages import Learn
+from emotionnet.systems.stages import Learn, Stage
 from emotionnet.systems.usual import Usual
 
 NAME = "ghost_fan"
@@ -109,7 +109,8 @@ class Config:
         samples: length to which sound is padded or cut, 6 s (ours).
         variant: F1 GhostNet, F2 with triplet attention, F3 with frame attention, F4 with both.
         speech: S1, S2 or S3: 128 channels in the first four, six, or all eight blocks; or "logmel",
-            a CNN for people who were never heard before (ours, see `emotionnet.systems.speech_net`).
+            CNNs for people who were never heard before, or "logmel_ridge", with a kernel machine beside
+            them (ours, see `emotionnet.systems.speech_net`).
         fusion: GM geometric or AM arithmetic mean of the streams' probabilities.
         depthwise: "faithful" (in every bottleneck) or "stride2" (the original GhostNet; smaller).
         tam_residual: triplet attention adds its input, as the paper does.
@@ -118,7 +119,7 @@ class Config:
         mel: scale of the MFCCs, "htk" (the paper's equation 5) or "slaney" (ours, librosa's); of S1 to S3.
         skip_frames: first frames of a recording of which no face is taken; 0 is the paper's.
         dropout: rate after each speech block; the paper searched 0.1 to 0.5.
-        augment_spectrogram: how much "logmel" changes its spectrograms in training: 1 as it was
+        augment_spectrogram: how much "logmel" (and "logmel_ridge") changes its spectrograms in training: 1 as it was
             chosen, 2 twice as much, 0 not at all.
         face_dropout: rate before the face classifier (ours; 0 is the paper's).
         batch_norm_momentum: of every BatchNorm; about 0.9 for short trainings (ours).
@@ -152,7 +153,7 @@ class Config:
             self,
             known={
                 "variant": VARIANTS,
-                "speech": (*SPEECH, speech_net.NAME),
+                "speech": (*SPEECH, *speech_net.NAMES),
                 "fusion": ("GM", "AM"),
                 "depthwise": ("faithful", "stride2"),
                 "mel": ("slaney", "htk"),
@@ -169,13 +170,10 @@ class Config:
         )
 
 
-def stages(config: Config) -> tuple[Learn, ...]:
+def stages(config: Config) -> tuple[Stage, ...]:
     """Each stream by itself."""
-    learnt = {
-        "faces": Learn("faces", "face_stream"),
-        "speech": Learn("speech", "speech_stream", front="as_sequence"),
-    }
-    return tuple(learnt[stream] for stream in config.streams)
+    found = {"faces": (Learn("faces", "face_stream"),), "speech": speech_net.stages(config)}
+    return tuple(stage for stream in config.streams for stage in found[stream])
 
 
 def build(config: Config, num_classes: int) -> keras.Model:
@@ -280,7 +278,7 @@ def mfcc_scale(n_mfcc: int) -> tuple[np.ndarray, np.ndarray]:
 def speech_stream(config: Config, num_classes: int) -> keras.Model:
     """Sound and its true length to logits."""
     inputs = clip_inputs(config, ("speech",))
-    if config.speech == speech_net.NAME:
+    if config.speech in speech_net.NAMES:
         return speech_net.speech_stream(config, inputs, num_classes)
     mfcc, valid = MFCC(
         config.sample_rate,
