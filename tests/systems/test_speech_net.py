@@ -125,3 +125,43 @@ def test_int8_takes_the_convolutions_and_leaves_what_decides(model):
     for member in ("member_1_", "member_2_", "member_3_"):
         inside = [name for name in layers[f"{member}encoder"] if name.endswith("_folded")]
         assert inside == [f"{member}conv_{number}_folded" for number in (2, 3, 4, 5)]
+
+
+def test_a_kernel_machine_has_half_as_much_to_say_as_the_committee(model):
+    """Its statistics, the shares of the classes and its own numbers are fitted; the sum is theirs, two to one."""
+    from emotionnet.systems import fits, stages_of
+    from emotionnet.systems.stages import Fit
+
+    config = {**SMALL, "speech": "logmel_ridge", "streams": ("speech",)}
+    stream = build_model("ghost_fan", 4, **config).get_layer("speech_stream")
+    stages = stages_of("ghost_fan", config)
+    assert [stage.name for stage in stages] == ["speech", "even", "scaled", "ridge"]
+    learnt = [w.path.split("/")[0] for w in stream.trainable_weights]
+    assert not {"even", "scaled", "ridge"} & set(learnt)
+
+    names = ("committee", "statistics", "scaled", "ridge")
+    inside = keras.Model(stream.input, [stream.get_layer(name).output for name in names])
+    targets = np.repeat(np.arange(4), (4, 8, 12, 16))
+    beats = 1 + np.cos(
+        np.outer(np.array([2, 5, 9, 14])[targets], np.arange(32000) / 16000 * 2 * np.pi)
+    )
+    heard = {
+        "waveform": (beats * RNG.normal(0, 0.1, beats.shape)).astype(np.float32),
+        "waveform_samples": np.full(40, 32000, np.int32),
+    }
+    for stage in stages:
+        if isinstance(stage, Fit):
+            on = np.asarray(inside(heard)[names.index(stage.on)])
+            stream.get_layer(stage.layer).set_weights(stage.by(on, targets))
+    committee, statistics, scaled, ridge = (np.asarray(each) for each in inside(heard))
+    mean, deviation = fits.standard_scaler(statistics)
+    np.testing.assert_allclose(scaled, (statistics - mean) / deviation, atol=1e-3)
+    even = committee - np.log(np.bincount(targets) / 40)
+    even -= even.mean(axis=1, keepdims=True) - committee.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(logits(stream, heard), (2 * even + ridge) / 3, atol=1e-4)
+    assert (ridge.argmax(axis=1) == targets).mean() > 0.9
+
+
+def test_with_all_points_it_stays_within_the_budget():
+    model = build_model("ghost_fan", 8, **{**SMALL, "speech": "logmel_ridge"}, streams=("speech",))
+    assert model.get_layer("speech_stream").count_params() == 519_027
