@@ -1,6 +1,7 @@
 """`fit` as a whole: on records of noise, with settings small enough for tests."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -144,12 +145,18 @@ def test_corpora_need_a_root_that_exists(tmp_path, monkeypatch):
 
 def test_the_window_holds_the_longest_clip():
     def rows(*samples):
-        return [type("Row", (), {"samples": n}) for n in samples]
+        return [SimpleNamespace(samples=n, frames=1) for n in samples]
 
     assert window_samples(rows(16000, 30000)) == 32000
     assert window_samples(rows(32000)) == 32000
     assert window_samples(rows(10**7)) == 96000
     assert window_samples(rows(0)) == 16000
+
+
+def test_the_window_holds_silent_films():
+    silent = SimpleNamespace(samples=0, frames=150)
+    assert window_samples([silent]) == 96000
+    assert window_samples([silent, SimpleNamespace(samples=30000, frames=50)]) == 32000
 
 
 def test_classes_are_merged_before_the_split_and_said_everywhere(records, tmp_path):

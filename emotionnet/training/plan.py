@@ -88,9 +88,14 @@ def system_config(
 
 
 def window_samples(rows: Sequence) -> int:
-    """Samples of sound that hold the longest clip, in half seconds at 16 kHz, 1 s to `LONGEST_S`."""
+    """Samples of sound that hold the longest clip, in half seconds at 16 kHz, 1 s to `LONGEST_S`.
+
+    Where no clip has sound, the window says which faces are looked at: of moving pictures as much as there may be.
+    """
     longest = max((row.samples for row in rows), default=0)
-    return 8000 * min(round(2 * LONGEST_S), max(2, math.ceil(longest / 8000)))
+    if not longest and any(row.frames > 1 for row in rows):
+        longest = math.inf
+    return 8000 * math.ceil(min(2 * LONGEST_S, max(2, longest / 8000)))
 
 
 def check(run: RunConfig, corpus: str) -> None:
