@@ -163,8 +163,9 @@ def speech_copies(
 
 
 def labelled_as(row: RecordRow, copy: RecordRow) -> RecordRow:
-    """The ``copy`` with the emotion, and a crowd's votes, of its clip as ``row`` has them: classes may be merged."""
-    return dataclasses.replace(copy, emotion=row.emotion, votes=row.votes)
+    """The ``copy`` with what ``row`` says of its clip: emotion and a crowd's votes (classes may be merged), and whose copy
+    that is itself."""
+    return dataclasses.replace(copy, emotion=row.emotion, votes=row.votes, recording=row.recording)
 
 
 def transform(waveform: np.ndarray, kind: str, clip: str) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Copies of the sound: what each kind does, and that each is made once and found again."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -162,3 +163,16 @@ def test_copies_become_clips_of_their_own(tmp_path):
     assert len(speech_copies(made, made.rows, ("noise20",))) == 3
     with pytest.raises(UsageError, match="is there already"):
         write_rows(records, ("noise20",), out)
+
+
+def test_copies_stay_with_the_clips_that_theirs_repeats(tmp_path):
+    from emotionnet.clips.records import Records
+    from emotionnet.inputs.split import copies_are_known, recording_of
+
+    records = write_records(tmp_path / "records", [make_clip(name, seed=1) for name in "ab"])
+    rows = [dataclasses.replace(row, recording="a") for row in records.rows]
+    made = Records.open(
+        write_rows(dataclasses.replace(records, rows=rows), ("noise20",), tmp_path / "rows")
+    )
+    assert {recording_of(row) for row in made.rows} == {("demo", "a")}
+    assert copies_are_known(made.rows)
