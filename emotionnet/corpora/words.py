@@ -65,6 +65,8 @@ PARTS = {
     **dict.fromkeys(("eval", "evaluation"), "eval"),
 }
 
+_BETWEEN = re.compile(r"(?:[\s_]|(?<=[^\s_])-|-(?![\d.]))+")
+
 #: What tables write where nothing is known.
 _MISSING = frozenset(("", "nan", "none", "null", "<na>", "n/a", "#n/a", "#na", "nat", "-", "--"))
 _NOBODY = frozenset(("unknown", "unk", "?", "anonymous"))
@@ -76,8 +78,11 @@ def composed(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """The form in which names are compared: one case, one form of accents, blanks for ``_`` and ``-``."""
-    return " ".join(re.split(r"[\s_\-]+", composed(composed(text).casefold()))).strip()
+    """The form in which names are compared: one case, one form of accents, blanks for ``_`` and ``-``.
+
+    The sign of a number stays: -1 is not 1.
+    """
+    return _BETWEEN.sub(" ", composed(composed(text).casefold())).strip()
 
 
 def emotion_name(text: str) -> str:

@@ -38,6 +38,14 @@ def test_what_is_missing_is_neither_a_class_nor_a_person(tmp_path, nothing):
     assert "1 clips name nobody" in notes[0]
 
 
+def test_the_sign_of_a_number_makes_another_class(tmp_path):
+    labels = ("-1", "0", "1", "-.5", ".5")
+    put(tmp_path, *(f"{n}.wav" for n in range(5)))
+    lines = (f"{n}.wav,{label}\n" for n, label in enumerate(labels))
+    rows, _, _ = read(tmp_path, "file,label\n" + "".join(lines))
+    assert [row.emotion for row in rows] == list(labels)
+
+
 def test_nobody_is_called_unknown(tmp_path):
     put(tmp_path, "1.wav", "2.wav")
     rows, _, _ = read(tmp_path, "file,emotion,speaker\n1.wav,happy,Unknown\n2.wav,sad,?\n")
