@@ -77,6 +77,27 @@ def test_a_cache_is_written_and_trained_from(records, tmp_path):
     assert not (tmp_path / "third").exists()
 
 
+def test_a_cache_of_one_stream_is_no_clips_of_a_run_of_two(records, tmp_path):
+    from emotionnet.export import export
+    from emotionnet.inputs.cache_writer import write_cache
+    from emotionnet.training.run import Run
+
+    words = options(streams="both", out=tmp_path)
+    folder = fit(records=records.folder, name="both", **words)
+    cache = write_cache(records, Run.open(folder).view(), tmp_path / "cache", ("speech",)).folder
+    kept = (folder / "predictions.csv").read_bytes()
+    with pytest.raises(UsageError, match="a cache of speech alone"):
+        evaluate(folder, records=cache)
+    with pytest.raises(UsageError, match="a cache of speech alone"):
+        export(folder, records=cache, precisions=("float32",), out=tmp_path / "bundle")
+    with pytest.raises(UsageError, match="a cache of speech alone"):
+        fit(records=cache, name="again", **words)
+    with pytest.raises(UsageError, match="a cache of speech alone"):
+        fit(records=cache, name="taught", teachers=[folder], **words | {"streams": "speech"})
+    assert (folder / "predictions.csv").read_bytes() == kept
+    assert not (tmp_path / "again").exists()
+
+
 class Jax:
     """Commands under JAX in an environment without TensorFlow.
 

@@ -242,6 +242,9 @@ class Records:
     def _opened(self) -> dict:
         return {}
 
+    def check_streams(self, streams: Sequence[str]) -> None:
+        """Records hold what a clip has of every stream; caches do not, see `emotionnet.inputs.cache.ViewCache`."""
+
     #: Reads an element of `dataset`.
     parse = staticmethod(parse)
 

@@ -183,6 +183,8 @@ class Export:
         places = places or [self.run.config["records"]]
         if all(place and (is_url(place) or Path(place).is_dir()) for place in places):
             opened = [open_clips(place) for place in places]
+            for each in opened:
+                each.check_streams(self.run.config["streams"])
             return [(each, self.run.split_rows(each)) for each in opened]
         if records or "int8" in self.precisions:
             raise UsageError(

@@ -71,7 +71,7 @@ def open_records(run: "Run", records: str | os.PathLike | None) -> "Records":
     """The records of a run, or a cache of its view of them, opened.
 
     Raises:
-        UsageError: they are not there.
+        UsageError: they are not there, or a cache without a stream of the run.
     """
     from emotionnet.clips.remote import is_url
     from emotionnet.inputs.opening import open_clips
@@ -87,7 +87,9 @@ def open_records(run: "Run", records: str | os.PathLike | None) -> "Records":
             f"{place}: the records of this run are not there. Give their folder with --records, "
             "or make them again with `python -m emotionnet.prepare`."
         )
-    return open_clips(place)
+    opened = open_clips(place)
+    opened.check_streams(run.config["streams"])
+    return opened
 
 
 def other_corpus(run: "Run", records: str | os.PathLike | None) -> str:

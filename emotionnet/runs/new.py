@@ -125,6 +125,7 @@ def fit(
         )
     records = clips_for(run, root, workers, direct, records_cache)
     plan = plan_runs(run, records)
+    records.check_streams(plan.config["streams"])
     for each in learnt_names(plan.config):
         batch_size = settings_of({**plan.config, "seed": 0}, each).batch_size
         devices.check(batch_size, run.precision)
@@ -204,7 +205,6 @@ def _cached(records, folder: str | os.PathLike, config: dict):
     check_augmentation(folder, strength)
     if isinstance(records, ViewCache):
         records.check_view(view)
-        records.check_streams(streams)
         return records
     # As in training: only what learns from sound alone learns from copies of it.
     alone = streams == ["speech"] or "speech" in learnt_names(config)

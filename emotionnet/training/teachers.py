@@ -159,6 +159,7 @@ def _ask(teacher: Run, name: str, records, rows: Sequence, bar) -> np.ndarray:
         raise UsageError(
             f"--teachers {teacher.folder}: was trained on {' and '.join(streams)}, so it cannot teach {name}."
         )
+    records.check_streams(streams)
     model, output = teacher.model(), OUTPUTS.get(name, FUSED_OUTPUT)
     batches = opening.open_source(records, teacher.view(), teacher.labels)
     answers = []
