@@ -62,7 +62,8 @@ class Settings:
         accumulate: steps whose gradients make one update.
         frozen: layers that do not learn, by name at any depth, or "outer/inner". Their BatchNorm
             uses its moving statistics.
-        frozen_epochs: epochs after which they do learn, with a fresh optimizer; 0 for never.
+        frozen_epochs: epochs after which they do learn, with a fresh optimizer; 0 for never, as in stages that
+            train some layers alone (`emotionnet.systems.stages.Learn`).
         rate_scales: layer → factor of its learning rate; where layers nest, the innermost counts.
         seed: of weights, order, augmentation and dropout.
         save_every_s: seconds after which a checkpoint is written inside an epoch.

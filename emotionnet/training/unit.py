@@ -137,10 +137,10 @@ def _owner(model: keras.Model, layer: keras.Layer) -> keras.Model:
     return model
 
 
-def frozen_layers(unit: Unit, settings: Settings) -> tuple[str, ...]:
-    """Names of the layers of ``unit`` that keep their weights: by the settings, and by its stage."""
+def settings_for(unit: Unit, settings: Settings) -> Settings:
+    """``settings``; where ``unit``'s stage trains some layers alone, with all others frozen to the end."""
     if not unit.stage.learns:
-        return tuple(settings.frozen)
+        return settings
     learning = {
         id(weight)
         for name in unit.stage.learns
@@ -152,16 +152,17 @@ def frozen_layers(unit: Unit, settings: Settings) -> tuple[str, ...]:
         for layer in unit.model.layers
         if layer.weights and not any(id(weight) in learning for weight in layer.weights)
     ]
-    return (*settings.frozen, *(name for name in rest if name not in settings.frozen))
+    frozen = tuple(dict.fromkeys((*settings.frozen, *rest)))
+    return dataclasses.replace(settings, frozen=frozen, frozen_epochs=0)
 
 
 def cut_of(unit: Unit, settings: Settings) -> Cut | None:
     """``unit`` cut behind its front, if it has one and nothing in there learns."""
     if not unit.stage.front:
         return None
-    cut = Cut(unit.model, unit.stage.front)
+    cut, settings = Cut(unit.model, unit.stage.front), settings_for(unit, settings)
     fixed = {id(weight) for weight in unit.model.non_trainable_weights if not _is_statistic(weight)}
-    for name in frozen_layers(unit, settings) if not settings.frozen_epochs else ():
+    for name in settings.frozen if not settings.frozen_epochs else ():
         for layer in find_layers(unit.model, name):
             fixed |= {id(weight) for weight in layer.weights}
     return cut if all(id(weight) in fixed for weight in cut.front.weights) else None
@@ -216,7 +217,7 @@ def trained_part(
     Raises:
         UsageError: the settings name a layer that ``unit`` does not have.
     """
-    settings = dataclasses.replace(settings, frozen=frozen_layers(unit, settings))
+    settings = settings_for(unit, settings)
     cut = cut_of(unit, settings)
     if not cut or not is_still(unit, strength):
         return moving(unit, strength), settings

@@ -193,6 +193,17 @@ def test_what_is_trained_behind_a_frozen_front_is_the_rest():
         trained_part(whole, dataclasses.replace(settings, frozen=(*FROZEN, "head")), None)
 
 
+def test_a_stage_that_trains_some_layers_alone_never_thaws_the_others():
+    whole = unit()
+    stage = dataclasses.replace(whole.stage, learns=("classifier",))
+    few, settings = Unit(stage, whole.streams, whole.model), Settings(frozen_epochs=3)
+    assert cut_of(few, settings) is not None
+    model, its = trained_part(few, settings, Augmentation())
+    assert model is whole.model
+    assert set(FROZEN) <= set(its.frozen)
+    assert its.frozen_epochs == 0
+
+
 def test_sound_is_still_where_only_copies_are_made():
     speech, faces = (
         SimpleNamespace(stage=Learn(s, ""), inputs=inputs_of([s]), model=SimpleNamespace(layers=[]))
