@@ -13,7 +13,6 @@ from typing import Any
 
 from emotionnet.command import command_text
 from emotionnet.errors import UsageError
-from emotionnet.files import read_json
 
 #: Pictures of a clip, side by side, and the longer side of each in pixels.
 STRIP, STRIP_PIXELS = 6, 150
@@ -55,17 +54,17 @@ def show_run(run: str | os.PathLike) -> Page:
         run: a run folder, or a folder of run folders, that was evaluated.
 
     Raises:
-        UsageError: it was not evaluated yet.
+        UsageError: it was not evaluated yet, or trained again since.
     """
     from emotionnet.evaluation import plots
     from emotionnet.evaluation.headline import summary
     from emotionnet.evaluation.learning import learning_curves
     from emotionnet.inputs.kinds import TITLES
+    from emotionnet.training.measured import read_metrics
 
-    place = Path(run) / "metrics.json"
-    if not place.is_file():
-        raise UsageError(f"{run}: no metrics.json. `{command_text('evaluate', run)}` makes it.")
-    metrics = read_json(place)
+    metrics = read_metrics(Path(run) / "metrics.json")
+    if metrics is None:
+        raise UsageError(f"{run}: not evaluated yet. `{command_text('evaluate', run)}` does it.")
     text = f"{summary(metrics)}\n\nthe whole report: {Path(run) / 'report.html'}"
     scored = [name for name in TITLES if metrics.get(name)]
     if len(scored) == 2:  # fused from one stream: the same once more

@@ -17,7 +17,7 @@ from emotionnet.clips.records import Records
 from emotionnet.combine import combine, main
 from emotionnet.deploy.clips import whole
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import read_csv, write_csv
+from emotionnet.files import file_sha256, read_csv, write_csv, write_json
 from emotionnet.training.combining import _split, joined, with_calm
 from emotionnet.training.optimizer import find_layers
 from emotionnet.training.run import Run
@@ -223,6 +223,23 @@ def test_it_knows_what_the_two_are_warned_of_and_began_with(place, tmp_path):
     (run.folder / "split.csv").write_text("clip,actor,emotion,part\n")
     records = Records.open(place / "speech_records")
     assert [row.clip for row in run.unseen_rows(records)] == tested[1:]
+
+
+def test_scores_of_a_model_that_was_trained_again_since_are_left_out(place, tmp_path):
+    scores = {"accuracy": 0.9, "interval_95": [0.8, 0.95], "uar": 0.9, "n": 3}
+    told = {}
+    for name, model in (("now", file_sha256(place / "f" / "model.keras")), ("before", "another")):
+        faces = changed(place / "f", tmp_path / name)
+        write_json(faces / "metrics.json", {"model_sha256": model, "faces": scores})
+        run = Run.open(combine(faces, place / "s", tmp_path / f"{name}-both"))
+        told[name] = (
+            run.config["combined"]["faces"]["scores"],
+            (run.folder / "README.md").read_text(),
+        )
+    assert told["now"][0] == scores
+    assert told["before"][0] == {}
+    assert "90.0 %" in told["now"][1]
+    assert "90.0 %" not in told["before"][1]
 
 
 def test_what_cannot_be_combined_is_refused(place, tmp_path):

@@ -11,6 +11,7 @@ from test_predict import pictures, voice
 
 from emotionnet import shipped
 from emotionnet.corpora.media import write_clip
+from emotionnet.training.measured import on_other_clips
 from emotionnet.verify import verify
 
 HOME = Path(__file__).parents[1]
@@ -25,6 +26,10 @@ def test_it_is_small_and_holds_no_recording():
     # Golden clips are drawn; pictures of people are not shipped, and neither are pages that could hold some.
     assert {path.parent.name for path in FILES if path.suffix == ".npz"} == {"golden"}
     assert not [path for path in FILES if path.name.startswith(("predictions", "report"))]
+
+
+def test_its_numbers_are_of_its_model():
+    assert [each["on"] for each in on_other_clips(PEOPLE)] == ["ravdess"]
 
 
 def test_it_says_whose_it_is_and_for_what():

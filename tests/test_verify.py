@@ -17,6 +17,7 @@ from tiny_run import SYSTEM_CONFIG, make_clip, write_records
 from emotionnet.deploy.bundle import write_sums
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.export import export
+from emotionnet.files import write_json
 from emotionnet.verify import main, verify
 
 pytestmark = pytest.mark.usefixtures("four_bottlenecks")
@@ -33,6 +34,7 @@ def bundle(tmp_path_factory):
     clips = [make_clip(f"clip_{i}", EMOTIONS[i % 3], seed=i) for i in range(4)]
     records = write_records(folder / "records", clips)
     run = exportable_run(folder / "run", records, train=records.rows[:2], test=records.rows[2:])
+    write_json(run.folder / "metrics.json", {"model_sha256": "that of an earlier model"})
     return export(run.folder, folder / "made", precisions=PRECISIONS, page=PAGE)
 
 
@@ -81,6 +83,7 @@ def test_bundle_says_all_there_is_to_know(bundle):
     card = (bundle / "MODEL_CARD.md").read_text()
     assert "drawn faces" in card
     assert "Article 50" in card
+    assert "This model was not evaluated" in card
     assert {"EmotionClassifier.kt", "ANDROID.md"} <= {p.name for p in bundle.iterdir()}
 
 

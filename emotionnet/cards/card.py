@@ -61,9 +61,9 @@ def bundle_card(
 
     Args:
         contract: of the bundle.
-        metrics: what the run's ``metrics.json`` says; None where it was not evaluated.
+        metrics: what the run's ``metrics.json`` says; None where its model was not evaluated.
         accuracy: what the bundle's ``accuracy.json`` says; None where there is none.
-        results: of a run combined out of two, see `emotionnet.cards.combined.measured`.
+        results: of a run combined out of two, see `emotionnet.training.measured.on_other_clips`.
     """
     about = {
         **{key: contract["provenance"].get(key) for key in _ORIGIN},
@@ -85,8 +85,8 @@ def run_card(
     Args:
         name: of the run.
         config: of the run.
-        metrics: what its ``metrics.json`` says; None where it was not evaluated.
-        results: of a run combined out of two, see `emotionnet.cards.combined.measured`.
+        metrics: what its ``metrics.json`` says; None where its model was not evaluated.
+        results: of a run combined out of two, see `emotionnet.training.measured.on_other_clips`.
     """
     about = {key: config.get(key) for key in (*_ORIGIN, "system", "labels", "streams")}
     return _card({"name": name, **about}, metrics, _USE.splitlines(), results)
@@ -146,7 +146,12 @@ def _research_only(facts: Sequence[CorpusFacts]) -> list[str]:
 
 def _scores(metrics: Mapping[str, Any] | None) -> list[str]:
     if not metrics:
-        return ["## Scores", "", "The run was not evaluated (`python -m emotionnet.evaluate`).", ""]
+        return [
+            "## Scores",
+            "",
+            "This model was not evaluated (`python -m emotionnet.evaluate`).",
+            "",
+        ]
     kinds = [kind for kind in OUTPUTS if kind in metrics]
     lines = [
         "## Scores",

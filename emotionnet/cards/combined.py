@@ -1,18 +1,9 @@
 """The card of a run that was combined out of two: both origins, and what it was measured on."""
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from emotionnet.files import read_json
 from emotionnet.inputs.kinds import OUTPUTS
-
-
-def measured(folder: str | os.PathLike) -> list[dict[str, Any]]:
-    """The clips that the run was measured on so far: each ``metrics_….json`` of another corpus, plainly asked."""
-    found = [read_json(path) for path in sorted(Path(folder).glob("metrics*.json"))]
-    return [m for m in found if m.get("on") and not m.get("mask") and not m.get("mirror")]
 
 
 def origins(combined: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -28,7 +19,7 @@ def origins(combined: Mapping[str, Mapping[str, Any]]) -> list[str]:
         told = (
             [f"{scores['n']} clips", _rate(scores), f"{100 * scores['uar']:.1f} %"]
             if scores
-            else [""] * 3
+            else ["not evaluated", "", ""]
         )
         own = (stream, origin["run"], origin["corpus"], ", ".join(origin["labels"]), *told)
         lines.append(f"| {' | '.join(own)} |")

@@ -11,7 +11,7 @@ from typing import Any
 from emotionnet.deploy.bundle import is_bundle, write_sums
 from emotionnet.deploy.convert import PRECISIONS
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import read_json, sha256, write_json, write_text
+from emotionnet.files import sha256, write_json, write_text
 from emotionnet.inputs.kinds import FUSED, OUTPUTS, has
 
 ONNX = "onnx"
@@ -140,11 +140,11 @@ class Export:
             clips, calibration_clips: as of `emotionnet.export`.
         """
         from emotionnet.cards.card import bundle_card
-        from emotionnet.cards.combined import measured
         from emotionnet.deploy import golden
         from emotionnet.deploy.handoff_files import write_android_files
         from emotionnet.deploy.litert import open_model
         from emotionnet.deploy.measure import accuracy, benchmark
+        from emotionnet.training.measured import on_other_clips, read_metrics
 
         layers = self._convert(calibration_clips)
         say("comparing with Keras")
@@ -164,10 +164,9 @@ class Export:
             write_json(self.bundle / "accuracy.json", compared)
         say("timing")
         write_json(self.bundle / "benchmark.json", benchmark(self.bundle, files, names))
-        write_text(
-            self.bundle / "MODEL_CARD.md",
-            bundle_card(contract, self._metrics(), compared, measured(self.run.folder)),
-        )
+        metrics = read_metrics(self.run.folder / "metrics.json")
+        results = on_other_clips(self.run.folder)
+        write_text(self.bundle / "MODEL_CARD.md", bundle_card(contract, metrics, compared, results))
         if not write_android_files(self.bundle, contract):
             print(
                 "no Android files: the Kotlin gives faces and sound, this model takes other inputs",
@@ -361,10 +360,6 @@ class Export:
         inputs = {name: np.concatenate([each[name] for _, each in found]) for name in found[0][1]}
         targets = np.array([self.run.labels.index(row.emotion) for row in rows])
         return accuracy(models, inputs, targets, self._keras(inputs), self.run.config["streams"])
-
-    def _metrics(self) -> dict[str, Any] | None:
-        path = self.run.folder / "metrics.json"
-        return read_json(path) if path.is_file() else None
 
 
 def say(step: str) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from emotionnet.cards.card import run_card
-from emotionnet.cards.combined import measured
 from emotionnet.errors import UsageError
 from emotionnet.evaluation.affect import affect_of
 from emotionnet.evaluation.answers import Answers, answer_rows, measure
@@ -21,9 +20,10 @@ from emotionnet.evaluation.provenance import (
 )
 from emotionnet.evaluation.report import write_report
 from emotionnet.evaluation.temperature import calibrated_scores, fit_temperatures, pool_calibrated
-from emotionnet.files import read_json, write_json, write_text
+from emotionnet.files import file_sha256, read_json, write_json, write_text
 from emotionnet.inputs.kinds import OUTPUTS
 from emotionnet.systems import get_system
+from emotionnet.training.measured import MODEL, on_other_clips, read_metrics
 from emotionnet.training.run import Run, beginnings
 
 
@@ -42,6 +42,7 @@ def evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]:
     if asked.mirror and (mask == "faces" or "faces" not in config["streams"]):
         raise UsageError(f"--mirror: {run.folder} is asked about no faces.")
     model = run.model()
+    of_model = file_sha256(run.folder / "model.keras")
     opened, rows = open_part(run, records, asked.part, asked.classes, bool(asked.on))
     where, notes = asked, []
     if asked.on:
@@ -54,7 +55,7 @@ def evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]:
     answers = answers.under(asked.classes)
     answers.write(where.path(run.folder, "predictions.csv"))
     about = about_answers(provenance(run), asked, [run], opened.folder)
-    metrics = {"run": run.name, **about}
+    metrics = {"run": run.name, MODEL: of_model, **about}
     metrics |= measure(answers, mask, get_system(config["system"]).STREAMS)
     metrics["affect"] = affect_of(metrics, answers.labels, asked.affect)
     metrics["notes"] += notes
@@ -70,7 +71,8 @@ def evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]:
     metrics["learning"] = kept_epochs(curves)
     _write(run.folder, where, metrics, curves)
     if config.get("combined"):
-        write_text(run.folder / "README.md", run_card(run.name, config, None, measured(run.folder)))
+        card = run_card(run.name, config, None, on_other_clips(run.folder))
+        write_text(run.folder / "README.md", card)
     elif asked.part == "test" and asked.plainly:
         write_text(run.folder / "README.md", run_card(run.name, config, metrics))
     return metrics
@@ -176,17 +178,13 @@ def evaluate_group(
 
 
 def is_answered(folder: Path, asked: Asked) -> bool:
-    """Whether the run ``folder`` has answers, and numbers of them, that are no older than its model (if it still has it).
+    """Whether the run ``folder`` has answers, and numbers of them, of the model that it has.
 
     Answers are written first and numbers last: where an evaluation was stopped in between, the
     numbers may be an earlier model's.
     """
     answers, numbers = (asked.path(folder, name) for name in ("predictions.csv", "metrics.json"))
-    if not (answers.is_file() and numbers.is_file()):
-        return False
-    model = folder / "model.keras"
-    written = min(path.stat().st_mtime for path in (answers, numbers))
-    return not model.is_file() or written >= model.stat().st_mtime
+    return answers.is_file() and read_metrics(numbers, answers) is not None
 
 
 def _write(folder: Path, asked: Asked, metrics: dict[str, Any], curves: dict[str, Any]) -> None:

@@ -126,12 +126,13 @@ def _row(name: str, out: Path, image_size: int, head: str, latency: bool) -> dic
 def _run_results(folder: Path) -> dict[str, Any]:
     """The scores of a finished run; none where there is no run."""
     from emotionnet.files import read_csv
+    from emotionnet.training.measured import read_metrics
     from emotionnet.training.run import Run
 
-    if not (folder / "metrics.json").is_file():
+    metrics = read_metrics(folder / "metrics.json")
+    if metrics is None:
         return {}
-    config = Run.open(folder).config
-    score = read_json(folder / "metrics.json")["faces"]
+    config, score = Run.open(folder).config, metrics["faces"]
     low, high = interval_98(score["accuracy"], score["n"])
     return {
         "run": str(folder),

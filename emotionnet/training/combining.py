@@ -11,6 +11,7 @@ from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import file_sha256, read_json
 from emotionnet.inputs.kinds import STREAMS
 from emotionnet.systems import PAIR, make_config, pair, stages_of
+from emotionnet.training.measured import read_metrics
 from emotionnet.training.run import PARTS, Run, beginnings
 
 #: What joins classes unless the user says otherwise: where one side alone knows calm, it is neutral.
@@ -254,8 +255,7 @@ def _origin(run: Run, stream: str) -> dict[str, Any]:
         "manifest_hash",
         "content_hash",
     )
-    metrics = run.folder / "metrics.json"
-    scores = read_json(metrics) if metrics.is_file() else {}
+    scores = read_metrics(run.folder / "metrics.json") or {}
     versions = run.folder / "versions.json"
     told = read_json(versions) if versions.is_file() else {}
     return {

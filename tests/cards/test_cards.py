@@ -92,7 +92,7 @@ def test_every_corpus_has_a_licence_that_the_hub_accepts(corpus):
 def test_a_run_that_was_not_evaluated_has_a_card_without_results():
     card = parsed(run_card("my-run", CONFIG, None))
     assert card.data.eval_results is None
-    assert "was not evaluated" in card.text
+    assert "This model was not evaluated" in card.text
 
 
 def test_the_card_of_a_bundle():

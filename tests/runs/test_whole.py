@@ -36,7 +36,7 @@ def test_a_run_that_cannot_be_trained_leaves_its_name_and_what_was_there_before(
 
 def test_a_model_that_was_trained_anew_is_evaluated_anew(tmp_path, monkeypatch):
     for seconds, name in enumerate(("model.keras", "predictions.csv", "metrics.json")):
-        (tmp_path / name).touch()
+        (tmp_path / name).write_text("{}")
         os.utime(tmp_path / name, (seconds, seconds))
     asked = []
     monkeypatch.setattr(begin, "open_run", lambda folder, *_: Run(folder, {}))
