@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_leave_out import EMOTIONS, noise_records
 from tiny_model import tiny_inputs, tiny_model
-from tiny_run import SYSTEM_CONFIG
+from tiny_run import SYSTEM_CONFIG, make_clip, write_records
 
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.evaluation.answers import Answers
@@ -111,6 +111,32 @@ def test_what_cannot_be_is_refused_before_anything_is_written(tmp_path, asked, s
     with pytest.raises(UsageError, match=said):
         sweep(asked, records=records.folder, out=tmp_path, system_config=dict(SYSTEM_CONFIG))
     assert not (tmp_path / "sweep").exists()
+
+
+@pytest.mark.parametrize(("takes", "said"), [(2, "--choose: protocol stratified"), (3, "trained")])
+def test_nothing_is_trained_where_no_clips_validate_to_choose_by(
+    tmp_path, monkeypatch, takes, said
+):
+    def fit(**_):
+        raise UsageError("trained")
+
+    monkeypatch.setattr("emotionnet.runs.new.fit", fit)
+    # Of two clips of a class one is tested, and one left to learn from.
+    clips = [
+        make_clip(f"{e}-{i}", e, seed=3 * i + k)
+        for k, e in enumerate(EMOTIONS)
+        for i in range(takes)
+    ]
+    records = write_records(tmp_path / "records", clips).folder
+    with pytest.raises(UsageError, match=said):
+        sweep(
+            {"dropout": [0.1, 0.2]},
+            records=records,
+            out=tmp_path,
+            protocol="stratified",
+            streams="speech",
+            choose=True,
+        )
 
 
 def test_what_is_given_for_all_cells_is_not_varied_too():

@@ -42,7 +42,8 @@ def sweep(
         `emotionnet.evaluation.cells.rows_of`.
 
     Raises:
-        UsageError: a setting or value that there is not, or more than `MANY` trainings without ``yes``.
+        UsageError: a setting or value that there is not, more than `MANY` trainings without ``yes``, or no clips that
+            validate to ``choose`` by.
         EmotionNetError: a training fails.
     """
     import keras
@@ -66,6 +67,8 @@ def sweep(
     trainings = list(dict.fromkeys(each for cell in cells for each in cell.trainings))
     _check_values(trainings, cells, opened.rows[0].corpus, options)
     top = Path(out) / name
+    if choose:
+        _check_validation(asked(trainings[0].options(options)), opened)
     _check_number(trainings, top, opened, run, yes)
     bar = progress(trainings, what="sweep", unit="trainings")
     with resumes(f"the same command continues in {top}"):
@@ -97,6 +100,18 @@ def _check_values(trainings, cells, corpus: str, options: Mapping[str, Any]) -> 
     ]
     for training in (*trainings, *wholes):
         check(asked(training.options(options)), corpus)
+
+
+def _check_validation(run: RunConfig, opened) -> None:
+    """Refuses a choice where the clips are divided so that none validate; all trainings divide them alike."""
+    from emotionnet.training.plan import plan_runs
+
+    splits = plan_runs(run, opened).splits
+    if not any(split.validation for split in splits):
+        raise UsageError(
+            f"--choose: protocol {splits[0].protocol} keeps no clips for validation here, so nothing can be chosen. "
+            "Divide the clips otherwise (--protocol), or leave --choose out."
+        )
 
 
 def _check_number(trainings, top: Path, opened, run: RunConfig, yes: bool) -> None:
