@@ -1,6 +1,7 @@
 """Recordings of sound read by tf.data, against `prepare`; and training from the files themselves."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -169,9 +170,21 @@ def test_recordings_in_a_bucket(corpus, by_pyav, tmp_path, monkeypatch):
         waveforms(records)
 
 
-def test_a_recording_that_is_gone_is_named(corpus, tmp_path):
-    import shutil
+def test_recordings_that_were_copied_are_the_same_and_one_that_was_replaced_is_not(
+    corpus, direct, tmp_path
+):
+    root = tmp_path / "clips"
+    shutil.copytree(corpus, root, copy_function=shutil.copy)  # with new times
+    copied = open_clips(preparing.prepare("folder", root, tmp_path / "copied", direct=True))
+    assert copied.content_hash == direct.content_hash
+    first = root / copied.rows[0].sound
+    first.write_bytes((root / copied.rows[2].sound).read_bytes())
+    replaced = open_clips(preparing.prepare("folder", root, tmp_path / "copied", direct=True))
+    assert replaced.manifest_hash == direct.manifest_hash
+    assert replaced.content_hash != direct.content_hash
 
+
+def test_a_recording_that_is_gone_is_named(corpus, tmp_path):
     shutil.copytree(corpus / "cid", tmp_path / "clips" / "cid")
     records = open_clips(
         preparing.prepare("folder", tmp_path / "clips", tmp_path / "o", direct=True)
