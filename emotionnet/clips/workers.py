@@ -28,6 +28,8 @@ from emotionnet.errors import BadClip, EmotionNetError, UnreadClip
 MOST_WORKERS = 8
 #: Clips that may be finished ahead of the one that is waited for, for each process.
 AHEAD = 4
+#: Exit codes of a process that died of what it did itself: with the same clip it would again.
+_CRASHES = [-each for each in (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)]
 #: What a process runs.
 PROGRAM = "from emotionnet.clips.workers import serve; serve()"
 
@@ -144,7 +146,9 @@ class ClipReader:
             send(self._process.stdin, {"row": dataclasses.asdict(row), "root": root})
             return receive_result(self._process.stdout)
         except (EOFError, OSError, BrokenMessage):
-            return UnreadClip(f"the process that read it died ({_death(self._end())})")
+            code = self._end()
+            kind = BadClip if code in _CRASHES else UnreadClip
+            return kind(f"the process that read it died ({_death(code)})")
 
     def close(self) -> None:
         """Ends the process, even while it reads."""

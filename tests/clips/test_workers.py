@@ -58,19 +58,20 @@ def test_clips_come_in_order_and_bad_ones_with_their_reason(sounds, count):
 
 
 @pytest.mark.parametrize(
-    ("crash", "said"),
+    ("crash", "said", "again"),
     [
-        ("os.kill(os.getpid(), 9)", "SIGKILL: out of memory"),
-        ("os.abort()", "SIGABRT"),
-        ("os._exit(7)", "7"),
+        ("os.kill(os.getpid(), 9)", "SIGKILL: out of memory", True),
+        ("os.abort()", "SIGABRT", False),
+        ("os.kill(os.getpid(), 11)", "SIGSEGV", False),
+        ("os._exit(7)", "7", True),
     ],
 )
-def test_a_process_that_dies_costs_only_its_clip(sounds, monkeypatch, crash, said):
+def test_a_process_that_dies_costs_only_its_clip(sounds, monkeypatch, crash, said, again):
     monkeypatch.setattr(workers, "PROGRAM", CRASHING.format(crash=crash))
     results = read(sounds, ["0", "bad", "1", "2", "odd"], 1)
     assert said in str(results[1][1])
     assert "KeyError" in str(results[4][1])
-    assert [isinstance(results[i][1], UnreadClip) for i in (1, 4)] == [True, False]
+    assert [isinstance(results[i][1], UnreadClip) for i in (1, 4)] == [again, False]
     assert [isinstance(r, ClipData) for _, r in results] == [True, False, True, True, False]
 
 
