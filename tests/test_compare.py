@@ -36,7 +36,9 @@ CLIPS = [
 ]
 
 
-def make_run(folder, wrong=(), fold=1, seed=0, clips=CLIPS, train_actors=4, **changes):
+def make_run(
+    folder, wrong=(), fold=1, seed=0, clips=CLIPS, train_actors=4, answered=range(36), **changes
+):
     """An evaluated run folder, without a model: it answers rightly but for clips in ``wrong``."""
     streams = ["speech"]
     config = {
@@ -58,14 +60,16 @@ def make_run(folder, wrong=(), fold=1, seed=0, clips=CLIPS, train_actors=4, **ch
         "settings": {"speech": {"epochs": 2}},
     } | changes
     targets = np.array([LABELS.index(clip.emotion) for clip in clips])
-    answered = np.where([clip.clip in wrong for clip in clips], (targets + 1) % 3, targets)
+    named = np.where([clip.clip in wrong for clip in clips], (targets + 1) % 3, targets)
     probabilities = np.full((len(clips), 3), 0.1)
-    probabilities[np.arange(len(clips)), answered] = 0.8
-    answers = Answers(LABELS, list(clips), {"fused": probabilities, "speech": probabilities})
+    probabilities[np.arange(len(clips)), named] = 0.8
+    probabilities[[i not in answered for i in range(len(clips))]] = np.nan
+    kinds = ("fused", *config["streams"])
+    answers = Answers(LABELS, list(clips), dict.fromkeys(kinds, probabilities))
     answers.write(folder / "predictions.csv")
     metrics = {"run": folder.name, "commit": "0123abc", **measure(answers)}
     metrics["calibrated"] = calibrated_scores(
-        answers, {k: {"temperature": 1.5, "clips": 9} for k in ("fused", "speech")}
+        answers, {k: {"temperature": 1.5, "clips": 9} for k in kinds}
     )
     write_json(folder / "config.json", config)
     write_json(folder / "metrics.json", metrics)
@@ -103,6 +107,31 @@ def test_two_runs_on_the_same_clips_are_tested_as_a_pair(tmp_path):
     text = (tmp_path / "out" / "compare.html").read_text()
     assert "8 : 1" in text
     assert "must not be compared" not in text
+
+
+def test_runs_of_other_streams_are_tested_as_a_whole(tmp_path):
+    faces = make_run(tmp_path / "faces", wrong=names_of(CLIPS[:9]), streams=["faces"])
+    speech = make_run(tmp_path / "speech", wrong=names_of(CLIPS[:6]))
+    both = make_run(tmp_path / "both", streams=["faces", "speech"])
+    result = comparing.compare([both, faces, speech], tmp_path / "out")
+    pairs = {(pair["other"], pair["kind"]): pair for pair in result["pairs"]}
+    assert list(pairs) == [(n, k) for n in ("faces", "speech") for k in ("fused", n)]
+    difference = pairs["faces", "fused"]["by_clips"]["accuracy"]["difference"]
+    assert difference == pytest.approx(-9 / 36)
+    page = (tmp_path / "out" / "compare.html").read_text()
+    table = page[page.index("Is the difference real?") :]
+    assert [table.count(f">{name}<") > 0 for name in ("faces", "faces, faces only")] == [True, True]
+    (pair,) = comparing.compare([speech, faces], tmp_path / "out")["pairs"]
+    assert pair["mcnemar"]["only_b"] == 3
+    told = comparing.summary(comparing.compare([speech, faces], tmp_path / "out"))
+    assert "faces less speech, each as a whole: UAR -8.3 points" in told
+
+
+def test_runs_that_answered_no_clip_in_common_are_not_tested(tmp_path):
+    one = make_run(tmp_path / "faces", streams=["faces"], answered=range(18))
+    two = make_run(tmp_path / "speech", answered=range(18, 36))
+    (pair,) = comparing.compare([one, two], tmp_path / "out")["pairs"]
+    assert pair["problem"] == "no clip was answered by both"
 
 
 def test_the_page_says_how_runs_were_trained_and_what_they_began_with(tmp_path):

@@ -22,6 +22,7 @@ from emotionnet.evaluation.intervals import mean_and_sd
 from emotionnet.evaluation.paired import bootstrap_difference, holm, mcnemar
 from emotionnet.evaluation.temperature import pool_calibrated
 from emotionnet.files import read_csv, read_json
+from emotionnet.inputs.kinds import FUSED
 
 KINDS = tuple(OUTPUTS)
 #: What must be the same for numbers to be comparable, and how it is called.
@@ -270,7 +271,8 @@ def paired_tests(
         across_protocols: see `pair_problem`.
 
     Returns:
-        A dict a pair and kind: ``first``, ``other``, ``kind``, ``problem``; and where there is none
+        A dict a pair and kind (``fused`` too where their streams differ: each as a whole):
+        ``first``, ``other``, ``kind``, ``problem``; and where there is none
         ``clips``, ``by_clips`` and ``by_actors`` (other less first, see
         `emotionnet.evaluation.paired.bootstrap_difference`; the latter None where actors are
         unknown) and ``mcnemar`` (None where several runs answered a clip). ``p_holm`` of the
@@ -279,11 +281,13 @@ def paired_tests(
     first, tests = candidates[0], []
     for other in candidates[1:]:
         problem = pair_problem(first, other, across_protocols)
-        for kind in [kind for kind in first.kinds if kind in other.kinds]:
-            test = {"first": first.name, "other": other.name, "kind": kind, "problem": problem}
-            tests.append(
-                test if problem else test | _pair(first.per_clip(kind), other.per_clip(kind))
+        for kind in _paired_kinds(first, other):
+            one, two = first.per_clip(kind), other.per_clip(kind)
+            why = problem or (
+                "" if set(one.clips) & set(two.clips) else "no clip was answered by both"
             )
+            test = {"first": first.name, "other": other.name, "kind": kind, "problem": why}
+            tests.append(test if why else test | _pair(one, two))
     for kind in KINDS:
         for adjusted in (
             [t["mcnemar"] for t in tests if t["kind"] == kind and t.get("mcnemar")],
@@ -293,6 +297,12 @@ def paired_tests(
             for entry, p in zip(adjusted, holm([entry["p_value"] for entry in adjusted])):
                 entry["p_holm"] = p
     return tests
+
+
+def _paired_kinds(first: Candidate, other: Candidate) -> list[str]:
+    kinds = [kind for kind in first.kinds if kind in other.kinds]
+    # A run of one stream is fused, too: that is its stream.
+    return kinds if first.main_kind == other.main_kind else [FUSED, *kinds]
 
 
 def _pair(first: PerClip, other: PerClip) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from emotionnet.evaluation.report import (
     with_interval,
 )
 from emotionnet.files import write_text
+from emotionnet.inputs.kinds import FUSED
 
 #: Candidates whose pictures are shown; more could not be distinguished.
 DETAILED = 8
@@ -243,7 +244,9 @@ def _pairs(candidates: Sequence[Candidate], pairs: Sequence[Mapping[str, Any]]) 
             continue
         people, clips, m = pair["by_actors"], pair["by_clips"]["uar"], pair["mcnemar"]
         other = next(one for one in candidates if one.name == pair["other"])
-        row = [row_name(other, pair["kind"]), f"{100 * clips['difference']:+.1f}"]
+        of_several = pair["kind"] != FUSED and len(candidates[0].kinds) > 1
+        name = row_name(other, pair["kind"], of_several)
+        row = [name, f"{100 * clips['difference']:+.1f}"]
         row += [_ends(people and people["uar"]), _ends(clips)]
         row += [f"{m['only_a']} : {m['only_b']}, {_p(m)}" if m else "–"]
         rows.append(row)

@@ -19,9 +19,10 @@ _SETTING = (
 )
 
 
-def row_name(candidate: Candidate, kind: str) -> str:
-    """The name of a table's row about one kind of answer."""
-    return f"{candidate.name}, {TITLES[kind]}" if len(candidate.kinds) > 1 else candidate.name
+def row_name(candidate: Candidate, kind: str, of_several: bool = False) -> str:
+    """The name of a table's row about one kind of answer, which is told where there are several."""
+    several = of_several or len(candidate.kinds) > 1
+    return f"{candidate.name}, {TITLES[kind]}" if several else candidate.name
 
 
 def confusions(candidates: Sequence[Candidate]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from emotionnet.command import text_table
 from emotionnet.errors import UsageError
+from emotionnet.inputs.kinds import FUSED
 
 PAGE, TABLE = "compare.html", "compare.csv"
 
@@ -125,8 +126,11 @@ def summary(result: dict[str, Any]) -> str:
     lines = [text_table(table, left=2)]
     for said in result["differences"]:
         lines.append(f"warning: {said}")
+    fusing = {row["name"] for row in result["rows"] if row["kind"] == FUSED}
     for pair in result["pairs"]:
-        who = f"{pair['other']} less {pair['first']}, {pair['kind']}"
+        whole = pair["kind"] == FUSED and not {pair["first"], pair["other"]} <= fusing
+        what = "each as a whole" if whole else pair["kind"]
+        who = f"{pair['other']} less {pair['first']}, {what}"
         if pair["problem"]:
             lines.append(f"{who}: not tested, {pair['problem']}")
             continue
