@@ -1,5 +1,6 @@
 """`compare`: runs side by side, and loudly not where they were not asked the same."""
 
+import dataclasses
 import json
 import os
 
@@ -125,6 +126,15 @@ def test_runs_of_other_streams_are_tested_as_a_whole(tmp_path):
     assert pair["mcnemar"]["only_b"] == 3
     told = comparing.summary(comparing.compare([speech, faces], tmp_path / "out"))
     assert "faces less speech, each as a whole: UAR -8.3 points" in told
+
+
+@pytest.mark.parametrize(("actor", "over"), [("01", ""), ("", ", 95 % over clips -9.1 to +0.0")])
+def test_of_one_actor_or_unknown_ones_there_is_no_interval_over_actors(tmp_path, actor, over):
+    clips = [dataclasses.replace(clip, actor=actor) for clip in CLIPS]
+    runs = [make_run(tmp_path / "a", clips=clips), make_run(tmp_path / "b", {"c00"}, clips=clips)]
+    told = comparing.summary(comparing.compare(runs, tmp_path / "out")).splitlines()
+    assert told[1].split("  ")[-2].strip() == "100.0 %"
+    assert told[3] == f"b less a, speech: UAR -2.8 points{over}"
 
 
 def test_runs_that_answered_no_clip_in_common_are_not_tested(tmp_path):

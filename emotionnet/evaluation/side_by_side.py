@@ -117,9 +117,10 @@ def summary(result: dict[str, Any]) -> str:
 
     table = [("", "answer", "accuracy (95 %)", "UAR (95 % over actors)", "protocol")]
     for row in result["rows"]:
+        people = (row["uar_low_actors"], row["uar_high_actors"])  # empty where they are unknown
         rates = (
             with_interval(row["accuracy"], (row["accuracy_low"], row["accuracy_high"])),
-            with_interval(row["uar"], (row["uar_low_actors"], row["uar_high_actors"])),
+            with_interval(row["uar"], None if "" in people else people),
         )
         leaky = " (LEAKY)" if row["leaky"] else ""
         table.append((row["name"], row["kind"], *rates, f"{row['protocol']}{leaky}"))
@@ -137,6 +138,8 @@ def summary(result: dict[str, Any]) -> str:
         drawn = pair["by_actors"] or pair["by_clips"]
         uar = drawn["uar"]
         ends = uar["interval_95"]
-        interval = f", 95 % over {drawn['drawn']} {100 * ends[0]:+.1f} to {100 * ends[1]:+.1f}"
-        lines.append(f"{who}: UAR {100 * uar['difference']:+.1f} points{interval if ends else ''}")
+        told = f"{who}: UAR {100 * uar['difference']:+.1f} points"
+        if ends:
+            told += f", 95 % over {drawn['drawn']} {100 * ends[0]:+.1f} to {100 * ends[1]:+.1f}"
+        lines.append(told)
     return "\n".join(lines)
