@@ -310,8 +310,8 @@ class Labels:
         return there != here
 
     @cached_property
-    def axes(self) -> dict[str, int]:
-        """Path of a weight of ours that one more label would change → along which axis."""
+    def axes(self) -> dict[str, tuple[int, ...]]:
+        """Path of a weight of ours that one more label would change → along which axes."""
         system, fields = self._ours["system"], self._ours["system_config"]
         names = [f"class {number}" for number in range(len(self._ours["labels"]) + 1)]
         fields = {**fields, **without_weights(system)}
@@ -320,7 +320,7 @@ class Labels:
             for some in (names[:-1], names)
         ]
         return {
-            ours.path: next(i for i, (a, b) in enumerate(zip(ours.shape, more.shape)) if a != b)
+            ours.path: tuple(i for i, (a, b) in enumerate(zip(ours.shape, more.shape)) if a != b)
             for ours, more in zip(*(model.weights for model in models))
             if tuple(ours.shape) != tuple(more.shape)
         }
@@ -334,17 +334,20 @@ def _take_over_labels(there: keras.Layer, here: keras.Layer, labels: Labels, pat
         return "other labels"
     moved = []
     for new, old in zip(here.weights, there.weights):
-        axis = labels.axes.get(new.path)
-        if axis is None:
-            axis, pairs = 0, [(slice(None), slice(None))]
-        else:
-            pairs = [(ours.index(label), theirs.index(label)) for label in kept]
-        value, source = (np.moveaxis(np.array(w), axis, 0) for w in (new, old))
-        if value.shape[1:] != source.shape[1:]:
+        axes = labels.axes.get(new.path)
+        if not axes:
+            if new.shape != old.shape:
+                return "other labels"
+            moved.append((new, np.array(old)))
+            continue
+        value, source = (np.moveaxis(np.array(w), axes[0], 0) for w in (new, old))
+        # Discriminants are one fewer than labels, and none is a label's own.
+        one_each = (len(value), len(source)) == (len(ours), len(theirs)) and len(axes) == 1
+        if not one_each or value.shape[1:] != source.shape[1:]:
             return "other labels"
-        for mine, its in pairs:
-            value[mine] = source[its]
-        moved.append((new, np.moveaxis(value, 0, axis)))
+        for label in kept:
+            value[ours.index(label)] = source[theirs.index(label)]
+        moved.append((new, np.moveaxis(value, 0, axes[0])))
     for weight, value in moved:
         weight.assign(value)
     missing = [label for label in ours if label not in theirs]

@@ -189,6 +189,38 @@ def test_every_part_that_agrees_is_taken_over_and_the_rest_is_named(whole):
     assert counted == sum(int(np.prod(w.shape)) for w in model.weights)
 
 
+def test_discriminants_of_other_labels_start_afresh(tmp_path):
+    fields = {"streams": ["geometry"], "landmarks": 4, "key_frames": 2, "klda_points": 8,
+              "backbone": "GhostNet", "backbone_weights": "none"}  # fmt: skip
+    other = make_run(
+        tmp_path / "points",
+        model=build_model("racnn", 3, **fields),
+        streams=["geometry"],
+        system="racnn",
+        system_config=fields,
+    )
+    labels = [other.labels[0], "bored", other.labels[2]]
+    config = {
+        "system": "racnn",
+        "system_config": fields,
+        "streams": ["geometry"],
+        "labels": labels,
+        "init": init_source(other.folder),
+    }
+    model = build_model("racnn", 3, **fields)
+    before = np.array(model.get_layer("classifier").kernel)
+    lines = warm_start(model, config)
+    anew = {line.split(": ")[1].split(",")[0] for line in lines if "anew" in line}
+    assert anew == {"projection", "classifier", "fused_classifier"}
+    np.testing.assert_array_equal(model.get_layer("classifier").kernel, before)
+    ours, theirs = (
+        np.array(each.get_layer("fused_classifier").kernel)
+        for each in (model, loaded(other.folder))
+    )
+    np.testing.assert_array_equal(ours[:, [0, 2]], theirs[:, [0, 2]])
+    assert same(model, other, "regions")
+
+
 def test_speech_alone_moves_by_init_speech(whole):
     model = build_model("ghost_fan", 3, **SMALL)
     begin(model, list(whole.labels), init_speech=whole)
