@@ -68,7 +68,8 @@ def scan(
     """Finds the pictures.
 
     The part of a picture follows from its name (``Training_``, ``PublicTest_``, ``PrivateTest_``),
-    else by its folder; class folders alone, or a CSV without Usage, count as ``test``.
+    else by its folder; class folders alone, or a CSV without Usage, count as ``test``. Where some pictures are in
+    a part, those in none are left out.
 
     Args:
         root: folder, zip or CSV.
@@ -96,14 +97,19 @@ def scan(
     if not root.exists():
         raise UsageError(f"{root}: no such folder. Expected for example {root.name}/{EXAMPLE}")
     votes = _votes(root, labels, table)
+    pictures = [
+        (name, place, _part_of(place), sha256(content)[:16])
+        for name, place, content in _pictures(root, ignored)
+    ]
+    told = {place.name: part for _, place, part, _ in pictures}
+    divided = any(part for _, _, part, _ in pictures)
     rows: dict[str, ManifestRow] = {}
-    divided, told = False, {}
-    for name, place, content in _pictures(root, ignored):
-        part, emotion = _part_of(place) or "test", _emotion_of(place)
-        divided |= bool(_part_of(place))
-        told[place.name] = _part_of(place)
+    for name, place, part, content in pictures:
+        part, emotion = part or ("" if divided else "test"), _emotion_of(place)
         if not emotion:
             ignored.append((name, f"lies in no class folder ({', '.join(CLASSES)})"))
+        elif not part:
+            ignored.append((name, f"lies in no part ({', '.join(PARTS)}), and others do"))
         elif part in wanted:
             clip = f"{part}/{emotion}/{place.stem}"
             if clip in rows:
@@ -113,7 +119,7 @@ def scan(
                 clip=clip,
                 corpus=NAME,
                 emotion=emotion,
-                repetition=sha256(content)[:16],
+                repetition=content,
                 picture=name,
                 label_kind="perceived",
             )

@@ -109,6 +109,19 @@ def test_class_folders_alone_are_test_pictures(tmp_path):
     assert [path for path, _ in ignored] == ["notes/c.png"]
 
 
+def test_pictures_in_no_part_are_not_of_the_test_part(tmp_path):
+    root = make_folders(tmp_path / "set")
+    (root / "augmented" / "happy").mkdir(parents=True)
+    for name in ("PublicTest-4.jpg", "4.jpg"):
+        (root / "augmented" / "happy" / name).write_bytes(jpeg(99))
+    (root / "test" / "happy" / "4.jpg").write_bytes(jpeg(50))
+    ignored = []
+    pictures = {row.picture for row in scan("fer2013", root, ignored)}
+    assert "test/happy/4.jpg" in pictures
+    assert [name for name, _ in ignored] == ["augmented/happy/4.jpg"]
+    assert "lies in no part" in ignored[0][1]
+
+
 @pytest.mark.parametrize("name", ["val", "Validation", "dev"])
 def test_the_validation_part_is_not_the_test_part(tmp_path, name):
     root = make_folders(tmp_path / "test")  # a folder above may have any name
