@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -114,6 +115,14 @@ def test_the_function_is_the_command_and_runs_once(tmp_path):
     before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
     emotionnet.prepare("folder", root, out, workers=0)
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
+
+
+def test_a_table_may_be_a_path(tmp_path):
+    root = sounds(tmp_path / "clips", 2)
+    (root / "my.csv").write_text("file,emotion\nhappy/000.wav,calm\nsad/001.wav,sad\n")
+    for table in (Path("my.csv"), "my.csv"):
+        out = emotionnet.prepare("folder", root, tmp_path / "records", workers=0, table=table)
+        assert [row.emotion for row in Records.open(out).rows] == ["calm", "sad"]
 
 
 def test_a_clip_that_could_not_be_read_is_tried_again(tmp_path, monkeypatch):

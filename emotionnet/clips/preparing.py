@@ -215,12 +215,13 @@ def _config(
     from emotionnet.clips.records import SCHEMA_VERSION
     from emotionnet.corpora import corpus_options
 
+    given = {k: os.fspath(v) if isinstance(v, os.PathLike) else v for k, v in options.items()}
     return {
         "schema": SCHEMA_VERSION,
         "corpus": corpus,
         "root": root if isinstance(root, str) else str(root.resolve()),
         **({"direct": True} if direct else {}),
-        "options": {**corpus_options(corpus), **options},
+        "options": {**corpus_options(corpus), **given},
         "crop": CROP_CONFIG,
         "jpeg_quality": JPEG_QUALITY,
         "max_rate": MAX_RATE,
