@@ -262,6 +262,8 @@ def test_nothing_usable_is_an_error_that_says_why(tmp_path):
         (["--corpus", "ravdess", "--root", "empty"], 1, "empty"),
         (["--corpus", "folder", "--root", "clips", "--channel", "song"], 2, "no option 'channel'"),
         (["--corpus", "folder", "--root", "clips", "--workers", "-1"], 2, "workers"),
+        (["--records", "old", "--copies", "noise15", "--fields", "landmarks5"], 2, "--fields"),
+        (["--records", "old", "--copies", "noise15", "--root", "clips"], 2, "--root"),
     ],
 )
 def test_bad_usage_ends_with_a_message(tmp_path, monkeypatch, here, arguments, code, said):

@@ -88,15 +88,19 @@ def prepare(
     if workers is not None and workers < 0:
         raise UsageError(f"workers={workers}: must be 0 (this process alone) or more")
     wanted = make_fields(fields, field_options or {})
+    if copies and (records is None or out is None):
+        raise UsageError("--copies needs --records (what to copy) and --out (the new records)")
+    if records is not None:
+        others = {"root": root, "rows": rows, "runner": runner, **options}
+        others |= {"beam_options": list(beam_options) or None, "out": None if copies else out}
+        _check_alone(corpus, **others)
     if copies:
-        if records is None or out is None:
-            raise UsageError("--copies needs --records (what to copy) and --out (the new records)")
+        if wanted:
+            raise UsageError(
+                "--copies with --fields: add fields to the new records when they are made"
+            )
         return write_rows(Records.open(records), copies, out)
     if records is not None:
-        beam = list(beam_options) or None
-        _check_alone(
-            corpus, root=root, out=out, rows=rows, runner=runner, beam_options=beam, **options
-        )
         with alone(records), resumes("finished shards are kept, and the same command resumes"):
             add_fields(records, wanted, workers)
         return Path(records)
