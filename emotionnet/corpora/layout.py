@@ -3,7 +3,8 @@
 Found out from the names, or given as a layout such as ``actor/emotion``. In this order:
 
 1. Folders whose siblings are all called like parts (``train test val``), media (``audio video``), cameras,
-   sexes, intensities, sentences or volumes are those, wherever they lie, and are taken out.
+   sexes, intensities, sentences, volumes (also dates) or variants (``original noise pitch``) are those, wherever they
+   lie, and are taken out.
 2. Of the levels that remain, the one that names emotions is the emotion's.
 3. The level below it, or else the one above, is the actor's. What else there is has no meaning.
 
@@ -38,7 +39,18 @@ _CAMERA = re.compile(
 _STATEMENT = re.compile(
     r"(sentence|utterance|statement|phrase|text|take|trial|rep|repetition|clip) ?\d+"
 )
-_VOLUME = re.compile(r"(fold|session|batch|chunk|volume|vol|disc|cd|set|part|split) ?\d+")
+_VOLUME = re.compile(
+    r"(fold|session|batch|chunk|volume|vol|disc|cd|set|part|split|video|movie|film|scene|episode|dialog(ue)?|dia|"
+    r"recording|file|day|week) ?\d+|"
+    r"(19|20)\d\d ?(0[1-9]|1[0-2]) ?(0[1-9]|[12]\d|3[01])|"  # a date
+    r"\d+([.,]\d+)? ?(k|k?hz)"  # a sample rate
+)
+#: The same recordings as they are and changed.
+_VARIANT = re.compile(
+    r"(original|orig|raw|clean(ed)?|noise|noisy|denoised|reverb|echo|pitch(ed)?|stretch(ed)?|shift(ed)?|speed|slow|fast|"
+    r"volume|gain|flip(ped)?|mirror(ed)?|rotat(ed|ion)|crop(ped)?|blur(red)?|bright(ness)?|resampled|normali[sz]ed|"
+    r"augment(ed|ation)?|aug|synthetic|copy|copies)( ?(audio|data|clips|files|shift(ed)?|stretch(ed)?))?( ?\d+)?"
+)
 _INTENSITY = re.compile(
     r"(level|intensity|degree|stufe|niveau) ?\d+|weak|mild|medium|moderate|strong|low|mid|middle|high|"
     r"normal|faible|forte?|schwach|mittel|stark"
@@ -52,6 +64,7 @@ _KINDS = (
     ("intensity", _INTENSITY.fullmatch),
     ("statement", _STATEMENT.fullmatch),
     ("*", _VOLUME.fullmatch),
+    ("*", _VARIANT.fullmatch),
 )
 #: Taken out even where no level names emotions: no class is called ``train``.
 _FIRM = ("part", "media")

@@ -55,6 +55,9 @@ LAYOUTS = {
     "wrapper of initials": ("ESD/{e}/{a}/{t}.wav", "*/emotion/actor", 3, 0),
     "media": ("audio/{e}/{a}/{t}.wav", "media/emotion/actor", 3, 0),
     "sessions": ("Session{t}/{e}/{a}/1.wav", "*/emotion/actor", 3, 0),
+    "dates": ("2024-01-{n}/{e}/{a}{t}.wav", "*/emotion", 0, 0),
+    "films": ("{e}/video{n}/{a}{t}.mp4", "emotion/*", 0, 0),
+    "rates": ("{n}kHz/{e}/{a}{t}.wav", "*/emotion", 0, 0),
     "numbered classes": ("0{t}/{E}/x{a}.wav", "actor/emotion", 2, 0),
 }
 
@@ -140,6 +143,16 @@ def test_only_parts_and_no_classes(tmp_path):
     put(tmp_path, "train/1.wav", "test/2.wav")
     with pytest.raises(EmotionNetError, match="not in a class folder"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "variants", [("original", "noise", "pitch_shifted"), ("Clean", "Noisy", "Reverb")]
+)
+def test_variants_of_recordings_are_no_people(tmp_path, variants):
+    put(tmp_path, *(f"{v}/{e}/{t}.wav" for v in variants for e in EMOTIONS for t in (1, 2)))
+    rows, notes, _ = read(tmp_path)
+    assert {row.actor for row in rows} == {""}
+    assert notes[0].startswith("read as */emotion:")
 
 
 def test_sound_and_picture_of_one_clip_in_folders_of_their_own(tmp_path):
