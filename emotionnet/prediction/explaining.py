@@ -72,7 +72,7 @@ def explain(
     found = []
     for place in clips:
         try:
-            for file in find_clips(place):
+            for file in find_clips(place, pictures=predictor.picture_suffixes):
                 found.append(explain_file(predictor, explainer, file, emotion))
         except EmotionNetError as error:
             found.append({"clip": os.fspath(place), "error": str(error)})

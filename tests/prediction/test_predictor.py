@@ -10,6 +10,7 @@ from tiny_run import LABELS, make_run
 
 from emotionnet.corpora.media import write_clip
 from emotionnet.errors import EmotionNetError
+from emotionnet.prediction.explaining import explain
 from emotionnet.prediction.predictor import Predictor, window_starts
 
 
@@ -63,6 +64,8 @@ def test_a_run_of_face_pictures_answers_pictures_as_in_evaluation(tmp_path, caps
         np.testing.assert_allclose(predicted, expected, atol=1e-5)
         assert any("picture of one face" in note for note in answer["notes"])
     assert "left out: 1" in err
+    explained = explain(run.folder, tmp_path / "set" / "test" / "sad", out=tmp_path)
+    assert [Path(each["clip"]).name for each in explained if "why" in each] == ["2.png", "3.jpg"]
     alone = Predictor(run.folder, people=True).answer(tmp_path / "set" / "test" / "happy" / "1.jpg")
     assert len(alone["people"]) == 1
 
