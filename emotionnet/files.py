@@ -145,6 +145,8 @@ def existing_file(place: str | os.PathLike) -> Path:
     path = Path(place)
     if path.is_file():
         return path
+    if path.is_dir():
+        raise EmotionNetError("a folder: give a file")
     if path.exists():
         raise EmotionNetError(
             "a pipe or a device, which can be read only once, and a clip is read twice: give a file"

@@ -88,6 +88,7 @@ def test_what_cannot_be_played_is_told(run, wav, tmp_path):
     for source, reason in (
         (text, "text file"),
         (tmp_path / "nowhere.mp4", "no such file"),
+        (tmp_path, "a folder: give a file"),
         (silent, "neither pictures nor audible sound"),
     ):
         with pytest.raises(EmotionNetError, match=reason):

@@ -83,6 +83,9 @@ class Stream:
         start_s: float | None = None,
         finder: FaceFinder | None = None,
     ):
+        for name, seconds in (("window", window_s), ("hop", hop_s)):
+            if seconds is not None and not math.isfinite(seconds):
+                raise UsageError(f"--{name} {seconds}: a length in seconds is needed.")
         self.parts, self.labels = parts, tuple(labels)
         self.window = parts.window if window_s is None else round(window_s * SAMPLE_RATE)
         if parts.segment_s:

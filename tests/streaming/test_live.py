@@ -237,6 +237,8 @@ def test_settings_that_do_not_fit_are_refused():
         ({"hop_s": 0.3}, "no whole number of hops.*--hop 0.3333"),
         ({"faces": False, "sound": False}, "nothing to answer from"),
         ({"hop_s": 0.0}, "no whole number"),
+        ({"window_s": float("nan")}, "--window nan: a length"),
+        ({"window_s": float("inf")}, "--window inf: a length"),
     ):
         with pytest.raises(UsageError, match=reason):
             Stream(FakeParts(longest=16000), LABELS, **settings)
