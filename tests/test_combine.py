@@ -88,6 +88,24 @@ def test_it_answers_as_the_two_do(place):
     np.testing.assert_allclose(found["speech_probabilities"], wanted, atol=1e-5)
 
 
+def test_what_was_fitted_beside_a_committee_comes_along(place, tmp_path):
+    config = SOUND | {"speech": "logmel_ridge", "streams": ["speech"]}
+    model = tiny_model(7, **config)
+    rng = np.random.default_rng(0)
+    for layer, spread in (("even", 1.0), ("scaled", 1.0), ("ridge", 0.1)):
+        (fitted,) = find_layers(model, layer)
+        fitted.set_weights([1 + spread * rng.normal(size=w.shape) for w in fitted.weights])
+    make_run(tmp_path / "r", None, [], model, ("speech",), [], system_config=config,
+             labels=list(SPEECH), corpus="ravdess")  # fmt: skip
+    combine(place / "f", tmp_path / "r", tmp_path / "both", frames=2)
+    both = Run.open(tmp_path / "both").model()
+    inputs = tiny_inputs(both, 2)
+    given = tiny_inputs(model, 2) | {k: inputs[k] for k in ("waveform", "waveform_samples")}
+    heard = np.array(model(given)["speech_probabilities"])
+    wanted = np.stack([heard[:, 0] + heard[:, 1], heard[:, 2], 0 * heard[:, 0]], axis=1)
+    np.testing.assert_allclose(both(inputs)["speech_probabilities"], wanted, atol=1e-5)
+
+
 def test_it_is_measured_on_the_clips_of_each_and_its_card_says_both(place):
     run = place / "both"
     with pytest.raises(UsageError, match="no records of its own"):

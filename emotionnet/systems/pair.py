@@ -125,7 +125,7 @@ def stream_of(stream: str, system: str, config: Mapping[str, Any], classes: int)
 
     model = build_model(system, classes, **{**config, **without_weights(system)})
     stage = next((each for each in stages_of(system, config) if each.name == stream), None)
-    layer = model.get_layer(stage.layer) if isinstance(stage, Learn) and stage.logits else None
+    layer = model.get_layer(stage.network) if isinstance(stage, Learn) and stage.logits else None
     alone = isinstance(layer, keras.Model) and isinstance(layer.input, dict)
     if not alone or set(layer.input) != set(KINDS[stream].inputs):
         raise UsageError(

@@ -89,7 +89,7 @@ def stages(config) -> tuple[Stage, ...]:
         return Fit(layer, layer=layer, on=on, by=by, front=_FRONT, streams=("speech",))
 
     return (
-        Learn("speech", "committee", front=_FRONT),
+        Learn("speech", "speech_stream/committee", front=_FRONT),
         fit("even", on="statistics", by=even_classes),
         fit("scaled", on="statistics", by=standard_scaler),
         fit("ridge", on="scaled", by=partial(kernel_ridge, points=POINTS)),

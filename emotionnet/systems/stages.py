@@ -52,6 +52,11 @@ class Learn:
     logits: bool = True
     still: bool = False
 
+    @property
+    def network(self) -> str:
+        """The outermost layer that ``layer`` is in: that of a stream may have more to it than what is learnt."""
+        return self.layer.split("/")[0]
+
 
 @dataclass(frozen=True)
 class Fit:

@@ -158,7 +158,7 @@ def _take_over(model, run: Run, stream: str) -> None:
     layer = next(stage.layer for stage in pair.stages(None) if stage.name == stream)
     stages = stages_of(run.config["system"], run.config["system_config"])
     stage = next(each for each in stages if each.name == stream)
-    ours, theirs = model.get_layer(layer), run.model().get_layer(stage.layer)
+    ours, theirs = model.get_layer(layer), run.model().get_layer(stage.network)
     shapes = [[weight.shape for weight in network.weights] for network in (ours, theirs)]
     if shapes[0] != shapes[1]:
         raise EmotionNetError(
