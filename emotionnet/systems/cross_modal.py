@@ -58,6 +58,8 @@ NAME = "cross_modal"
 
 #: What comes before the fusion: the features of the frozen backbone, and all that is heard.
 _FEATURES = {"faces": "face_features", "speech": "sound_features"}
+#: Says at which steps there is sound.
+_HEARD = f"{_FEATURES['speech']}_mask"
 STREAMS = ("faces", "speech")
 #: The layers of a stream before its answer or the fusion: another run may start from them.
 ENCODERS = {"faces": ("face_encoder", "backbone")}
@@ -169,7 +171,7 @@ class Config:
 
 def stages(config: Config) -> tuple[Learn, ...]:
     """All of it at once."""
-    return (Learn(JOINT, "joint_logits", front=(*_FEATURES.values(), "sound_heard")),)
+    return (Learn(JOINT, "joint_logits", front=(*_FEATURES.values(), _HEARD)),)
 
 
 def build(config: Config, num_classes: int) -> keras.Model:
@@ -193,13 +195,13 @@ def build(config: Config, num_classes: int) -> keras.Model:
         # By layers of this model, so that it can be cut behind them.
         steps["speech"] = tuple(
             layers.Activation("linear", dtype="float32", name=name)(value)
-            for name, value in ((_FEATURES["speech"], x), ("sound_heard", heard))
+            for name, value in ((_FEATURES["speech"], x), (_HEARD, heard))
         )
     width = steps["faces"][0].shape[-1] if "faces" in steps else WIDTH
     widths = {"faces": width, "speech": SOUND_WIDTH * (BEFORE + 1 + AFTER)}
     # Replaces a stream that is absent. Both have the same number of steps, so one mask gives the other.
     (_, mask), *_ = steps.values()
-    unheard = "no_mask" if "speech" in steps else "sound_heard"
+    unheard = "no_mask" if "speech" in steps else _HEARD
     nothing = layers.Rescaling(0.0, dtype="float32", name=unheard)(mask)
     absent = {}
     for stream, width in widths.items():

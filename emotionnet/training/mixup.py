@@ -12,8 +12,10 @@ from emotionnet.inputs.kinds import STREAMS
 
 #: Keeps these draws apart from those of the order of clips.
 _MIXUP = 0x3140
-#: Inputs that say what is there: a mixture has what either of its clips has.
+#: Inputs that say what is there, beside all masks: a mixture has what either of its clips has.
 _PRESENCE = tuple(kind.presence.name for kind in STREAMS.values())
+#: How the mask of a front's features is called, see `emotionnet.training.front.Cut`.
+_MASK = "_mask"
 
 
 def mix(
@@ -22,8 +24,7 @@ def mix(
     """A batch, mixed with itself in another order.
 
     Args:
-        inputs: an array; a dict of arrays by name; or a list, whose first array is mixed and whose
-            others are masks. All (batch, ...).
+        inputs: an array, or a dict of arrays by name; each (batch, ...).
         targets: (batch, classes).
         alpha: both parameters of the Beta distribution that the share of a clip is drawn from.
         key: seed, epoch and step.
@@ -47,10 +48,10 @@ def mix(
         x = np.asarray(x)
         return np.maximum(x, x[other])
 
-    if isinstance(inputs, dict):
-        made = {name: (united if name in _PRESENCE else mixed)(x) for name, x in inputs.items()}
-    elif isinstance(inputs, list | tuple):
-        made = [mixed(inputs[0]), *map(united, inputs[1:])]
-    else:
-        made = mixed(inputs)
+    if not isinstance(inputs, dict):
+        return mixed(inputs), mixed(targets)
+    made = {
+        name: united(x) if name in _PRESENCE or name.endswith(_MASK) else mixed(x)
+        for name, x in inputs.items()
+    }
     return made, mixed(targets)

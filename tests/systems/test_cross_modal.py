@@ -129,7 +129,7 @@ def test_sound_values_are_of_about_one_size(model):
     tone = sum(np.sin(2 * np.pi * 150 * k * t) / k for k in range(1, 20))
     inputs = random_inputs(1)
     inputs["waveform"][0] = 0.01 * tone
-    names = ("sound_features", "sound_heard")
+    names = ("sound_features", "sound_features_mask")
     part = keras.Model(model.input, [model.get_layer(name).output for name in names])
     features, heard = map(np.asarray, part(inputs, training=False))
     assert features.shape == (1, 5, 128)
@@ -149,7 +149,7 @@ def test_a_short_clip_may_be_padded_before_its_moments_are_picked():
     keras.utils.set_random_seed(0)
     small = SMALL | {"frames": 6}
     model = build_model("cross_modal", 3, **small, pad_clip=True)
-    heard = keras.Model(model.input, model.get_layer("sound_heard").output)
+    heard = keras.Model(model.input, model.get_layer("sound_features_mask").output)
     inputs = random_inputs(1, frames=6)
     inputs["waveform_samples"][:] = 28800
     assert np.asarray(heard(inputs, training=False)).tolist() == [[1, 1, 1, 0, 0, 0]]
