@@ -130,6 +130,15 @@ def test_who_has_learnt_on_does_not_do_so_again(group, capsys):
     assert "it is finished" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("frozen_epochs", "stays"), [(0, True), (20, False), (40, True)])
+def test_what_has_thawed_goes_on_learning(tmp_path, frozen_epochs, stays):
+    settings = {"epochs": 40, "frozen": ["stem"], "frozen_epochs": frozen_epochs}
+    run = make_run(tmp_path / "tuned", streams=["speech"], settings={"speech": settings})
+    its = refit_config(run)["settings"]["speech"]
+    assert its["frozen"] == ["stem"] * stays
+    assert (its["epochs"], its["frozen_epochs"]) == (10, 0)
+
+
 def test_where_copies_are_divided_as_rows_they_stay_so():
     train, validation, test = (
         SimpleNamespace(clip=clip, corpus="folder", actor="")

@@ -46,6 +46,9 @@ def refit_config(
     settings = {
         stream: {
             **each,
+            # What has thawed goes on learning; what was to thaw later than it ended stays as it is.
+            "frozen": [] if 0 < each["frozen_epochs"] < each["epochs"] else each["frozen"],
+            "frozen_epochs": 0,
             "epochs": epochs or math.ceil(each["epochs"] / FEWER_EPOCHS),
             "learning_rate": learning_rate or each["learning_rate"] * RATE_SHARE,
             "warmup_epochs": WARMUP_EPOCHS,
