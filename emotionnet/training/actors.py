@@ -55,9 +55,12 @@ def with_actors(split: Split, count: int, seed: int) -> Split:
 
 def _order(rows: Sequence, seed: int) -> list:
     """All people of ``rows``, in the order in which they are taken."""
-    by_sex: dict[str, set] = {}
+    sexes: dict = {}  # of a person whose sex only some rows say, that one
     for row in rows:
-        by_sex.setdefault(row.sex, set()).add(person_of(row))
+        sexes[person_of(row)] = max(row.sex, sexes.get(person_of(row), ""))
+    by_sex: dict[str, set] = {}
+    for person, sex in sexes.items():
+        by_sex.setdefault(sex, set()).add(person)
     draw = np.random.default_rng([seed, _ACTORS])
     queues = [[people[i] for i in draw.permutation(len(people))]
               for people in (sorted(by_sex[sex]) for sex in sorted(by_sex))]  # fmt: skip

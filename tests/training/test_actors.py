@@ -69,6 +69,15 @@ def test_where_one_sex_runs_out_the_other_goes_on():
     assert len(actors(with_actors(split(5, 1), 6, 0).train)) == 6
 
 
+def test_who_is_of_no_sex_in_some_clips_counts_once():
+    some = split(3, 3)
+    for row in some.train[::3]:
+        row.sex = ""
+    assert len(actors(with_actors(some, 4, 0).train)) == 4
+    with pytest.raises(UsageError, match="from 1 to 6"):
+        with_actors(some, 7, 0)
+
+
 @pytest.mark.parametrize("count", [0, 13, -1])
 def test_an_impossible_number_says_how_many_there_are(count):
     with pytest.raises(UsageError, match="from 1 to 12"):
