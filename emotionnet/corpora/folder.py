@@ -156,7 +156,20 @@ def _from_folders(
                 ignored.append((str(path), reason))
             else:
                 rows[key] = replace(row, **{kind: str(path)})
-    return read.order, list(rows.values())
+    return read.order, _apart_by_sex(list(rows.values()))
+
+
+def _apart_by_sex(rows: list[ManifestRow]) -> list[ManifestRow]:
+    """Rows in which number 1 of the women and number 1 of the men are two people."""
+    sexes: dict[str, set[str]] = {}
+    for row in rows:
+        sexes.setdefault(words.person_key(row.actor), set()).add(row.sex)
+    return [
+        replace(row, actor=f"{row.sex} {row.actor}")
+        if row.actor and sexes[words.person_key(row.actor)] == {"female", "male"}
+        else row
+        for row in rows
+    ]
 
 
 def _with_partners(

@@ -145,6 +145,18 @@ def test_only_parts_and_no_classes(tmp_path):
         read(tmp_path)
 
 
+def test_people_who_are_counted_by_sex(tmp_path):
+    put(
+        tmp_path,
+        *(f"{s}/{e}/0{n}/1.wav" for s in ("female", "male") for e in EMOTIONS for n in (1, 2)),
+    )
+    put(tmp_path, "male/sad/03/1.wav")
+    rows, _, _ = read(tmp_path)
+    people = {"female 01", "female 02", "male 01", "male 02", "03"}
+    assert {row.actor for row in rows} == people
+    assert {row.sex for row in rows if row.actor == "female 01"} == {"female"}
+
+
 @pytest.mark.parametrize(
     "variants", [("original", "noise", "pitch_shifted"), ("Clean", "Noisy", "Reverb")]
 )
