@@ -26,7 +26,7 @@ from emotionnet.votes import renamed
 #: Ours; and the `datasets` library's, which may lie in the folder of a part, too.
 TABLE = "clips.csv"
 METADATA = ("metadata.csv", "metadata.jsonl")
-#: What a column is called, the first one that is there counts.
+#: What a column is called, in any case and with blanks for ``_``; the first one that is there counts.
 COLUMNS = {
     "file": ("file", "file_name", "filename"),
     "emotion": ("emotion", "label"),
@@ -135,7 +135,11 @@ def read_table(table: Path, notes: list[str]) -> list[Line]:
 
 
 def _header(cells: list[tuple[int, list[str]]]) -> list[str]:
-    return [column.strip().lower() for column in cells[0][1]] if cells else []
+    return (
+        ["_".join(re.split(r"[\s_]+", name.strip().lower())) for name in cells[0][1]]
+        if cells
+        else []
+    )
 
 
 def _columns(table: Path, header: list[str]) -> dict[str, int]:

@@ -106,6 +106,15 @@ def test_parts_of_a_file_are_clips(tmp_path):
     assert read_manifest(tmp_path / "manifest.csv") == rows
 
 
+def test_names_of_columns_may_have_blanks(tmp_path):
+    put(tmp_path, "a.wav")
+    rows, _, notes = read(
+        tmp_path, "File Name,Emotion,Speaker ID,Start Time,End  time\na.wav,sad,7,1,2\n"
+    )
+    assert [(row.actor, row.start_s, row.end_s) for row in rows] == [("7", "1", "2")]
+    assert not any("not used" in note for note in notes)
+
+
 @pytest.mark.parametrize(
     ("text", "value"), [("1.5", 1.5), ("1,5", 1.5), ("2:03", 123), ("1:00:00.5", 3600.5)]
 )
