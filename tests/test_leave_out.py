@@ -63,3 +63,13 @@ def test_of_two_emotions_none_can_be_left_out(tmp_path):
     with pytest.raises(UsageError, match="only happy and sad are there"):
         leave_out(records=records.folder, out=tmp_path, streams="speech")
     assert not (tmp_path / "leave_out").exists()
+
+
+def test_a_division_that_depends_on_the_classes_is_refused(tmp_path):
+    records = noise_records(tmp_path, EMOTIONS)
+    with pytest.raises(UsageError, match="stratified tests other clips where neutral is missing"):
+        leave_out(
+            records=records.folder, out=tmp_path, system=TOY, streams="speech", protocol="stratified",
+            epochs=1, system_config=SYSTEM_CONFIG,
+        )  # fmt: skip
+    assert not (tmp_path / "leave_out").exists()

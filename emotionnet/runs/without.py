@@ -34,7 +34,8 @@ def leave_out(
         other emotion differs.
 
     Raises:
-        UsageError: fewer than three emotions, or classes that are left out already.
+        UsageError: fewer than three emotions, classes that are left out already, or a protocol that tests other clips
+            where an emotion is missing.
         EmotionNetError: a training fails.
     """
     from emotionnet.evaluation.leaving_out import compared, write_leave_out
@@ -52,6 +53,7 @@ def leave_out(
             f"leave_out: only {' and '.join(labels)} are there; without one of them nothing is left to "
             "tell apart."
         )
+    _check_same_clips(run, opened, labels)
     top = Path(out) / name
 
     def trained(called: str, only: Sequence[str] | None) -> Path:
@@ -66,6 +68,35 @@ def leave_out(
             rows.append(compared(full, trained(f"without_{label}", rest), label, rest))
     write_leave_out(top / TABLE, top / PAGE, rows, labels)
     return rows
+
+
+def _check_same_clips(run, records, labels: Sequence[str]) -> None:
+    """Refuses divisions by chance of which another one comes out where an emotion is missing."""
+    from emotionnet.inputs.protocols import split_rows
+    from emotionnet.inputs.split import name_of
+    from emotionnet.training.plan import plan_runs
+
+    plan = plan_runs(run, records)
+    rows, protocol = run.classes.rows(records.rows), plan.config["protocol"]
+    for label in labels:
+        rest = [row for row in rows if row.emotion != label]
+        full, other = (
+            {
+                (split.seed, name_of(row))
+                for split in splits
+                for row in split.test
+                if row.emotion != label
+            }
+            for splits in (
+                plan.splits,
+                [split_rows(rest, protocol, each.fold, each.seed) for each in plan.splits],
+            )
+        )
+        if full != other:
+            raise UsageError(
+                f"leave_out: protocol {protocol} tests other clips where {label} is missing, so that the models "
+                "could not be compared. Use one over actors, such as --protocol actor_folds, or --folds all."
+            )
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> str:
