@@ -127,6 +127,8 @@ class Recording:
     def _choose_pictures(self, films: list[Track], heard: Track | None) -> Track | None:
         """Begins to decode the first track that shows something."""
         reasons: dict[int, str] = {}
+        if not films and any(track.tile for track in self._tracks):
+            self.no_picture = _IN_TILES
         for track in films:
             if track.still and self._sound_s > STILL_SOUND_S:
                 reasons[track.index] = "is a still picture"
@@ -202,6 +204,9 @@ class Recording:
 
 
 _NOTHING_DECODES = "has a {} stream, but nothing of it could be decoded"
+_IN_TILES = (
+    "is a photograph in tiles (HEIC, AVIF), which cannot be put together here: save it as JPEG"
+)
 
 
 def timings(film: Track | None, sound: Track | None) -> tuple[Timing, Timing, list[str]]:

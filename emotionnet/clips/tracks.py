@@ -24,6 +24,7 @@ class Track:
         pixel_format: of pictures, as FFmpeg calls it.
         default: flagged as the one to take.
         cover: flagged as a cover or a thumbnail.
+        tile: flagged as of use with others only, as the tiles of a photograph (HEIC, AVIF) are.
         packets: how many; what an edit list cuts off does not count.
         times_s: (n,) time stamps of the packets, in the order of the file.
     """
@@ -34,6 +35,7 @@ class Track:
     pixel_format: str
     default: bool
     cover: bool
+    tile: bool
     packets: int
     times_s: np.ndarray
 
@@ -73,7 +75,7 @@ def survey(path: str | os.PathLike) -> list[Track]:
 
 def in_order(tracks: Sequence[Track], kind: str) -> list[Track]:
     """Those of a kind that may be taken, the best first: films before stills, then the default one."""
-    usable = [t for t in tracks if t.kind == kind and t.packets and not t.cover]
+    usable = [t for t in tracks if t.kind == kind and t.packets and not (t.cover or t.tile)]
     return sorted(usable, key=lambda t: (not t.codec, t.still, not t.default))
 
 
@@ -85,7 +87,7 @@ def said(taken: Track, tracks: Sequence[Track], reasons: dict[int, str]) -> str:
         tracks: all of the file.
         reasons: index of a track to why it was not taken.
     """
-    alike = [t for t in tracks if t.kind == taken.kind and not t.cover]
+    alike = [t for t in tracks if t.kind == taken.kind and not (t.cover or t.tile)]
     if len(alike) < 2:
         return ""
     numbers = {track.index: number for number, track in enumerate(alike, start=1)}
@@ -113,6 +115,7 @@ def _track(stream, packets: int, times_s: np.ndarray) -> Track:
         pixel_format=pixel_format,
         default=bool(flags & Disposition.default),
         cover=bool(flags & (Disposition.attached_pic | Disposition.timed_thumbnails)),
+        tile=stream.type == "video" and bool(flags & Disposition.dependent),
         packets=packets,
         times_s=times_s,
     )

@@ -1,5 +1,7 @@
 """Which of several tracks is seen and heard, and what is said of the choice."""
 
+import struct
+
 import numpy as np
 import pytest
 from recordings import Film, Voice, record
@@ -34,6 +36,49 @@ def without_decoder(path, kind=b"A_AAC"):
     assert kind in content
     path.write_bytes(content.replace(kind, kind[:-1] + b"X", 1))
     return path
+
+
+def in_tiles(path, tiles=4):
+    """An AVIF whose picture is a grid of ``tiles`` by 1, as phones write photographs; of no content."""
+
+    def box(kind, *parts, version=None):
+        head = b"" if version is None else struct.pack(">I", version << 24)
+        content = head + b"".join(parts)
+        return struct.pack(">I", 8 + len(content)) + kind + content
+
+    grid, numbers, tile = tiles + 1, range(1, tiles + 1), bytes(16)
+    kinds = {**dict.fromkeys(numbers, b"av01"), grid: b"grid"}
+    infos = [box(b"infe", struct.pack(">HH4sx", n, 0, k), version=2) for n, k in kinds.items()]
+    parts = box(b"dimg", struct.pack(f">HH{tiles}H", grid, tiles, *numbers))
+    sizes = [box(b"ispe", struct.pack(">II", side, 64), version=0) for side in (64, 64 * tiles)]
+    own = [struct.pack(">HBBB", n, 2, 0x81, 2) for n in numbers] + [struct.pack(">HBB", grid, 1, 3)]
+    container = box(b"ipco", box(b"av1C", bytes([0x81, 0, 12, 0])), *sizes)
+    properties = box(b"ipma", struct.pack(">I", grid), *own, version=0)
+    head = box(b"ftyp", b"avif", bytes(4), b"mif1avif")
+
+    def meta(first):
+        places = [(n, 0, 0, 1, first + 16 * (n - 1), 16) for n in numbers] + [(grid, 1, 0, 1, 0, 8)]
+        return box(
+            b"meta",
+            box(b"hdlr", bytes(4), b"pict", bytes(13), version=0),
+            box(b"pitm", struct.pack(">H", grid), version=0),
+            box(b"iloc", struct.pack(">BBH", 0x44, 0, grid),
+                *(struct.pack(">HHHHII", *place) for place in places), version=1),
+            box(b"iinf", struct.pack(">H", grid), *infos, version=0),
+            box(b"iref", parts, version=0),
+            box(b"iprp", container, properties),
+            box(b"idat", struct.pack(">BBBBHH", 0, 0, 0, tiles - 1, 64 * tiles, 64)),
+            version=0,
+        )  # fmt: skip
+
+    path.write_bytes(head + meta(len(head) + len(meta(0)) + 8) + box(b"mdat", tile * tiles))
+    return path
+
+
+def test_one_tile_of_a_photograph_is_not_taken_for_it(tmp_path):
+    recording = Recording(in_tiles(tmp_path / "a.avif"))
+    assert recording.first is None
+    assert "in tiles" in recording.no_picture
 
 
 def test_the_default_tracks_are_taken(tmp_path):
