@@ -69,6 +69,14 @@ def test_answers_become_a_corpus_and_the_rest_is_asked_by_the_next_run(run, pool
         label(make_run(tmp_path / "third", seed=2).folder, pool, ready=person)
 
 
+def test_a_list_that_leaves_emotions_open_is_asked_about(run, pool, tmp_path):
+    table = tmp_path / "list.csv"
+    table.write_text("file,emotion\n" + "".join(f"{i}.wav,\n" for i in range(3)) + "3.wav,sad\n")
+    asked, person = answering("happy")
+    label(run, pool, out=table, ready=person)
+    assert sorted(asked) == ["0.wav", "1.wav", "2.wav"]
+
+
 def test_the_next_command_can_be_pasted(pool, tmp_path):
     assert next_command(pool, pool / "labels.csv").endswith(f"--root '{pool}' --table labels.csv")
     assert next_command(pool, tmp_path / "l.csv").endswith(f"--table {tmp_path / 'l.csv'}")

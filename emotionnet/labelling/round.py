@@ -44,7 +44,7 @@ def label(
     from emotionnet.deploy.bundle import open_run
     from emotionnet.labelling.queue import most_uncertain, run_id, score_pool
     from emotionnet.labelling.server import LabelServer
-    from emotionnet.labelling.session import Session, read_labels
+    from emotionnet.labelling.session import Session, labelled, read_labels
 
     if most < 1:
         raise UsageError(f"--most {most}: needs at least 1")
@@ -69,7 +69,7 @@ def label(
             file=sys.stderr,
         )
     # What this very model was asked about stays in the list, so that it can be continued.
-    earlier = {file for file, row in rows.items() if row["run"] != this_run}
+    earlier = {file for file, row in labelled(rows).items() if row["run"] != this_run}
     clips = most_uncertain(scored, most, earlier)
     if not clips:
         raise EmotionNetError(

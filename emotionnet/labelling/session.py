@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from emotionnet.corpora.words import is_missing
 from emotionnet.errors import UsageError
 from emotionnet.files import read_csv, read_given_csv, sha256, write_csv
 from emotionnet.labelling.queue import Scored
@@ -66,8 +67,7 @@ class Session:
         with self._lock:
             found = {
                 file: {"emotion": self._rows[file]["emotion"], "actor": self._rows[file]["actor"]}
-                for file in self._entropy
-                if file in self._rows
+                for file in labelled(self._rows).keys() & self._entropy.keys()
             }
             for file in self._entropy:
                 if (file, self.run) in self._skipped and file not in found:
@@ -148,6 +148,11 @@ def read_labels(path: str | os.PathLike) -> dict[str, dict[str, str]]:
             "changed; give another --out."
         )
     return {row["file"]: {"actor": "", "run": "", **row} for row in rows}
+
+
+def labelled(rows: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """The rows that say an emotion: a list of clips may leave it open."""
+    return {file: row for file, row in rows.items() if not is_missing(row["emotion"])}
 
 
 def write_labels(path: str | os.PathLike, rows: dict[str, dict[str, str]]) -> None:

@@ -45,6 +45,13 @@ def test_the_folder_corpus_reads_the_answers(pool):
     }
 
 
+def test_a_row_without_an_emotion_is_asked_about(pool):
+    (pool / "labels.csv").write_text("file,emotion\nanna/a.wav,\nanna/b.wav,nan\n")
+    assert session(pool).answers() == {}
+    session(pool).answer("anna/b.wav", "sad")
+    assert session(pool).answers() == {"anna/b.wav": {"emotion": "sad", "actor": ""}}
+
+
 def test_a_sitting_goes_on_where_it_was_left(pool):
     s = session(pool)
     s.answer("anna/a.wav", "happy", "anna")
