@@ -106,7 +106,11 @@ class Session:
                     "run": self.run,
                     "labelled": datetime.now(UTC).isoformat(timespec="seconds"),
                 }
-            elif emotion == "":
+            elif any(text for name, text in before.get(file, {}).items() if name not in COLUMNS):
+                # What others wrote about the clip is not ours to take back.
+                own = dict.fromkeys(("emotion", "entropy_bits", "run", "labelled"), "")
+                rows[file] = {**before[file], **own}
+            if emotion == "":
                 skipped.add((file, self.run))
             if rows != before:
                 write_labels(self.out, rows)

@@ -83,6 +83,24 @@ def test_rows_and_columns_of_others_are_kept(pool):
     assert rows["anna/a.wav"]["note"] == "mine"
 
 
+def test_columns_of_others_outlive_a_label_that_is_taken_back(pool):
+    (pool / "labels.csv").write_text("file,emotion,note\nanna/a.wav,,loud\nanna/b.wav,,\n")
+    for answer in (None, "", None):
+        session(pool).answer("anna/a.wav", "sad")
+        session(pool).answer("anna/b.wav", "sad")
+        session(pool).answer("anna/a.wav", answer)
+        session(pool).answer("anna/b.wav", answer)
+        (row,) = read_csv(pool / "labels.csv")
+        assert (row["file"], row["emotion"], row["note"], row["run"]) == (
+            "anna/a.wav",
+            "",
+            "loud",
+            "",
+        )
+        skipped = {"emotion": "", "actor": ""}
+        assert session(pool).answers().get("anna/a.wav") == (skipped if answer == "" else None)
+
+
 def test_two_sittings_at_once_keep_the_answers_of_both(pool):
     one, other = session(pool), session(pool, run="r2")
     one.answer("anna/a.wav", "happy")
