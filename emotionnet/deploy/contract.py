@@ -36,6 +36,11 @@ _FUSION = {
     "GM": "geometric mean: softmax of the mean of the streams' log probabilities",
     "AM": "arithmetic mean of the streams' probabilities",
 }
+#: Of streams that were trained apart, see `emotionnet.layers.JoinedFusion`.
+_JOINED = (
+    "; before, a stream takes the other's probability for a class that it does not know, and shares what "
+    "remains of 1 among its own"
+)
 _ABSENT = "a stream that is absent has no say: the fused answer is the other's"
 
 
@@ -107,7 +112,7 @@ def make_contract(
         },
         "fusion": {
             "mode": system_config.get("fusion"),
-            "rule": _FUSION.get(system_config.get("fusion"), "inside the model"),
+            "rule": _fusion(system_config),
             "absent": _ABSENT,
             "streams": list(system_config.get("streams", ("faces", "speech"))),
         },
@@ -120,6 +125,13 @@ def make_contract(
         "versions": dict(versions),
         "minimum_runtime": minimum_runtime,
     }
+
+
+def _fusion(system_config: Mapping[str, Any]) -> str:
+    rule = _FUSION.get(system_config.get("fusion"), "inside the model")
+    called = [system_config.get(stream) for stream in STREAMS]
+    known = [set(each["called"].values()) - {""} for each in called if isinstance(each, Mapping)]
+    return rule + _JOINED if any(each != known[0] for each in known) else rule
 
 
 def _pick(frames: int, faces_hz: float) -> str:

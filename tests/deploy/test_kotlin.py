@@ -358,6 +358,24 @@ def test_a_bundle_looks_at_clips_as_its_run_does():
     assert made["sound"]["window_s"] == view.window_s
 
 
+def test_the_rule_of_fusion_says_what_becomes_of_classes_that_one_stream_knows():
+    from emotionnet.deploy.contract import make_contract
+
+    def rule(faces, speech):
+        streams = {"faces": {"called": faces}, "speech": {"called": speech}}
+        made = make_contract(
+            name="a", labels=["a", "b"], system="pair", system_config={"fusion": "GM", **streams},
+            front_end=None, files={}, tolerances={}, provenance={}, versions={}, minimum_runtime="",
+            signatures={"classify": {"inputs": tensors(faces=(1, 1, 8, 8, 3), waveform=(1, 8))}
+                        | {"outputs": []}},
+        )  # fmt: skip
+        return made["fusion"]["rule"]
+
+    usual = rule({"a": "a", "b": "b"}, {"b": "b", "a": "a", "c": ""})
+    assert usual.startswith("geometric mean")
+    assert rule({"a": "a"}, {"a": "a", "b": "b"}).startswith(f"{usual}; before, a stream takes")
+
+
 def test_contract_of_an_export_has_all_that_is_needed():
     """The fields read here are those that `make_contract` writes."""
     from emotionnet.deploy.contract import make_contract
