@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,10 @@ from emotionnet.errors import UsageError
 from emotionnet.evaluate import evaluate
 from emotionnet.files import read_csv
 from emotionnet.fit import fit
+from emotionnet.inputs.cache_writer import write_cache
+from emotionnet.inputs.views import View
+from emotionnet.runs.swept import sweep
+from emotionnet.runs.without import leave_out
 
 EMOTIONS = ("neutral", "happy", "sad")
 #: A Python that has JAX and Keras, and no TensorFlow.
@@ -96,6 +101,20 @@ def test_a_cache_of_one_stream_is_no_clips_of_a_run_of_two(records, tmp_path):
         fit(records=cache, name="taught", teachers=[folder], **words | {"streams": "speech"})
     assert (folder / "predictions.csv").read_bytes() == kept
     assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.parametrize("several", [partial(sweep, {"learning_rate": [0.1, 0.2]}), leave_out])
+def test_what_trains_several_runs_takes_a_cache_alone(records, tmp_path, monkeypatch, several):
+    def trained(**given):
+        assert str(given["records"]) == str(given["records_cache"].resolve())
+        raise UsageError("would train")
+
+    cache = tmp_path / "cache"
+    write_cache(records, View(2, 32, 16000), cache, ("speech",))
+    monkeypatch.setattr("emotionnet.runs.new.fit", trained)
+    monkeypatch.setattr("emotionnet.clips.preparing.prepare", None)  # no corpus is asked for
+    with pytest.raises(UsageError, match="would train"):
+        several(records_cache=cache, system=TOY, streams="speech", out=tmp_path)
 
 
 class Jax:

@@ -59,7 +59,8 @@ def sweep(
     run = asked({**options, "root": root})
     system = options["system"] = run.system or DEFAULT_SYSTEM
     axes_of(axes, system, get_system(system).STREAMS, options)  # before any clip is prepared
-    opened = clips_for(run, root, workers, options.pop("direct", False))
+    cache = options.get("records_cache")
+    opened = clips_for(run, root, workers, options.pop("direct", False), cache)
     options |= {"corpus": None, "records": opened.address, "resume": "auto"}
     streams = streams_of(run.streams, system, opened)
     checked = axes_of(axes, system, streams, options)

@@ -45,7 +45,8 @@ def leave_out(
     run = asked({**options, "root": root})
     if run.only is not None:
         raise UsageError("leave_out leaves emotions out itself: it takes no --only.")
-    opened = clips_for(run, root, workers, options.pop("direct", False))
+    cache = options.get("records_cache")
+    opened = clips_for(run, root, workers, options.pop("direct", False), cache)
     options |= {"corpus": None, "records": opened.address, "resume": "auto"}
     labels = run.classes.labels(row.emotion for row in opened.rows)
     if len(labels) < 3:
