@@ -167,12 +167,12 @@ class ViewCache:
             )
 
     def check_streams(self, streams: Sequence[str]) -> None:
-        """Makes sure that it holds what ``streams`` need.
+        """Makes sure that it holds what its clips have of ``streams``.
 
         Raises:
             UsageError: it does not.
         """
-        missing = [stream for stream in streams if stream not in self.streams]
+        missing = [each for each in streams if each not in self.streams and self._any_has(each)]
         if missing:
             raise UsageError(
                 f"{self.folder}: a cache of {' and '.join(self.streams)} alone. Give --streams "
@@ -193,6 +193,10 @@ class ViewCache:
         _, place = self._places[original(row.clip)]
         masks = [kind.presence.name for kind in STREAMS.values() if kind.field == field]
         return any(name in self.arrays and self.arrays[name][place].any() for name in masks)
+
+    def _any_has(self, stream: str) -> bool:
+        presence = self.arrays.get(STREAMS[stream].presence.name)
+        return presence is not None and bool(presence.any())
 
     @cached_property
     def _places(self) -> dict[str, tuple[int, int]]:

@@ -110,3 +110,11 @@ def test_a_cache_of_an_earlier_version_is_taken(records, tmp_path):
     older = write_cache(records, VIEW, cache.folder)
     assert older.content_hash == records.manifest_hash
     assert older.field_sums(["landmarks68"]) == []
+
+
+def test_what_no_clip_has_is_not_missed(records, tmp_path):
+    cache = write_cache(records, VIEW, tmp_path / "cache", ("speech",))
+    with pytest.raises(UsageError, match="a cache of speech alone"):
+        cache.check_streams(("faces", "speech"))
+    heard = write_records(tmp_path / "heard", [make_clip("a", faces=False)])
+    write_cache(heard, VIEW, tmp_path / "sound", ("speech",)).check_streams(("faces", "speech"))
