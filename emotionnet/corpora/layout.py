@@ -160,6 +160,7 @@ def _found(folders: Folders) -> Roles:
             break
     else:
         emotion = _unknown_classes(levels)
+        _check_files(folders, emotion)
     actor = _actor_level(levels, emotion) if emotion is not None else None
     for level in {emotion, actor} - {None}:
         _check_names(levels[level])
@@ -286,6 +287,21 @@ def _unknown_classes(levels: Sequence[Sequence[str]]) -> int | None:
             "RAVDESS and CREMA-D have their own corpora (--corpus ravdess, --corpus crema_d).",
         )  # fmt: skip
     return first
+
+
+def _check_files(paths: Collection[PurePosixPath], emotion: int | None) -> None:
+    """Refuses classes that name no emotion where the names of most files do: ``anna/happy.mp4``."""
+    named = {}
+    for path in paths:
+        tokens = plain(re.sub(r"\d+", " ", path.stem)).split()
+        if said := [token for token in tokens if words.is_emotion(token)]:
+            named[path] = said[0]
+    if emotion is not None and 2 * len(named) > len(paths) and len(set(named.values())) > 1:
+        raise _two_readings(
+            f"no folder names an emotion, but most files do (first {min(named)})",
+            ["/".join(["*"] * emotion + ["emotion"])],
+            "If the file names say the emotion, list the files in a clips.csv (columns file, emotion, actor).",
+        )
 
 
 def _check_names(names: Sequence[str]) -> None:

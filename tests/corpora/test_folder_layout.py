@@ -145,6 +145,14 @@ def test_only_parts_and_no_classes(tmp_path):
         read(tmp_path)
 
 
+def test_emotions_in_the_names_of_files_alone(tmp_path):
+    put(tmp_path, *(f"{a}/{e}{t}.wav" for a in PEOPLE for e in EMOTIONS for t in (1, 2)))
+    with pytest.raises(UsageError, match=r"most files do \(first anna/angry1.wav\).*clips.csv"):
+        read(tmp_path)
+    rows, _, _ = read(tmp_path, layout="emotion")
+    assert {row.emotion for row in rows} == set(PEOPLE)
+
+
 def test_people_who_are_counted_by_sex(tmp_path):
     put(
         tmp_path,
