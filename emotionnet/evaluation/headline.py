@@ -7,7 +7,7 @@ from emotionnet.inputs.kinds import TITLES
 
 def summary(metrics: dict[str, Any]) -> str:
     """The headline of ``metrics.json`` as a few lines of text."""
-    from emotionnet.evaluation.report import interval, percent, spread
+    from emotionnet.evaluation.report import absent_classes, interval, percent, spread
 
     of = f" of {metrics['on']}" if metrics.get("on") else ""
     lines = [f"{metrics['corpus']}, {metrics['protocol']}, {metrics['part']} clips{of}"]
@@ -31,4 +31,5 @@ def summary(metrics: dict[str, Any]) -> str:
             numbers = f"accuracy {means[0]}, UAR {means[1]} over {over['runs']} runs; "
             numbers += f"all together {pooled}, {s['clips']} clips"
         lines.append(f"  {title:<12} {numbers}")
-    return "\n".join([*lines, *(f"  note: {note}" for note in metrics["notes"])])
+    notes = [*filter(None, [absent_classes(metrics)]), *metrics["notes"]]
+    return "\n".join([*lines, *(f"  note: {note}" for note in notes)])

@@ -63,6 +63,13 @@ def spread(mean: float, sd: float | None) -> str:
     return percent(mean) if sd is None else f"{100 * mean:.1f} ± {100 * sd:.1f} %"
 
 
+def absent_classes(metrics: Mapping[str, Any]) -> str:
+    """What UAR is over where emotions have no clips, in a sentence; "" where all have."""
+    absent, others = metrics["fused"]["absent_classes"], metrics["fused"]["uar_classes"]
+    told = f"No clips of {', '.join(absent)} were tested: UAR is over the other {others} emotions."
+    return told if absent else ""
+
+
 def _scored(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {name: metrics[name] for name in TITLES if metrics.get(name)}
 
@@ -176,15 +183,8 @@ def _headline(metrics: Mapping[str, Any]) -> list[str]:
                 small=True,
             )
         )
-    absent = metrics["fused"]["absent_classes"]
-    if absent:
-        parts.append(
-            html.paragraph(
-                f"No clips of {', '.join(absent)} were tested: UAR is over the other "
-                f"{metrics['fused']['uar_classes']} emotions."
-            )
-        )
-    return parts
+    absent = absent_classes(metrics)
+    return [*parts, html.paragraph(absent)] if absent else parts
 
 
 def _runs(metrics: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 
 from emotionnet.emotions import EMOTIONS
 from emotionnet.evaluation import plots
+from emotionnet.evaluation.headline import summary
 from emotionnet.evaluation.metrics import score
 from emotionnet.evaluation.report import write_report
 
@@ -162,6 +163,17 @@ def test_averages_and_what_it_had_learnt_are_on_the_page(tmp_path):
         rates = ["75.0 %", "–", f"{100 * scores['accuracy']:.1f} %"]
         row = "".join(f"<td>{cell}</td>" for cell in [epoch, *losses, *rates])
         assert f'<th scope="row">{title}</th>{row}</tr>' in text
+
+
+def test_what_uar_is_over_is_told_where_emotions_have_no_clips(tmp_path):
+    probabilities = np.eye(8)[np.arange(16) % 8]
+    metrics = make_metrics(fused=score(EMOTIONS, np.arange(16) % 6, probabilities))
+    write_report(tmp_path / "report.html", metrics)
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    said = "No clips of disgust, surprised were tested: UAR is over the other 6 emotions."
+    for text in ("".join(page.text), summary(metrics)):
+        assert text.count(said) == 1
+    assert "UAR is over" not in summary(make_metrics())
 
 
 def test_a_run_of_one_stream_has_a_page(tmp_path):
