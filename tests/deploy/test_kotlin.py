@@ -286,6 +286,11 @@ def test_ring_of_sound_is_in_order_with_zeros_after_its_end(jvm):
 
 
 @pytest.mark.slow
+def test_a_microphone_may_add_from_a_thread_of_its_own(jvm):
+    assert jvm("threads 300") == ["0"]
+
+
+@pytest.mark.slow
 def test_both_runtimes_agree_and_make_their_buffers_once(jvm):
     answers = dict(zip(
         ("compiled 1", "compiled 4", "file 4", "interpreter 4"),

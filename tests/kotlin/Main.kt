@@ -4,6 +4,8 @@ import com.google.ai.edge.litert.CompiledModel
 import emotionnet.*
 import fake.Fake
 import java.io.File
+import java.util.concurrent.atomic.AtomicBoolean
+import kotlin.concurrent.thread
 import kotlin.coroutines.Continuation
 import kotlin.coroutines.EmptyCoroutineContext
 import kotlin.coroutines.startCoroutine
@@ -36,6 +38,7 @@ private fun answer(words: List<String>): String {
             }
         "faces" -> faces(numbers)
         "sound" -> sound(numbers)
+        "threads" -> threads(words[1].toInt())
         "classify" -> classify(runtime(words[1]), words[2].toInt())
         "live" -> live(runtime(words[1]), words[2].toInt())
         "suspended" -> now { suspended(runtime(words[1]), words[2].toInt()) }
@@ -91,6 +94,26 @@ private fun sound(words: List<String>): String {
     val waveform = FloatArray(words[0].toInt()) { 9f }
     val length = ring.copyTo(waveform)
     return "$length ${waveform.joinToString(" ")}"
+}
+
+/** How many of so many copies are not one piece of what another thread adds meanwhile: 0, 1, 2 and so on. */
+private fun threads(copies: Int): String {
+    val ring = SoundRing(4000)
+    val done = AtomicBoolean()
+    val microphone = thread {
+        var at = 0
+        while (!done.get()) ring.add(ShortArray(160) { (at++ % 32000).toShort() })
+    }
+    val waveform = FloatArray(4000)
+    var torn = 0
+    repeat(copies) {
+        val length = ring.copyTo(waveform)
+        val steps = (1 until length).map { (32768 * (waveform[it] - waveform[it - 1])).toInt() }
+        if (steps.any { it != 1 && it != -31999 }) torn++
+    }
+    done.set(true)
+    microphone.join()
+    return "$torn"
 }
 
 private fun face(seed: Int) = ByteArray(Contract.FACE_BYTES) { (it * 31 + seed * 17).toByte() }

@@ -229,7 +229,7 @@ private const val SILENCE_STEPS = {{ silence_steps }}
 fun audible(waveform: FloatArray, samples: Int): Int =
     if ((0 until samples).any { abs(waveform[it]) > SILENCE_STEPS / 32768f }) samples else 0
 
-/** The last [capacity] samples of a microphone, as the model wants them. Not thread-safe. */
+/** The last [capacity] samples of a microphone, as the model wants them. Its calls may come from any thread. */
 class SoundRing(private val capacity: Int = Contract.SAMPLES) {
     private val samples = FloatArray(capacity)
     private var next = 0
@@ -239,6 +239,7 @@ class SoundRing(private val capacity: Int = Contract.SAMPLES) {
      * Adds [count] 16-bit samples (mono, [Contract.SAMPLE_RATE_HZ]); nothing for a negative count, by which
      * `AudioRecord.read` reports an error.
      */
+    @Synchronized
     fun add(pcm: ShortArray, count: Int = pcm.size) {
         if (count <= 0) return
         for (i in max(0, count - capacity) until count) {
@@ -249,6 +250,7 @@ class SoundRing(private val capacity: Int = Contract.SAMPLES) {
     }
 
     /** Copies the sound, oldest sample first and zeros after its end; returns its true length. */
+    @Synchronized
     fun copyTo(waveform: FloatArray): Int {
         require(waveform.size == capacity) { "waveform: ${waveform.size}, not $capacity" }
         val oldest = (next - filled + capacity) % capacity
@@ -258,6 +260,7 @@ class SoundRing(private val capacity: Int = Contract.SAMPLES) {
     }
 
     /** Forgets everything. */
+    @Synchronized
     fun clear() {
         next = 0
         filled = 0
