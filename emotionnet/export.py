@@ -7,10 +7,12 @@ source. ``python -m emotionnet.verify DIR`` checks it on any machine, without Te
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from emotionnet.command import as_verb, command_line, command_text
 from emotionnet.deploy.exporting import KNOWN, export
+from emotionnet.files import read_json
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,15 +37,25 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+def files(folder: Path) -> Iterator[str]:
+    """A line a model file of a bundle that was just made: its size, and how often it answers as the run does."""
+    place = folder / "accuracy.json"
+    compared = read_json(place) if place.is_file() else {}
+    for precision, entry in read_json(folder / "contract.json")["files"].items():
+        line = f"{entry['file']}  {entry['bytes'] / 1e6:.2f} MB"
+        if scores := compared.get(precision, {}).get("fused"):
+            line += f", the run's answer to {100 * scores['agreement']:.1f} % of {scores['clips']} clips"
+        yield line
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line and exports."""
     begun = time.monotonic()
     args = vars(parser().parse_args(argv))
     folder = export(args.pop("run"), args.pop("out"), **args)
     print(f"bundle     {folder} (in {time.monotonic() - begun:.0f} s)")
-    for path in sorted(folder.iterdir()):
-        if path.suffix in (".tflite", ".onnx"):
-            print(f"           {path.name}  {path.stat().st_size / 1e6:.2f} MB")
+    for line in files(folder):
+        print(f"           {line}")
     print(f"next       {command_text('verify', folder)}")
     return 0
 

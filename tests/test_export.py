@@ -14,6 +14,8 @@ from emotionnet.deploy.clips import spread
 from emotionnet.deploy.exporting import Export
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.export import export
+from emotionnet.export import files as told
+from emotionnet.files import write_json
 
 pytestmark = pytest.mark.usefixtures("four_bottlenecks")
 
@@ -34,6 +36,19 @@ def run(records, tmp_path_factory):
 
 def _nothing_left(folder):
     return not list(folder.iterdir())
+
+
+def test_how_often_a_file_answers_as_the_run_does_is_said(tmp_path):
+    files = {
+        "int8": {"file": "a_int8.tflite", "bytes": 1_400_000},
+        "onnx": {"file": "a.onnx", "bytes": 1},
+    }
+    write_json(tmp_path / "contract.json", {"files": files})
+    assert list(told(tmp_path)) == ["a_int8.tflite  1.40 MB", "a.onnx  0.00 MB"]
+    scores = {"int8": {"fused": {"agreement": 0.625, "clips": 64}}}
+    write_json(tmp_path / "accuracy.json", scores)
+    line, _ = told(tmp_path)
+    assert line == "a_int8.tflite  1.40 MB, the run's answer to 62.5 % of 64 clips"
 
 
 def test_a_page_needs_a_file_that_browsers_run(run, tmp_path):
