@@ -198,9 +198,9 @@ def _with_parts(rows: list[ManifestRow]) -> list[ManifestRow]:
 
 def _one_spelling(rows: list[ManifestRow], notes: list[str]) -> list[ManifestRow]:
     """Rows in which a class, and a person, is written in one way only; says what was written otherwise."""
-    emotions, alike = words.one_spelling((row.emotion for row in rows), words.plain)
+    emotions, alike = words.one_spelling((row.emotion for row in rows), words.class_key)
     actors, same = words.one_spelling((row.actor for row in rows), words.person_key)
-    spelled = {words.plain(name): used for name, used in emotions.items()}
+    spelled = {words.class_key(name): used for name, used in emotions.items()}
     parts = settled_parts({row.part for row in rows if row.part})
     for what, found in (("classes", alike), ("people", same)):
         if found:
@@ -212,7 +212,7 @@ def _one_spelling(rows: list[ManifestRow], notes: list[str]) -> list[ManifestRow
         replace(
             row,
             emotion=emotions[row.emotion],
-            votes=renamed(row.votes, lambda name: spelled.get(words.plain(name), name)),
+            votes=renamed(row.votes, lambda name: spelled.get(words.class_key(name), name)),
             actor=actors.get(row.actor, ""),
             part=parts.get(row.part, ""),
         )

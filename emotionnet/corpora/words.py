@@ -132,6 +132,11 @@ def person_key(text: str) -> str:
     return re.sub(r"(?<![\d.])0+(?=\d)", "", key)
 
 
+def class_key(text: str) -> str:
+    """Equal for spellings of one class: those of `plain`, and ``1.0`` for ``1``."""
+    return re.sub(r"^(-?\d+)\.0+$", r"\1", plain(text))
+
+
 def one_spelling(
     names: Iterable[str], key: Callable[[str], str]
 ) -> tuple[dict[str, str], list[str]]:

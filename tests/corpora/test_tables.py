@@ -46,6 +46,16 @@ def test_the_sign_of_a_number_makes_another_class(tmp_path):
     assert [row.emotion for row in rows] == list(labels)
 
 
+def test_pandas_writes_whole_numbers_with_a_point_where_one_is_missing(tmp_path):
+    put(tmp_path, *(f"{part}/{n}.wav" for part in ("train", "test") for n in range(3)))
+    for part, labels in (("train", "0 1 1"), ("test", "0.0 1.0 -1.0")):
+        lines = (f"{n}.wav,{label}\n" for n, label in enumerate(labels.split()))
+        (tmp_path / part / "metadata.csv").write_text("file_name,label\n" + "".join(lines))
+    rows, _, notes = read(tmp_path)
+    assert {row.emotion for row in rows} == {"0", "1", "-1.0"}
+    assert any("0 = 0.0, 1 = 1.0" in note for note in notes)
+
+
 def test_nobody_is_called_unknown(tmp_path):
     put(tmp_path, "1.wav", "2.wav")
     rows, _, _ = read(tmp_path, "file,emotion,speaker\n1.wav,happy,Unknown\n2.wav,sad,?\n")
