@@ -3,6 +3,7 @@
 import shutil
 
 import keras
+import numpy as np
 
 from emotionnet.files import write_csv
 from emotionnet.systems.stages import Fit
@@ -52,6 +53,8 @@ def train_run(run: Run, records, devices: Devices = ONE) -> list[dict]:
     state, values = TrainingState(fingerprint=fingerprint), None
     if run.checkpoint.exists():
         state, values = TrainingState.load(run.checkpoint, fingerprint)
+    units = units_of(model, config)
+    unfitted = {each.name: _fitted(model, each).get_weights() for each in units if _fits(each)}
     # When it resumes too: a checkpoint knows nothing of the stages that are still to come.
     if config.get("refit"):
         begin_with_all(model, config["refit"])
@@ -60,9 +63,11 @@ def train_run(run: Run, records, devices: Devices = ONE) -> list[dict]:
             if not run.checkpoint.exists():
                 print(line)
 
-    for unit in units_of(model, config):
-        if isinstance(unit.stage, Fit):
-            _fit(run, records, parts, unit, model, state, devices)
+    for unit in units:
+        if _fits(unit):
+            layer = _fitted(model, unit)
+            begun = _differ(layer.get_weights(), unfitted[unit.name])
+            _fit(run, records, parts, unit, layer, state, devices, begun)
         else:
             started = values if state.stream == unit.name else None
             _learn(run, records, parts, unit, state, started, devices, taught.get(unit.name))
@@ -100,14 +105,35 @@ def _learn(
         )
 
 
-def _fit(
-    run: Run, records, parts: dict, unit: Unit, model: keras.Model, state: TrainingState, devices: Devices
-) -> None:  # fmt: skip
-    """Computes the numbers of the layer that ``unit`` is about."""
+def _fits(unit: Unit) -> bool:
+    return isinstance(unit.stage, Fit)
+
+
+def _fitted(model: keras.Model, unit: Unit) -> keras.Layer:
+    """The layer that ``unit`` computes the numbers of."""
     (layer,) = find_layers(model, unit.stage.layer)
+    return layer
+
+
+def _differ(some: list, others: list) -> bool:
+    return not all(np.array_equal(a, b) for a, b in zip(some, others))
+
+
+def _fit(
+    run: Run, records, parts: dict, unit: Unit, layer: keras.Layer, state: TrainingState,
+    devices: Devices, begun: bool,
+) -> None:  # fmt: skip
+    """Computes the numbers of ``layer``, that ``unit`` is about.
+
+    Where it has ``begun`` with those of another run, and nothing before it learns, they stay: the networks behind
+    it, which begin there too, were trained on them. Others may have other directions, in another order.
+    """
     if unit.name not in state.done:
-        with records.guard(), devices.chief_first():
-            numbers = fit_unit(run, records, parts, unit, layer)
+        if begun and not unit.model.trainable_weights:
+            numbers = layer.get_weights()
+        else:
+            with records.guard(), devices.chief_first():
+                numbers = fit_unit(run, records, parts, unit, layer)
         state.best_weights[unit.name] = [devices.agreed(each) for each in numbers]
         state.done.append(unit.name)
         state.stream = ""

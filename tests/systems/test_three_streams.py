@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,8 +15,10 @@ from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.evaluate import evaluate
 from emotionnet.files import read_csv
 from emotionnet.fit import fit
+from emotionnet.refit import refit
 from emotionnet.training import loop
 from emotionnet.training.fitting import _check_classes, fit_unit
+from emotionnet.training.optimizer import find_layers
 from emotionnet.training.run import Run
 from emotionnet.training.state import TrainingState
 from emotionnet.training.unit import units_of
@@ -131,6 +134,27 @@ def test_killed_it_resumes_to_the_same_bits(run, records, tmp_path, monkeypatch,
     again = Run.open(train(records, tmp_path, resume=True))
     for a, b in zip(run.model().weights, again.model().weights, strict=True):
         np.testing.assert_array_equal(a, b, err_msg=a.path)
+
+
+@pytest.mark.parametrize("verb", ["refit", "init"])
+def test_what_begins_behind_a_fitted_layer_finds_its_numbers(run, records, monkeypatch, verb):
+    """The networks behind it were trained on them; those of other clips may be others altogether."""
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    again = {
+        "refit": partial(refit, run.folder, records.folder, name="refit"),
+        "init": partial(train, records, run.folder.parent, "init", init=run.folder, folds=(2,)),
+    }
+    monkeypatch.setattr("emotionnet.training.train.train_stream", killed)
+    with pytest.raises(KeyboardInterrupt):
+        again[verb]()
+    after = Run.open(run.folder.parent / verb)
+    state, _ = TrainingState.load(after.checkpoint, after.fingerprint())
+    theirs = find_layers(run.model(), "shape")[0].get_weights()
+    for a, b in zip(state.best_weights["shape"], theirs, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_it_predicts_and_streams(run):
