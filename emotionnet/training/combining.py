@@ -194,11 +194,10 @@ def _told(runs: Mapping[str, Run]) -> list[str]:
 def _leak(runs: Mapping[str, Run], split: SimpleNamespace) -> str:
     """The people who are tested though either run was trained on other clips of them, in words; "" for none."""
     told = []
-    known = [row for row in split.test if row.actor]
+    tested = {(row.corpus, row.actor) for row in split.test if row.actor}
     for stream, run in runs.items():
-        met = [each.learnt_among(known, "actor") for each in (run, *beginnings(run.config))]
-        shared, tested = (set().union(*names) for names in zip(*met))
-        if shared:
+        met = set().union(*(each.learnt("actor") for each in (run, *beginnings(run.config))))
+        if shared := met & tested:
             told.append(
                 f"{len(shared)} of the {len(tested)} actors that are tested are among those that the "
                 f"{stream} stream was trained on"

@@ -1,6 +1,7 @@
 """A model starts from another run's weights: part by part, one stream's encoder, or all of it."""
 
 import os
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -53,33 +54,36 @@ def init_sources(**runs: str | os.PathLike | None) -> dict[str, dict[str, str]]:
     return {option: init_source(run) for option, run in runs.items() if run is not None}
 
 
-def note_leaks(split: Split, config: dict[str, Any]) -> None:
-    """Says in ``split`` where a run that a new one begins with was trained on what it is tested on, or its epoch chosen on.
+def note_leaks(splits: Sequence[Split], config: dict[str, Any]) -> None:
+    """Says in ``splits`` where a run that new ones begin with was trained on what they are tested on, or their epoch chosen on.
 
-    Only the first makes it leak: an epoch that is chosen on clips which are learnt already is a worse one, and the
+    Only the first makes one leak: an epoch that is chosen on clips which are learnt already is a worse one, and the
     test clips know nothing of it.
 
     Args:
-        split: of the new run, changed in place.
-        config: of the new run.
+        splits: of the new runs, all by one protocol; changed in place.
+        config: of the new runs.
     """
-    what = "actor" if split.by_actor else "clip"
+    what = "actor" if splits[0].by_actor else "clip"
     for run in beginnings(config):
         among = f"are among those that {run.name}, which it begins with, was trained on"
-        learnt, choosing = run.learnt_among(split.validation, what)
-        if learnt:
-            division, mark, leaks = split.description.partition("; leaks: ")
-            note = f"{len(learnt)} of the {len(choosing)} {what}s that choose the epoch {among}"
-            split.description = f"{division}; {note}{mark}{leaks}"
-        shared, tested = run.learnt_among(split.test, what)
-        if not shared:
-            continue
-        leak = f"{len(shared)} of the {len(tested)} {what}s that are tested {among}"
-        division, _, known = split.description.partition("; leaks: ")
-        known = known.removeprefix("nothing").removeprefix("; ")
-        split.description = f"{division}; leaks: {'; '.join(filter(None, (leak, known)))}"
-        split.warning = "; ".join(filter(None, (split.warning, leak)))
-        split.leaky = True
+        learnt = run.learnt(what)
+        for split in splits:
+            choosing, tested = (
+                {(row.corpus, getattr(row, what)) for row in part}
+                for part in (split.validation, split.test)
+            )
+            if known := learnt & choosing:
+                division, mark, leaks = split.description.partition("; leaks: ")
+                note = f"{len(known)} of the {len(choosing)} {what}s that choose the epoch {among}"
+                split.description = f"{division}; {note}{mark}{leaks}"
+            if shared := learnt & tested:
+                leak = f"{len(shared)} of the {len(tested)} {what}s that are tested {among}"
+                division, _, others = split.description.partition("; leaks: ")
+                others = others.removeprefix("nothing").removeprefix("; ")
+                split.description = f"{division}; leaks: {'; '.join(filter(None, (leak, others)))}"
+                split.warning = "; ".join(filter(None, (split.warning, leak)))
+                split.leaky = True
 
 
 def open_source(source: dict[str, str]) -> Run:

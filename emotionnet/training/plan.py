@@ -221,8 +221,7 @@ def plan_runs(run: RunConfig, records: Any) -> Plan:
         tuning.check_clips(splits, labels, trained, records)
     if run.train_actors is not None:
         splits = [with_actors(split, run.train_actors, split.seed) for split in splits]
-    for split in splits:
-        note_leaks(split, common)
+    note_leaks(splits, common)
     check_copies(common)
     check_labels(common)
     taught = [config_of(run.teachers, run.teachers_share, split, common) for split in splits]

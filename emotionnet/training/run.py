@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from importlib import metadata
@@ -278,21 +278,11 @@ class Run:
 
         return self.classes.rows(filter(unseen, records.rows))
 
-    def learnt_among(
-        self, rows: Iterable, what: str
-    ) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
-        """What of ``rows`` this run was trained on.
-
-        Args:
-            rows: of clips; those of another corpus do not count.
-            what: ``clip`` or ``actor``.
-
-        Returns:
-            corpus and name of those that it was trained on, and of all that count.
-        """
-        named = {(row.corpus, getattr(row, what)) for row in rows if row.corpus in self.corpora}
-        learnt = [line for line in self.split_lines() if line["part"] == "train"]
-        return named & {(line["corpus"], line[what]) for line in learnt}, named
+    def learnt(self, what: str) -> set[tuple[str, str]]:
+        """Corpus and name of each ``clip``, or of each ``actor``, that this run was trained on."""
+        return {
+            (line["corpus"], line[what]) for line in self.split_lines() if line["part"] == "train"
+        }
 
     def has_other_test_clips(self, folder: str | os.PathLike) -> bool:
         """Whether a folder of records holds clips, but none of the run's test part."""

@@ -89,7 +89,9 @@ def _check_unseen(run: Run, split) -> None:
     hidden = (*split.validation, *split.test)
     for each in (run, *beginnings(run.config)):
         for field in ("clip", "actor") if split.by_actor else ("clip",):
-            known = sorted(each.learnt_among(hidden, field)[0])
+            known = sorted(
+                each.learnt(field) & {(row.corpus, getattr(row, field)) for row in hidden}
+            )
             if known:
                 by = "" if each is run else f", by way of {each.folder}, which it begins with,"
                 raise UsageError(

@@ -241,15 +241,18 @@ def test_a_run_with_nothing_in_common_is_refused(whole):
         warm_start(model, config)
 
 
+#: A clip of each of four people in each of two emotions.
+ROWS = [
+    SimpleNamespace(
+        clip=f"{a}{e}", corpus="folder", emotion=e, actor=a, sex="", recording=f"{a}{e}"
+    )
+    for a in "abcd"
+    for e in ("happy", "sad")
+]
+
+
 def test_a_run_that_begins_with_one_that_knows_its_test_people_says_that_it_leaks(tmp_path):
-    rows = [
-        SimpleNamespace(
-            clip=f"{a}{e}", corpus="folder", emotion=e, actor=a, sex="", recording=f"{a}{e}"
-        )
-        for a in "abcd"
-        for e in ("happy", "sad")
-    ]
-    lines = [{"clip": row.clip, "actor": row.actor, "part": "train"} for row in rows[2:]]
+    lines = [{"clip": row.clip, "actor": row.actor, "part": "train"} for row in ROWS[2:]]
     write_csv(tmp_path / "split.csv", lines, list(lines[0]))
     write_csv(tmp_path / "later" / "split.csv", [], list(lines[0]))
     for corpus, leaks in (
@@ -260,9 +263,8 @@ def test_a_run_that_begins_with_one_that_knows_its_test_people_says_that_it_leak
         write_json(tmp_path / "config.json", {"format": 1, "corpus": corpus})
         begun = {"init": {"run": str(tmp_path)}, "refit": {"run": str(tmp_path / "gone")}}
         write_json(tmp_path / "later" / "config.json", {"format": 1, "corpus": "other", **begun})
-        splits = [split_rows(rows, fold=fold) for fold in (1, 2)]
-        for split in splits:
-            note_leaks(split, {"init_faces": {"run": str(tmp_path / "later")}})
+        splits = [split_rows(ROWS, fold=fold) for fold in (1, 2)]
+        note_leaks(splits, {"init_faces": {"run": str(tmp_path / "later")}})
         assert [{row.actor for row in split.test} for split in splits] == [{"a"}, {"b"}]
         assert [split.leaky for split in splits] == leaks
         assert [split.description.endswith("leaks: nothing") for split in splits] == [
@@ -276,3 +278,13 @@ def test_a_run_that_begins_with_one_that_knows_its_test_people_says_that_it_leak
         assert not any("epoch" in split.warning for split in splits)
         told = "1 of the 1 actors that are tested are among those that"
         assert [told in split.warning and told in split.description for split in splits] == leaks
+
+
+def test_the_division_of_a_beginning_is_read_once_for_all_folds(tmp_path, monkeypatch):
+    write_csv(tmp_path / "split.csv", [], ("clip", "actor", "part"))
+    write_json(tmp_path / "config.json", {"format": 1, "corpus": "folder"})
+    read, real = [], Run.split_lines
+    monkeypatch.setattr(Run, "split_lines", lambda run: read.append(run.name) or real(run))
+    splits = [split_rows(ROWS, fold=fold) for fold in (1, 2)]
+    note_leaks(splits, {"init": {"run": str(tmp_path)}})
+    assert read == [tmp_path.name]

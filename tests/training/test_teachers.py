@@ -170,7 +170,8 @@ def test_who_cannot_teach_is_told_why(records, splits, group, pupil, tmp_path):
     with pytest.raises(UsageError, match=r"by way of .*fold_2_seed_0, which it begins with"):
         teachers_of([later.folder], splits[0], LABELS)
     # Of another corpus with actors of the same names.
-    other = make_run(tmp_path / "other", records, train=splits[0].test, corpus="ravdess")
+    theirs = [dataclasses.replace(row, corpus="ravdess") for row in splits[0].test]
+    other = make_run(tmp_path / "other", records, train=theirs, corpus="ravdess")
     assert teachers_of([other.folder], splits[0], LABELS)
     deaf = make_run(tmp_path / "deaf", records, train=splits[0].train, streams=["faces"])
     other = Run(tmp_path, {**pupil.config, "teachers": {"runs": [init_source(deaf.folder)]}})
