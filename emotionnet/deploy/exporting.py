@@ -318,7 +318,7 @@ class Export:
     def _contract(self, files, models, tolerances, crop_sensitivity) -> dict[str, Any]:
         from emotionnet import __version__
         from emotionnet.deploy.contract import make_contract
-        from emotionnet.training.run import versions
+        from emotionnet.training.versions import versions
 
         config = self.run.config
         lite = [model for model in models.values() if hasattr(model, "minimum_runtime")]

@@ -8,24 +8,19 @@ trains.
 
 import json
 import os
-import platform
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from emotionnet.classes import Classes
-from emotionnet.environment import package_versions
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv, read_json, sha256, write_csv, write_json
 from emotionnet.inputs.kinds import FUSED_OUTPUT
 from emotionnet.shipped import shipped
+from emotionnet.training.versions import versions
 
 #: Raised when a run folder of an older layout can no longer be read.
 FORMAT = 1
@@ -39,19 +34,6 @@ _BEGINNINGS = {
 }
 #: Shown with every number of a run that `emotionnet.refit` made.
 LEARNT_ON = "after its epoch was chosen, the run was trained on the validation part too"
-#: Variables that choose instructions, see `versions`.
-_ROUNDING = ("ONEDNN_MAX_CPU_ISA", "TF_ENABLE_ONEDNN_OPTS")
-_PACKAGES = (
-    "tensorflow",
-    "tensorflow-cpu",
-    "keras",
-    "jax",
-    "numpy",
-    "mtcnn",
-    "librosa",
-    "scikit-learn",
-    "av",
-)
 
 
 class Run:
@@ -406,48 +388,3 @@ def division(configs: Sequence[dict[str, Any]]) -> str:
 def classes_in_words(classes: Classes) -> str:
     """What the description of a division says of classes that were merged or left out before it."""
     return f"; classes: {classes}" if classes else ""
-
-
-def versions() -> dict[str, Any]:
-    """Python, packages, machine and its processor, git commit, command and time, as plain data."""
-    return {
-        "emotionnet": metadata.version("emotionnet"),
-        "commit": git_commit(),
-        "python": platform.python_version(),
-        "packages": package_versions(_PACKAGES),
-        "platform": platform.platform(),
-        "processor": processor(),
-        "cpus": os.cpu_count(),
-        # oneDNN's instruction set decides how sums are rounded, and so the trained weights.
-        **{name: os.environ[name] for name in _ROUNDING if name in os.environ},
-        "command": ["python -m emotionnet." + Path(sys.argv[0]).stem, *sys.argv[1:]],
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def processor() -> str:
-    """The processor's name; trainings on different ones round differently."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())
-
-
-def git_commit() -> str:
-    """The commit of this source tree, with "+changes" where it differs; "" outside git."""
-
-    def git(*words: Sequence[str]) -> str:
-        return subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), *words],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-
-    try:
-        commit = git("rev-parse", "--short=12", "HEAD")
-        return commit + ("+changes" if git("status", "--porcelain", "-uno") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return ""
