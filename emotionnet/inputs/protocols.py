@@ -27,6 +27,7 @@ from emotionnet.inputs.split import (
     check_disjoint,
     name_of,
     person_of,
+    sexes_of,
 )
 
 __all__ = [
@@ -173,7 +174,7 @@ def _people(rows: Rows, protocol: str) -> dict[tuple[str, str], str]:
             "class folder, or a column 'actor' in clips.csv), or use --protocol stratified, which "
             "mixes people and says so."
         )
-    people = {person_of(row): row.sex for row in rows}
+    people = sexes_of(rows)
     if len(people) < LEAST_ACTORS:
         names = ", ".join(actor for _, actor in people)
         raise UsageError(
@@ -251,7 +252,7 @@ def _divide_actor_folds(rows: Rows, fold: int, seed: int, validation: bool) -> P
     if validation:
         # All from the next fold, so that every actor validates about equally often.
         following = fold % folds.count + 1
-        people = {person_of(row): row.sex for row in rows}
+        people = sexes_of(rows)
         people = {person: people[person] for person, k in folds.fold_of.items() if k == following}
         share = max(1, round((len(folds.fold_of) - len(tested)) * VALIDATION_SHARE))
         chosen = set(_spread_by_sex(people)[: min(share, MOST_VALIDATION_ACTORS)])

@@ -56,6 +56,14 @@ def person_of(row: Row) -> tuple[str, str]:
     return row.corpus, row.actor
 
 
+def sexes_of(rows: Rows) -> dict[tuple[str, str], str]:
+    """Person to sex; of a person whose sex only some rows say, that one."""
+    sexes: dict[tuple[str, str], str] = {}
+    for row in rows:
+        sexes[person_of(row)] = max(row.sex, sexes.get(person_of(row), ""))
+    return sexes
+
+
 def recording_of(row: Row) -> tuple[str, str]:
     """Corpus and the clip whose sound (or picture) this is: equal for copies, changed or not."""
     if getattr(row, "recording", ""):

@@ -9,7 +9,7 @@ import numpy as np
 from emotionnet.emotions import label_order
 from emotionnet.errors import UsageError
 from emotionnet.inputs.protocols import missing_classes
-from emotionnet.inputs.split import Split, person_of
+from emotionnet.inputs.split import Split, person_of, sexes_of
 
 #: Keeps this draw apart from the others of a seed.
 _ACTORS = 0xAC70
@@ -55,11 +55,8 @@ def with_actors(split: Split, count: int, seed: int) -> Split:
 
 def _order(rows: Sequence, seed: int) -> list:
     """All people of ``rows``, in the order in which they are taken."""
-    sexes: dict = {}  # of a person whose sex only some rows say, that one
-    for row in rows:
-        sexes[person_of(row)] = max(row.sex, sexes.get(person_of(row), ""))
     by_sex: dict[str, set] = {}
-    for person, sex in sexes.items():
+    for person, sex in sexes_of(rows).items():
         by_sex.setdefault(sex, set()).add(person)
     draw = np.random.default_rng([seed, _ACTORS])
     queues = [[people[i] for i in draw.permutation(len(people))]
