@@ -16,6 +16,8 @@ from emotionnet.files import sha256
 
 #: Of the hashes, in characters: 64 bits.
 _LENGTH = 16
+#: Parts of a file that share no more are neighbours: where one ends is not known better.
+NEIGHBOURS_S = 0.1
 
 
 def digests(clip: ClipData) -> dict[str, str]:
@@ -60,7 +62,7 @@ def recordings(rows: Sequence[ManifestRow], entries: Iterable[dict[str, Any]]) -
 
 
 def _overlapping(rows: Iterable[ManifestRow]) -> dict[Hashable, list[str]]:
-    """Clips that are parts of one file and share some of its time."""
+    """Clips that are parts of one file and share more than `NEIGHBOURS_S` of its time."""
     files: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
     for row in rows:
         for file in {row.picture, row.sound} - {""}:
@@ -70,7 +72,7 @@ def _overlapping(rows: Iterable[ManifestRow]) -> dict[Hashable, list[str]]:
     for file, parts in files.items():
         until, group = -1.0, []
         for start, end, clip in sorted(parts):
-            if start >= until:
+            if start >= until - NEIGHBOURS_S:
                 group = groups.setdefault((file, start), [])
             group.append(clip)
             until = max(until, end)

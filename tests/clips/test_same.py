@@ -112,6 +112,11 @@ def entries(count, **hashes):
     return [{"pictures_hash": "", "sound_hash": "", **hashes}] * count
 
 
+def test_parts_of_a_file_that_touch_are_neighbours():
+    turns = [row(f"{n}", sound="x.wav", start_s=f"{n}", end_s=f"{n + 1.04}") for n in range(4)]
+    assert recordings(turns, entries(4)) == {turn.clip: turn.clip for turn in turns}
+
+
 def test_parts_of_a_file_that_overlap_are_one_recording():
     rows = [
         row("a", sound="x.wav", end_s="2"), row("b", sound="x.wav", start_s="1.5", end_s="3"),
