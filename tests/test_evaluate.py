@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 
@@ -319,6 +320,25 @@ def test_a_group_answers_again_only_where_the_model_is_another(run, records, tmp
     with pytest.raises(FileNotFoundError):
         evaluating.evaluate(group)
     assert again == ["fold_1_seed_0"]
+
+
+def test_a_group_says_what_is_to_be_known_of_its_runs(run, records, tmp_path):
+    model, group = run.model(), tmp_path / "group"
+    for fold, changes in ((1, {}), (2, {"manifest_hash": "ab" * 32})):
+        rows = records.rows[4 * fold - 4 : 4 * fold]
+        make_run(group / f"fold_{fold}", records, rows, model, fold=fold, **changes)
+    notes = evaluating.evaluate(group)["notes"]
+    assert "Its runs divide different lists of clips (manifests)." in notes
+    assert any("have changed since the run was trained" in note for note in notes)
+    clips = [make_clip(f"o{i}", name, seed=i) for i, name in enumerate(("happy", "bored", "sad"))]
+    for clip in clips:
+        clip.row = dataclasses.replace(clip.row, corpus="other")
+    other = write_records(tmp_path / "other", clips)
+    notes = evaluating.evaluate(group, other.folder)["notes"]
+    assert [note.split(",")[0] for note in notes] == [
+        "Left out: 1 clips of bored",
+        "Not answered: neutral",
+    ]
 
 
 def test_runs_that_differ_are_not_averaged(run, records, tmp_path):

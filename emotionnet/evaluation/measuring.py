@@ -140,13 +140,19 @@ def evaluate_group(
         records, asked, batch_size: as of `evaluate_run`.
     """
     runs, unfinished = open_group(folder, children)
+    offered = get_system(runs[0].config["system"]).STREAMS
     answers, each, calibrated, learning = [], [], [], []
+    notes = dict.fromkeys(split_warnings(runs) if asked.part != "unseen" else ())
     for run in runs:
         # Unseen clips may be those of other records.
         if asked.part == "unseen" or not is_answered(run.folder, asked):
             evaluate_run(run, records, asked, batch_size)
         scores = read_json(asked.path(run.folder, "metrics.json"))
-        answers.append(Answers.read(asked.path(run.folder, "predictions.csv"), scores["labels"]))
+        own = Answers.read(asked.path(run.folder, "predictions.csv"), scores["labels"])
+        answers.append(own)
+        # What its numbers leave out is counted again of all together.
+        counted = measure(own, asked.mask, offered)["notes"]
+        notes |= dict.fromkeys(note for note in scores["notes"] if note not in counted)
         calibrated.append(scores.get("calibrated", {}))
         learning.append(scores.get("learning", {}))
         kinds = [k for k in OUTPUTS if k in scores]
@@ -155,7 +161,6 @@ def evaluate_group(
     about = about_answers(group_provenance(runs), asked, runs, records)
     metrics = {"run": folder.name, **about}
     metrics |= {"labels": scores["labels"], "classes": scores["classes"]}
-    offered = get_system(runs[0].config["system"]).STREAMS
     metrics |= measure(Answers.pool(answers), asked.mask, offered)
     metrics["affect"] = affect_of(metrics, metrics["labels"], asked.affect)
     metrics["calibrated"] = pool_calibrated(answers, calibrated)
@@ -169,8 +174,7 @@ def evaluate_group(
             for which in ("accuracy", "uar"):
                 mean, sd = mean_and_sd([entry[which] for entry in having])
                 over |= {f"{which}_mean": mean, f"{which}_sd": sd}
-    if asked.part != "unseen":
-        metrics["notes"] += split_warnings(runs)
+    metrics["notes"] += notes
     if unfinished:
         metrics["notes"].append(f"Not trained to the end yet, left out: {', '.join(unfinished)}.")
     _write(folder, asked, metrics, {})

@@ -68,7 +68,10 @@ def provenance(run: Run) -> dict[str, Any]:
 
 def split_warnings(runs: Sequence[Run]) -> list[str]:
     """What a reader must know about the splits of runs, each once."""
-    return list(dict.fromkeys(filter(None, (run.config.get("split_warning") for run in runs))))
+    found = dict.fromkeys(filter(None, (run.config.get("split_warning") for run in runs)))
+    if len({run.config.get("manifest_hash") for run in runs}) > 1:
+        found["Its runs divide different lists of clips (manifests)."] = None
+    return list(found)
 
 
 def group_provenance(runs: Sequence[Run]) -> dict[str, Any]:
