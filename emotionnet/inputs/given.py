@@ -41,7 +41,7 @@ def divide_given(rows: Rows, seed: int, validation: bool) -> Parts:
         validation: False leaves them in train.
 
     Raises:
-        UsageError: the corpus brings no division, or no training clip is there.
+        UsageError: the corpus brings no division, or no training clip is there that is none of another part.
     """
     found = given_parts(rows)
     if not found:
@@ -66,6 +66,11 @@ def divide_given(rows: Rows, seed: int, validation: bool) -> Parts:
     test, held = parts.pop(tested), parts.pop(VALIDATION, [])
     about = [] if tested == TEST else [f"its part {tested} tests"]
     kept = [row for row in train if recording_of(row) not in elsewhere]
+    if not kept:
+        raise UsageError(
+            f"{rows[0].corpus}: all {len(train)} training clips repeat a clip of another part, so nothing is left "
+            "to learn from. Put other clips into train, or use --protocol stratified, which divides them anew."
+        )
     copies = len(train) - len(kept)
     if held:
         about.append("epoch chosen on its validation part")

@@ -71,6 +71,13 @@ def test_copies_between_the_parts_leave_the_training():
     assert len(split_rows(data, "given").validation) == 7
 
 
+def test_the_same_clips_to_train_and_to_test_are_refused():
+    train, test = rows("train", 5), rows("test", 5)
+    same = [dataclasses.replace(b, recording=a.clip) for a, b in zip(train, test)]
+    with pytest.raises(UsageError, match="all 10 training clips repeat a clip of another part"):
+        split_rows([*train, *same], "given")
+
+
 def test_no_division_is_refused_in_words():
     assert not is_division(given_parts(rows("", 5)))
     with pytest.raises(UsageError, match="brings no division"):
