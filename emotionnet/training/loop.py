@@ -142,6 +142,9 @@ def train_stream(
                     **data.after_epoch(epoch),
                 }
                 score = [row["val_uar"], -row["val_loss"]]
+                # Where answers are no numbers any other epoch is better.
+                if math.isnan(score[1]) and not math.isnan(score[0]):
+                    score = [-math.inf] * 2
                 # Without validation clips the last epoch counts as the best.
                 if (
                     name not in state.best

@@ -185,6 +185,19 @@ def test_the_best_validation_epoch_is_kept(tmp_path):
     assert (answers == Y[32:]).mean() == pytest.approx(best["val_accuracy"], abs=1e-6)
 
 
+def test_an_epoch_whose_answers_are_no_numbers_is_the_worst(tmp_path):
+    """Though each of them counts as the first class, which may be right more often."""
+    last = iter([np.inf, 0, 0, np.inf])
+    data = dataclasses.replace(
+        stream_data(), validation=lambda: [X[32:] * next(last)], validation_targets=np.zeros(8, int)
+    )
+    state = TrainingState()
+    train_stream(tiny_model(), "x", data, SETTINGS, state, tmp_path / "state.npz")
+    assert [np.isnan(row["val_loss"]) for row in state.history] == [True, False, False, True]
+    assert state.history[3]["val_uar"] == 1.0
+    assert state.best["x"]["epoch"] in (2, 3)
+
+
 def test_patience_stops_early(tmp_path):
     settings = Settings(epochs=50, batch_size=8, learning_rate=0.0, patience=2)
     _, state = train(tmp_path, settings=settings)
