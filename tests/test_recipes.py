@@ -57,6 +57,12 @@ def test_an_unknown_recipe_names_near_misses_and_a_broken_one_says_why(tmp_path)
             load(file)
 
 
+def test_a_recipe_and_an_earlier_run_at_once_are_refused():
+    for name in ("racnn_speech", "fer2013_faces"):  # of one run, and of several
+        with pytest.raises(UsageError, match="not both"):
+            fit(recipe=name, config="people")
+
+
 def test_a_recipe_of_several_runs_is_for_fit_alone():
     with pytest.raises(UsageError, match="only `fit`"):
         asked({"recipe": "ravdess_speech"})

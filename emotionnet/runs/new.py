@@ -8,7 +8,7 @@ from typing import Any
 from emotionnet.command import resumes
 from emotionnet.errors import UsageError
 from emotionnet.recipes import at, load
-from emotionnet.training.config import RunConfig, asked
+from emotionnet.training.config import RunConfig, asked, check_one
 
 
 def fit(
@@ -100,6 +100,7 @@ def fit(
     """
     options = locals()
     options |= options.pop("fields")
+    check_one(recipe, config)
     if recipe is not None and len(load(recipe).runs) > 1:
         return _follow(options)
     run = asked(options)

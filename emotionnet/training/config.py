@@ -253,6 +253,12 @@ def check_choices(**choices: tuple[str, Sequence[str]]) -> None:
             raise UsageError(f"--{option} {value}: not known. Choose one of {', '.join(known)}.")
 
 
+def check_one(recipe: Any, config: Any) -> None:
+    """Refuses a recipe and an earlier run at once."""
+    if recipe is not None and config is not None:
+        raise UsageError("give --recipe or --config, not both: either says all of a run.")
+
+
 def asked(options: Mapping[str, Any]) -> RunConfig:
     """What the options of `emotionnet.fit` ask for.
 
@@ -265,8 +271,7 @@ def asked(options: Mapping[str, Any]) -> RunConfig:
     """
     given = {name: value for name, value in options.items() if value is not None}
     run = RunConfig()
-    if {"config", "recipe"} <= set(given):
-        raise UsageError("give --recipe or --config, not both: either says all of a run.")
+    check_one(given.get("recipe"), given.get("config"))
     if "config" in given:
         run = given["config"]
         run = run if isinstance(run, RunConfig) else repeated(run)
