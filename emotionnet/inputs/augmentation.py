@@ -79,7 +79,7 @@ class Augmentation:
     @property
     def changes_faces(self) -> bool:
         """Whether the pixels of a face change."""
-        return self.moves_faces or any((self.brightness, self.contrast))
+        return self.moves_faces or any((self.brightness, self.contrast, self.erase_share))
 
     @property
     def changes_sound(self) -> bool:

@@ -117,6 +117,9 @@ def test_a_single_picture_may_lose_a_rectangle_and_a_clip_may_not():
     draws = np.zeros(DRAWS)
     np.testing.assert_array_equal(vary(faces, 32, draws, still), faces)
     assert (vary(faces[:1], 32, draws, still) != faces[:1]).any()
+    draw = array_augment.clip_generator(0, 0, "clip")
+    assert (array_augment.augment({"faces": faces[:1]}, draw, still)["faces"] != faces[:1]).any()
+    assert still.changes(["faces"])
 
 
 def test_one_stream_needs_the_room_of_one(records, tmp_path):
