@@ -230,6 +230,18 @@ def test_several_answers_a_clip_count_by_their_share_and_have_no_mcnemar(tmp_pat
     assert pair["by_clips"]["accuracy"]["difference"] == pytest.approx((0.5 - 1) / 36)
 
 
+def test_changed_copies_of_a_clip_are_answers_to_it(tmp_path):
+    clips = [dataclasses.replace(c, clip=c.clip + kind) for c in CLIPS for kind in ("", "~pitch")]
+    a, b = (
+        candidate(name, make_run(tmp_path / name, wrong, clips=clips, answered=range(72)))
+        for name, wrong in (("a", {"c00"}), ("b", {"c00", "c00~pitch"}))
+    )
+    per_clip = a.per_clip("speech")
+    assert (len(per_clip.clips), per_clip.right[0]) == (36, 0.5)
+    (pair,) = paired_tests([a, b])
+    assert (pair["clips"], pair["mcnemar"]) == (36, None)
+
+
 def test_the_learning_curve_is_drawn_where_runs_differ_in_training_actors(tmp_path):
     four, two = make_run(tmp_path / "four"), make_run(tmp_path / "two", train_actors=2)
     comparing.compare([four], tmp_path / "one")

@@ -8,7 +8,9 @@ from tiny_run import LABELS, make_clip, make_run, write_records
 
 from emotionnet import robustness as measuring
 from emotionnet.errors import UsageError
+from emotionnet.evaluation.answers import AnsweredClip
 from emotionnet.evaluation.disturbances import disturbances
+from emotionnet.evaluation.robustness import CLEAN, Disturbed
 from emotionnet.evaluation.robustness_text import summary
 from emotionnet.files import read_csv, write_json
 
@@ -145,6 +147,18 @@ def test_a_group_pools_its_runs_and_counts_a_clip_once(run, records, tmp_path):
         assert both["n"] == 2 * one["n"]
         for measured in ("uar", "uar_low", "uar_high", "same"):
             assert both[measured] == pytest.approx(one[measured])
+
+
+def test_changed_copies_of_a_clip_make_no_interval_narrower():
+    shown = frozenset(["speech"])
+    clips = [AnsweredClip(f"c{i}", "", "", LABELS[i % 3], shown) for i in range(6)]
+    copies = [dataclasses.replace(clip, clip=f"{clip.clip}~pitch") for clip in clips]
+    table = np.eye(3)[[0, 1, 2, 0, 1, 0]]
+    one, two = (
+        Disturbed(LABELS, ("speech",), those, {CLEAN: {"fused": np.resize(table, (len(those), 3))}})
+        for those in (clips, clips + copies)
+    )
+    assert two.points() == [{**one.points()[0], "n": 12}]
 
 
 def test_unseen_clips_are_not_described_by_the_division_of_the_run(run, tmp_path):

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from emotionnet.clips.copies import original
 from emotionnet.command import command_text
 from emotionnet.errors import EmotionNetError
 from emotionnet.evaluation.affect import affect_of
@@ -105,7 +106,7 @@ class PerClip:
 
     @property
     def once(self) -> bool:
-        """Whether each clip was answered by one run."""
+        """Whether each clip was answered once."""
         return bool((self.answers == 1).all())
 
 
@@ -187,15 +188,16 @@ class Candidate:
         return result
 
     def per_clip(self, kind: str) -> PerClip:
-        """How often the runs had each clip right; clips without such an answer are left out."""
+        """How often the runs had each clip, or its changed copies, right; clips without such an answer are left out."""
         rights, facts = defaultdict(list), {}
         for run in self.runs:
             answers = run.answers
             for clip, row in zip(answers.clips, answers.probabilities[kind]):
                 if not np.isnan(row).any():
                     target = answers.labels.index(clip.emotion)
-                    rights[clip.clip].append(row.argmax() == target)
-                    facts[clip.clip] = (clip.actor, target)
+                    name = original(clip.clip)
+                    rights[name].append(row.argmax() == target)
+                    facts[name] = (clip.actor, target)
         clips = sorted(rights)
         return PerClip(
             clips,

@@ -264,9 +264,9 @@ def _pairs(candidates: Sequence[Candidate], pairs: Sequence[Mapping[str, Any]]) 
         parts.append(
             html.paragraph(
                 "Paired: both systems on the same clips. Points of UAR by which each is ahead of "
-                f"{first}. McNemar: clips that only it had right : only {first}. Where several runs "
-                "answered a clip, it counts by the share of them that were right, and McNemar's test, "
-                "which takes one answer a clip, is left out. Both p are adjusted for the number of "
+                f"{first}. McNemar: clips that only it had right : only {first}. Where a clip was answered more than "
+                "once (several runs, changed copies), it counts by the share of right answers, and McNemar's "
+                "test, which takes one answer a clip, is left out. Both p are adjusted for the number of "
                 "runs that are compared with the first (Holm).",
                 small=True,
             )

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from emotionnet.clips.copies import original
 from emotionnet.errors import EmotionNetError
 from emotionnet.evaluation.intervals import wilson
 
@@ -27,7 +28,7 @@ def score(
         targets: (n,) index of the true label.
         probabilities: (n, C), each row summing to 1.
         rows: n objects with ``clip``, ``sex`` and ``actor`` (manifest rows). A clip that several
-            runs answered counts once in the intervals. None leaves out ``per_sex`` and
+            runs answered, or that has changed copies, counts once in the intervals. None leaves out ``per_sex`` and
             ``per_actor``; rows with an empty value are left out of them.
 
     Returns:
@@ -46,6 +47,7 @@ def score(
 
     targets, probabilities = _checked(labels, targets, probabilities)
     clips = range(len(targets)) if rows is None else [row.clip for row in rows]
+    recordings = clips if rows is None else [original(clip) for clip in clips]
     classes = probabilities.shape[1]
     answers = probabilities.argmax(axis=1)
     right = answers == targets
@@ -54,7 +56,7 @@ def score(
     )
     present = support > 0
     result = {
-        **_rate(right, clips),
+        **_rate(right, recordings),
         "clips": len(set(clips)),
         "uar": float(recall[present].mean()),
         "uar_classes": int(present.sum()),
@@ -74,8 +76,8 @@ def score(
         **sureness(targets, probabilities),
     }
     if rows is not None:
-        result["per_sex"] = _rate_by([row.sex for row in rows], right, clips)
-        result["per_actor"] = _rate_by([row.actor for row in rows], right, clips)
+        result["per_sex"] = _rate_by([row.sex for row in rows], right, recordings)
+        result["per_actor"] = _rate_by([row.actor for row in rows], right, recordings)
         for row in rows:
             if row.actor:
                 result["per_actor"][row.actor]["sex"] = row.sex
@@ -166,19 +168,20 @@ def _checked(labels, targets, probabilities) -> tuple[np.ndarray, np.ndarray]:
     return targets, probabilities
 
 
-def _rate(right: np.ndarray, clips: Sequence[Any]) -> dict[str, Any]:
+def _rate(right: np.ndarray, recordings: Sequence[Any]) -> dict[str, Any]:
     accuracy = float(right.mean())
-    interval = list(wilson(accuracy, len(set(clips))))
+    interval = list(wilson(accuracy, len(set(recordings))))
     return {"accuracy": accuracy, "interval_95": interval, "n": len(right)}
 
 
-def _rate_by(names: Sequence[str], right: np.ndarray, clips: Sequence[str]) -> dict[str, Any]:
+def _rate_by(names: Sequence[str], right: np.ndarray, recordings: Sequence[str]) -> dict[str, Any]:
     groups = defaultdict(list)
     for i, name in enumerate(names):
         if name:
             groups[name].append(i)
     return {
-        name: _rate(right[here], [clips[i] for i in here]) for name, here in sorted(groups.items())
+        name: _rate(right[here], [recordings[i] for i in here])
+        for name, here in sorted(groups.items())
     }
 
 

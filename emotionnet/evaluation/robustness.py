@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from emotionnet.clips.copies import original
 from emotionnet.evaluation.answers import (
     OUTPUTS,
     AnsweredClip,
@@ -91,9 +92,9 @@ class Disturbed:
             here = self._answerable(kind)
             if not here.any():
                 continue
-            # A clip that several runs answered counts once.
+            # A clip that several runs answered, or that has changed copies, counts once.
             _, first = np.unique(
-                [self.clips[i].clip for i in np.flatnonzero(here)], return_index=True
+                [original(self.clips[i].clip) for i in np.flatnonzero(here)], return_index=True
             )
             _, support = np.unique(targets[here][first], return_counts=True)
             clean = self.probabilities[CLEAN][kind][here].argmax(axis=1)

@@ -83,6 +83,16 @@ def test_groups_leave_out_unknown_sex_and_actor(scored):
     assert {actor: s["n"] for actor, s in scored["per_actor"].items()} == {"a": 2, "b": 2, "c": 1}
 
 
+def test_changed_copies_of_a_clip_make_no_interval_narrower(scored):
+    changed = [SimpleNamespace(**{**vars(row), "clip": f"{row.clip}~pitch"}) for row in ROWS]
+    twice = score(LABELS, 2 * TARGETS, one_hot_answers(2 * ANSWERS), ROWS + changed)
+    assert (twice["n"], twice["clips"]) == (12, 12)
+    assert twice["interval_95"] == scored["interval_95"]
+    for people in ("per_sex", "per_actor"):
+        for name, own in scored[people].items():
+            assert twice[people][name]["interval_95"] == own["interval_95"]
+
+
 def test_a_class_without_clips_is_named_and_left_out_of_uar():
     scored = score(LABELS, [0, 0, 1, 1], one_hot_answers([0, 2, 1, 1]))
     assert scored["absent_classes"] == ["sad"]
