@@ -3,7 +3,7 @@
 Until then a run has not used a fifth of the people that it may be trained on. With few actors
 that is much to give away: so the chosen weights are trained a while longer, on training and validation
 part together. No test clip is seen, and nothing is chosen any more: how long is fixed beforehand,
-and the last epoch counts. What was fitted in closed form is fitted again only behind what learns on.
+and the last epoch counts. What was fitted in closed form is fitted again, but for what networks were trained behind.
 """
 
 import math

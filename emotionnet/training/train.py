@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from emotionnet.files import write_csv
+from emotionnet.keras_private import layers_inside
 from emotionnet.systems.stages import Fit
 from emotionnet.training.devices import ONE, Devices
 from emotionnet.training.fitting import fit_unit
@@ -67,7 +68,8 @@ def train_run(run: Run, records, devices: Devices = ONE) -> list[dict]:
         if _fits(unit):
             layer = _fitted(model, unit)
             begun = _differ(layer.get_weights(), unfitted[unit.name])
-            _fit(run, records, parts, unit, layer, state, devices, begun)
+            keep = begun and not unit.model.trainable_weights and is_learnt_behind(layer, units)
+            _fit(run, records, parts, unit, layer, state, devices, keep)
         else:
             started = values if state.stream == unit.name else None
             _learn(run, records, parts, unit, state, started, devices, taught.get(unit.name))
@@ -119,17 +121,23 @@ def _differ(some: list, others: list) -> bool:
     return not all(np.array_equal(a, b) for a, b in zip(some, others))
 
 
+def is_learnt_behind(layer: keras.Layer, units: list[Unit]) -> bool:
+    """Whether one of ``units`` learns by gradient behind ``layer``."""
+    learning = (each.model for each in units if not _fits(each))
+    return any(each is layer for model in learning for each in layers_inside(model))
+
+
 def _fit(
     run: Run, records, parts: dict, unit: Unit, layer: keras.Layer, state: TrainingState,
-    devices: Devices, begun: bool,
+    devices: Devices, keep: bool,
 ) -> None:  # fmt: skip
     """Computes the numbers of ``layer``, that ``unit`` is about.
 
-    Where it has ``begun`` with those of another run, and nothing before it learns, they stay: the networks behind
-    it, which begin there too, were trained on them. Others may have other directions, in another order.
+    Those of another run that it begins with are to ``keep`` where nothing before it learns, and networks behind it
+    do: these begin there too, and were trained on them. Others may have other directions, in another order.
     """
     if unit.name not in state.done:
-        if begun and not unit.model.trainable_weights:
+        if keep:
             numbers = layer.get_weights()
         else:
             with records.guard(), devices.chief_first():

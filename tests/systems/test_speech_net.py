@@ -162,6 +162,20 @@ def test_a_kernel_machine_has_half_as_much_to_say_as_the_committee(model):
     assert (ridge.argmax(axis=1) == targets).mean() > 0.9
 
 
+def test_what_is_fitted_beside_the_committee_is_fitted_again_by_a_refit():
+    """No network learns behind it; one that does would find other numbers than it was trained on."""
+    from emotionnet.training.optimizer import find_layers
+    from emotionnet.training.train import is_learnt_behind
+    from emotionnet.training.unit import units_of
+
+    config = {**SMALL, "speech": "logmel_ridge", "streams": ("speech",)}
+    model = build_model("ghost_fan", 4, **config)
+    units = units_of(model, {"system": "ghost_fan", "system_config": config, "streams": ["speech"]})
+    for name in ("even", "scaled", "ridge"):
+        assert not is_learnt_behind(find_layers(model, name)[0], units)
+    assert is_learnt_behind(find_layers(model, "as_sequence")[0], units)
+
+
 def test_with_all_points_it_stays_within_the_budget():
     model = build_model("ghost_fan", 8, **{**SMALL, "speech": "logmel_ridge"}, streams=("speech",))
     assert model.get_layer("speech_stream").count_params() == 519_027
