@@ -235,15 +235,17 @@ def has_range(tensor) -> bool:
 def canonical(name: str, layers: Iterable[str]) -> str:
     """A tensor's name without the scopes around the network that it belongs to: equal in all entry points.
 
+    Of operations that were merged into one the first counts, which gives the tensor: which others are named
+    differs from one entry point to the other.
+
     Args:
         name: of a tensor.
         layers: the paths of `quantised_layers`.
     """
     networks = (*_ENCODERS, *_ENCODERS_OF_SOUND, *(path.split("/")[0] for path in layers))
     inside = "|".join(re.escape(network) for network in networks)
-    scopes = [part.split("/") for part in name.split(";")]
-    inner = []
-    for parts in scopes:
-        starts = [i for i, p in enumerate(parts) if re.match(inside, p)]
-        inner.append("/".join(parts[starts[-1] :]) if starts else "/".join(parts))
-    return ";".join(inner)
+    first, *more = name.split(";")
+    parts = first.split("/")
+    starts = [i for i, p in enumerate(parts) if re.match(inside, p)]
+    inner = "/".join(parts[starts[-1] :] if starts else parts)
+    return f"{inner};{more[-1]}" if more and more[-1].isdigit() else inner

@@ -64,3 +64,19 @@ def test_of_racnn_neither_normalization_nor_attention_is():
         ("ra1_channels/down", False), ("ra2_places/gate", False),
     ):  # fmt: skip
         assert bool(search(f"whole/racnn_1/{name}_1/op")) == taken, name
+
+
+def test_a_tensor_has_one_name_in_all_entry_points():
+    """Else each would have the range of what calibration has shown to it alone: two clips, of whole ones."""
+    from emotionnet.deploy.quantize import canonical
+
+    merged = "{0}/stem_relu_1/Relu;{0}/stem_1/BiasAdd;{0}/stem_1/convolution;"
+    whole = merged.format("pair_1/face_stream_1/face_encoder_1")
+    once = merged.format("encode_face_1/face_codes_1/face_encoder_1")
+    # A converter names, or does not, what it has taken in besides.
+    once += "encode_face_1/face_codes_1/face_encoder_1/stem_1/Squeeze"
+    assert canonical(whole, ["face_encoder"]) == canonical(once, ["face_encoder"])
+    other = whole.replace("stem", "bottleneck")
+    assert canonical(other, ["face_encoder"]) != canonical(whole, ["face_encoder"])
+    # Pieces of one operation are numbered.
+    assert canonical(f"{whole[:-1]};1", ["face_encoder"]) != canonical(whole, ["face_encoder"])
