@@ -2,10 +2,12 @@
 
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from emotionnet.command import resumes
 from emotionnet.errors import EmotionNetError
+from emotionnet.locks import alone
 
 #: Share of a training's time spent waiting for clips from which advice is printed.
 MUCH_WAITING = 0.2
@@ -30,7 +32,9 @@ def train_and_evaluate(
     from emotionnet.training.begin import open_run
     from emotionnet.training.train import train_run
 
-    with resumes(f"the same command with --resume auto continues {folder}"):
+    # Two processes would take turns at one checkpoint. Of several workers the chief alone writes.
+    mine = alone(folder) if devices.chief else nullcontext()
+    with mine, resumes(f"the same command with --resume auto continues {folder}"):
         with devices.chief_first():
             # The other workers find what the chief has made.
             run = open_run(folder, config, split, resume if devices.chief else True)

@@ -1,12 +1,14 @@
 """A run from beginning to end, without a training: it ends before, or was trained already."""
 
 import os
+import threading
 from types import SimpleNamespace
 
 import pytest
 
 from emotionnet.errors import EmotionNetError
 from emotionnet.evaluation import run_or_group
+from emotionnet.locks import alone
 from emotionnet.runs.whole import train_and_evaluate
 from emotionnet.training import begin, train
 from emotionnet.training.devices import ONE
@@ -47,3 +49,28 @@ def test_a_model_that_was_trained_anew_is_evaluated_anew(tmp_path, monkeypatch):
     os.utime(tmp_path / "model.keras", (9, 9))
     train_and_evaluate(tmp_path, {}, None, records, True, ONE)
     assert asked == [tmp_path]
+
+
+def test_a_second_process_waits_and_finds_the_run_trained(tmp_path, monkeypatch, capsys):
+    opened, pause = [], threading.Event()
+
+    def open_run(folder, *_):
+        opened.append(folder)
+        return Run(folder, {})
+
+    monkeypatch.setattr(begin, "open_run", open_run)
+    monkeypatch.setattr(run_or_group, "evaluate", lambda folder, records: None)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    arguments = (folder, {}, None, SimpleNamespace(address="records"), "auto", ONE)
+    with alone(folder):
+        second = threading.Thread(target=train_and_evaluate, args=arguments)
+        second.start()
+        while "waiting" not in capsys.readouterr().err:
+            assert second.is_alive()
+            pause.wait(0.05)
+        assert not opened
+        (folder / "model.keras").write_text("trained meanwhile")
+    second.join(20)
+    assert len(opened) == 1
+    assert not second.is_alive()
