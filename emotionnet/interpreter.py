@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from emotionnet.errors import EmotionNetError
 
@@ -45,17 +45,22 @@ def ready(content: bytes):
 def no_greeting() -> Iterator[None]:
     """Hides the line about XNNPACK that the first interpreter of a process writes into the progress bar.
 
-    There is no setting for it, so what is written there the first time goes nowhere. Errors are raised all the same.
+    There is no setting for it, so what is written there the first time goes nowhere.
     """
     global _greeted
+    hide, _greeted = not _greeted, True
+    with hidden_stderr() if hide else nullcontext():
+        yield
+
+
+@contextmanager
+def hidden_stderr() -> Iterator[None]:
+    """Hides what libraries write to the standard error output by themselves. Errors are raised all the same."""
     try:
-        kept = None if _greeted else os.dup(2)
+        kept = os.dup(2)
     except OSError:  # nowhere to write to
-        kept = None
-    if kept is None:
         yield
         return
-    _greeted = True
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:

@@ -10,6 +10,7 @@ import numpy as np
 
 from emotionnet.deploy.latency import litert_runner, onnx_runner, time_runs
 from emotionnet.inputs.kinds import FUSED, OUTPUTS, present
+from emotionnet.interpreter import hidden_stderr
 
 #: Float's lead over its second answer from which on another answer counts as a change of mind.
 MARGIN = 0.1
@@ -95,19 +96,23 @@ def benchmark(
     Returns:
         ``machine``, ``threads``, ``runs``, and ``times``: precision → entry point → ``median_ms``.
     """
-    times: dict[str, Any] = {}
-    for precision, entry in files.items():
-        path = Path(folder) / entry["file"]
-        if path.suffix == ".onnx":
-            runners = {"classify": onnx_runner(path)}
-        else:
-            runners = {name: litert_runner(path, signature=name) for name in names}
-        times[precision] = {}
-        for name, run in runners.items():
-            spent_s = np.array(time_runs(run, RUNS))
-            times[precision][name] = {"median_ms": round(float(np.median(spent_s)) * 1e3, 3)}
+    # The runtime tells of each accelerator that it looks for, and parts with.
+    with hidden_stderr():
+        times = {
+            precision: _times(Path(folder) / entry["file"], names)
+            for precision, entry in files.items()
+        }
     machine = {"machine": platform.machine(), "cpus": os.cpu_count(), "system": platform.system()}
     return {"machine": machine, "threads": 1, "runs": RUNS, "times": times}
+
+
+def _times(path: Path, names: Sequence[str]) -> dict[str, dict[str, float]]:
+    if path.suffix == ".onnx":
+        runners = {"classify": onnx_runner(path)}
+    else:
+        runners = {name: litert_runner(path, signature=name) for name in names}
+    spent_s = {name: np.median(time_runs(run, RUNS)) for name, run in runners.items()}
+    return {name: {"median_ms": round(1e3 * float(each), 3)} for name, each in spent_s.items()}
 
 
 RUNS = 20

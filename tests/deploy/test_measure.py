@@ -1,11 +1,12 @@
 """A bundle's files against Keras: of each stream only the clips that have it are counted."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from emotionnet.deploy.measure import accuracy
+from emotionnet.deploy.measure import accuracy, benchmark
 
 EVEN = (0.5, 0.5)
 #: Of four clips the last two have no face, the first none has sound.
@@ -50,3 +51,13 @@ def test_what_no_clip_has_is_not_there():
     found = accuracy({}, silent, np.array([0, 1, 1, 1]), OUTPUTS, ("faces", "speech"))
     assert set(found["keras"]) == {"fused", "faces"}
     assert found["keras"]["fused"]["clips"] == 2
+
+
+def test_timing_writes_nothing_beside_its_answer(capfd):
+    """LiteRT tells of every accelerator that it looks for."""
+    pytest.importorskip("ai_edge_litert")
+    bundle = Path(__file__).parents[2] / "saved_models" / "demo_bundle"
+    files = {"int8": {"file": "emotion_int8.tflite"}}
+    found = benchmark(bundle, files, ["fuse"])
+    assert found["times"]["int8"]["fuse"]["median_ms"] > 0
+    assert not any(capfd.readouterr())
