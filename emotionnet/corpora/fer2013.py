@@ -104,7 +104,7 @@ def scan(
     told = {place.name: part for _, place, part, _ in pictures}
     divided = any(part for _, _, part, _ in pictures)
     rows: dict[str, ManifestRow] = {}
-    for name, place, part, content in pictures:
+    for name, place, part, digest in pictures:
         part, emotion = part or ("" if divided else "test"), _emotion_of(place)
         if not emotion:
             ignored.append((name, f"lies in no class folder ({', '.join(CLASSES)})"))
@@ -119,7 +119,7 @@ def scan(
                 clip=clip,
                 corpus=NAME,
                 emotion=emotion,
-                repetition=content,
+                repetition=digest,
                 picture=name,
                 label_kind="perceived",
             )

@@ -56,6 +56,10 @@ def person_of(row: Row) -> tuple[str, str]:
     return row.corpus, row.actor
 
 
+#: What a split is told by → corpus and name of a row's.
+NAMED = {"clip": name_of, "actor": person_of}
+
+
 def sexes_of(rows: Rows) -> dict[tuple[str, str], str]:
     """Person to sex; of a person whose sex only some rows say, that one."""
     sexes: dict[tuple[str, str], str] = {}

@@ -172,7 +172,12 @@ class Config:
 
 def stages(config: Config) -> tuple[Stage, ...]:
     """Each stream by itself."""
-    found = {"faces": (Learn("faces", "face_stream"),), "speech": speech_net.stages(config)}
+    found: dict[str, tuple[Stage, ...]] = {
+        "faces": (Learn("faces", "face_stream"),),
+        "speech": (Learn("speech", "speech_stream", front=speech_net.FRONT),),
+    }
+    if config.speech == speech_net.RIDGE:
+        found["speech"] = speech_net.ridge_stages()
     return tuple(stage for stream in config.streams for stage in found[stream])
 
 
@@ -294,7 +299,7 @@ def speech_stream(config: Config, num_classes: int) -> keras.Model:
     x = layers.Rescaling(
         (1 / deviation).tolist(), (-mean / deviation).tolist(), dtype="float32", name="scale"
     )(x)
-    x = layers.Reshape((config.n_mfcc, 1), name="as_sequence")(x)
+    x = layers.Reshape((config.n_mfcc, 1), name=speech_net.FRONT)(x)
     for number, filters in enumerate(SPEECH[config.speech], start=1):
         odd = number % 2 == 1
         x = layers.Conv1D(

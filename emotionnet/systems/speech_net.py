@@ -34,7 +34,8 @@ from emotionnet.systems.stages import Fit, Learn, Stage
 from emotionnet.systems.usual import Usual
 
 #: Names of these streams as values of ``speech``: the committee alone, and beside a kernel machine.
-NAMES = LOGMEL, RIDGE = "logmel", "logmel_ridge"
+RIDGE = "logmel_ridge"
+NAMES = ("logmel", RIDGE)
 
 #: How it is trained. What is augmented are the features, behind the front-end, so sound is not.
 _TRAIN = {
@@ -76,20 +77,18 @@ VOICES = {
 }  # fmt: skip
 #: Training clips that the kernel machine compares a clip with, fewer where there are fewer.
 POINTS = 768
-#: The last layer without weights, under the name under which `Learn` finds it in S1 to S3 too.
-_FRONT = "as_sequence"
+#: The last layer without weights, under the name that it has in S1 to S3 too.
+FRONT = "as_sequence"
 
 
-def stages(config) -> tuple[Stage, ...]:
+def ridge_stages() -> tuple[Stage, ...]:
     """The committee; then, beside it, what is computed from all training clips."""
-    if config.speech != RIDGE:
-        return (Learn("speech", "speech_stream", front=_FRONT),)
 
     def fit(layer, on, by):
-        return Fit(layer, layer=layer, on=on, by=by, front=_FRONT, streams=("speech",))
+        return Fit(layer, layer=layer, on=on, by=by, front=FRONT, streams=("speech",))
 
     return (
-        Learn("speech", "speech_stream/committee", front=_FRONT),
+        Learn("speech", "speech_stream/committee", front=FRONT),
         fit("even", on="statistics", by=even_classes),
         fit("scaled", on="statistics", by=standard_scaler),
         fit("ridge", on="scaled", by=partial(kernel_ridge, points=POINTS)),
@@ -114,7 +113,7 @@ def speech_stream(config, inputs: dict, num_classes: int) -> keras.Model:
         return_mask=True,
         name="log_mel",
     )(inputs["waveform"], inputs["waveform_samples"])
-    window = SpeechWindow(FRAMES, name=_FRONT)(spectrogram, valid)
+    window = SpeechWindow(FRAMES, name=FRONT)(spectrogram, valid)
     members = [_member(config, window, num_classes, number) for number in range(1, MEMBERS + 1)]
     logits = Committee(name="committee")(members)
     if config.speech == RIDGE:

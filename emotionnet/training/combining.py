@@ -10,6 +10,7 @@ from emotionnet.classes import Classes
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import file_sha256, read_json
 from emotionnet.inputs.kinds import STREAMS
+from emotionnet.inputs.split import person_of
 from emotionnet.systems import PAIR, make_config, pair, stages_of
 from emotionnet.training.measured import read_metrics
 from emotionnet.training.run import PARTS, Run, beginnings
@@ -194,7 +195,7 @@ def _told(runs: Mapping[str, Run]) -> list[str]:
 def _leak(runs: Mapping[str, Run], split: SimpleNamespace) -> str:
     """The people who are tested though either run was trained on other clips of them, in words; "" for none."""
     told = []
-    tested = {(row.corpus, row.actor) for row in split.test if row.actor}
+    tested = {person_of(row) for row in split.test if row.actor}
     for stream, run in runs.items():
         met = set().union(*(each.learnt("actor") for each in (run, *beginnings(run.config))))
         if shared := met & tested:

@@ -11,7 +11,7 @@ import numpy as np
 
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import file_sha256
-from emotionnet.inputs.split import Split
+from emotionnet.inputs.split import NAMED, Split
 from emotionnet.systems import (
     PAIR,
     build_model,
@@ -69,10 +69,7 @@ def note_leaks(splits: Sequence[Split], config: dict[str, Any]) -> None:
         among = f"are among those that {run.name}, which it begins with, was trained on"
         learnt = run.learnt(what)
         for split in splits:
-            choosing, tested = (
-                {(row.corpus, getattr(row, what)) for row in part}
-                for part in (split.validation, split.test)
-            )
+            choosing, tested = (set(map(NAMED[what], x)) for x in (split.validation, split.test))
             if known := learnt & choosing:
                 division, mark, leaks = split.description.partition("; leaks: ")
                 note = f"{len(known)} of the {len(choosing)} {what}s that choose the epoch {among}"

@@ -17,6 +17,7 @@ from emotionnet.errors import UsageError
 from emotionnet.files import read_csv, write_csv
 from emotionnet.inputs import opening
 from emotionnet.inputs.kinds import FUSED_OUTPUT, OUTPUTS, STREAMS
+from emotionnet.inputs.split import NAMED
 from emotionnet.progress import progress
 from emotionnet.systems.base import answer_batch
 from emotionnet.systems.stages import Learn
@@ -89,9 +90,7 @@ def _check_unseen(run: Run, split) -> None:
     hidden = (*split.validation, *split.test)
     for each in (run, *beginnings(run.config)):
         for field in ("clip", "actor") if split.by_actor else ("clip",):
-            known = sorted(
-                each.learnt(field) & {(row.corpus, getattr(row, field)) for row in hidden}
-            )
+            known = sorted(each.learnt(field).intersection(map(NAMED[field], hidden)))
             if known:
                 by = "" if each is run else f", by way of {each.folder}, which it begins with,"
                 raise UsageError(
