@@ -8,9 +8,12 @@ import cv2
 import numpy as np
 
 from emotionnet.clips import SAMPLE_RATE
+from emotionnet.clips.beside import after
 from emotionnet.clips.company import Company
 from emotionnet.clips.decode import Recording
-from emotionnet.clips.faces import FaceFinder
+from emotionnet.clips.detect import Face
+from emotionnet.clips.faces import CHUNK_BYTES, CHUNK_FRAMES, FaceFinder
+from emotionnet.clips.frame import Frame
 from emotionnet.clips.span import Span, span_of
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import BadClip, UnreadClip
@@ -181,12 +184,18 @@ def _crops(
     recording: Recording, finder: FaceFinder | None, span: Span | None, company: Company
 ) -> Iterator[tuple]:
     """Time, picture size, JPEG (empty without a face) and face of every frame of a recording, or a part."""
+    if finder is None or recording.first is None:
+        return iter(())
     frames = recording.frames() if span is None else span.frames(recording.frames())
-    for frame, face in finder.follow(frames, company) if finder is not None else ():
-        jpeg = b""
-        if face is not None:
-            jpeg = encode_jpeg(frame.face(face.landmarks))
-        yield frame.time_s, frame.size, jpeg, face
+    # As many may wait for their crop as are searched together.
+    most = min(CHUNK_FRAMES, CHUNK_BYTES // recording.first.buffer_bytes)
+    return after(_crop, finder.follow(frames, company), most)
+
+
+def _crop(followed: tuple[Frame, Face | None]) -> tuple:
+    frame, face = followed
+    jpeg = b"" if face is None else encode_jpeg(frame.face(face.landmarks))
+    return frame.time_s, frame.size, jpeg, face
 
 
 def encode_jpeg(picture: np.ndarray) -> bytes:

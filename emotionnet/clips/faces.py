@@ -3,7 +3,8 @@
 On *key frames*, two a second, a reduced picture is searched with MTCNN. The box of the frames in
 between is interpolated, and MTCNN's last network, run there in one batch, says for every frame
 whether the face is really there, and where its landmarks are. A face that was lost is searched for
-again, on larger and larger pictures. Frames are held for about a second at a time.
+again, on larger and larger pictures. Frames are held for about a second at a time, while those of the
+next second are decoded.
 """
 
 import math
@@ -12,15 +13,16 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from emotionnet.clips.beside import ahead
 from emotionnet.clips.company import Company
 from emotionnet.clips.detect import Detector, Face
 from emotionnet.clips.frame import Frame
 
 #: Seconds between key frames at most.
 KEY_INTERVAL_S = 0.5
-#: Frames, and bytes of decoded pictures, that are held at a time.
+#: Frames, and bytes of decoded pictures, that are searched together; as many are decoded meanwhile.
 CHUNK_FRAMES = 30
-CHUNK_BYTES = 200_000_000
+CHUNK_BYTES = 100_000_000
 #: Longer sides, in pixels, of the pictures that are searched, one after the other until a face is
 #: found. A face of 40 px in a 720p frame needs the last.
 SEARCH_SIDES = (320, 640, 1280)
@@ -63,7 +65,7 @@ class FaceFinder:
         self, frames: Iterable[Frame], company: Company
     ) -> Iterator[tuple[Frame, Face | None]]:
         person = _Person(company)
-        for chunk in _chunks(frames):
+        for chunk in ahead(_chunks(frames)):
             for face in self._follow_chunk(chunk, person):
                 # Taken out, so that this chunk is gone before the next one is gathered.
                 yield chunk.pop(0), face

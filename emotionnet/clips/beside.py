@@ -1,0 +1,46 @@
+"""Stages of reading a clip side by side: each has a thread, and the items keep their order.
+
+Decoders, OpenCV and LiteRT let other threads run while they work, so threads share a clip's work among the cores.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
+_END = object()
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """Yields items; while one is worked on, a thread asks for the next.
+
+    Args:
+        items: an error that it raises is raised here, when its turn comes.
+    """
+    source = iter(items)
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, source, _END)
+        while (item := coming.result()) is not _END:
+            coming = thread.submit(next, source, _END)
+            yield item
+            del item  # what was worked on is not held while the next one is waited for
+
+
+def after(work: Callable[[Item], Result], items: Iterable[Item], most: int) -> Iterator[Result]:
+    """Yields ``work(item)`` for each item; a thread does that while the next items are asked for.
+
+    Args:
+        work: an error that it raises is raised here, when its turn comes.
+        items: asked for in the thread of the caller.
+        most: items that may wait.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        waiting: deque = deque()
+        for item in items:
+            waiting.append(thread.submit(work, item))
+            del item
+            if len(waiting) > most:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
