@@ -23,7 +23,8 @@ def test_the_next_one_is_made_while_one_is_worked_on():
 
     items_ahead = ahead(items())
     assert next(items_ahead) == 0
-    assert made[1].wait(10) and not made[2].is_set()
+    assert made[1].wait(10)
+    assert not made[2].is_set()
     assert list(items_ahead) == [1, 2]
 
 
