@@ -250,7 +250,9 @@ def kernel_ridge(
     into = nystroem.normalization_.T
     # With a scoring, what is kept are the answers to rows that were left out, and not their errors.
     ridge = RidgeCV(np.array(ridges), scoring="neg_mean_squared_error", store_cv_results=True)
-    ridge.fit(near @ into, np.eye(len(classes))[labels])
+    targets = np.eye(len(classes))[labels]
+    # Less their mean, which scikit-learn 1.5 leaves out of these answers, and later versions do not.
+    ridge.fit(near @ into, targets - targets.mean(axis=0))
     left_out = ridge.cv_results_[..., list(ridges).index(ridge.alpha_)]
     logistic = LogisticRegression(class_weight="balanced", max_iter=1000).fit(left_out, labels)
     weights, bias = logistic.coef_, logistic.intercept_

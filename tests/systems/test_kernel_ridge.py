@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from scipy.special import softmax
+from sklearn import linear_model
 from sklearn.datasets import load_digits, make_moons
 from sklearn.kernel_ridge import KernelRidge
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.preprocessing import KernelCenterer
 
 from emotionnet.errors import EmotionNetError
@@ -69,6 +70,22 @@ def test_of_several_ridges_it_takes_one_that_generalises():
     )
     np.testing.assert_array_equal(chosen[2], borne[2])
     assert np.abs(by_heart[2]).max() > np.abs(borne[2]).max()
+
+
+def test_answers_without_the_mean_of_the_targets_give_the_same(monkeypatch):
+    """As scikit-learn 1.5 keeps them."""
+
+    class Older(RidgeCV):
+        def fit(self, values, targets):
+            super().fit(values, targets)
+            self.cv_results_ = self.cv_results_ - targets.mean(axis=0)[:, None]
+            return self
+
+    values, labels = digits((9, 6, 30))
+    expected = fits.kernel_ridge(values, labels, points=30)
+    monkeypatch.setattr(linear_model, "RidgeCV", Older)
+    for found, its in zip(fits.kernel_ridge(values, labels, points=30), expected):
+        np.testing.assert_allclose(found, its, atol=1e-4)
 
 
 def test_points_that_are_left_over_do_not_count():
