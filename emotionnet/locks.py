@@ -11,9 +11,9 @@ from pathlib import Path
 def alone(folder: str | os.PathLike) -> Iterator[None]:
     """Lets one process at a time write to ``folder``; the others wait, and say so.
 
-    The lock is on a file beside the folder (``.NAME.lock``), and is gone with the process that holds
-    it, however that ends. The file stays, but where the folder did not come to be. Where nothing can be
-    locked (a disk that may only be read, some mounts) nothing is.
+    The lock is on a file beside the folder (``.NAME.lock``), whatever links lead to it, and is gone with the
+    process that holds it, however that ends. The file stays, but where the folder did not come to be. Where nothing
+    can be locked (a disk that may only be read, some mounts) nothing is.
 
     Args:
         folder: what is written; it need not be there yet.
@@ -21,11 +21,13 @@ def alone(folder: str | os.PathLike) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     folder = Path(folder)
-    place = folder.with_name(f".{folder.name}.lock")
-    lock = FileLock(place)
+    own = Path(os.path.realpath(folder))  # "." has no name
+    place = own.with_name(f".{own.name}.lock")
+    # A file that locks by being there would outlive a process that is killed: then rather no lock.
+    lock = FileLock(place, fallback_to_soft=False)
     try:
         with suppress(OSError, NotImplementedError):
-            folder.parent.mkdir(parents=True, exist_ok=True)
+            own.parent.mkdir(parents=True, exist_ok=True)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
@@ -34,7 +36,7 @@ def alone(folder: str | os.PathLike) -> Iterator[None]:
                     lock.acquire()
         yield
     finally:
-        if lock.is_locked and not folder.exists():
+        if lock.is_locked and not own.exists():
             with suppress(OSError):  # Windows keeps a file that is open
                 place.unlink(missing_ok=True)
         lock.release()

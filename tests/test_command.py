@@ -123,6 +123,28 @@ def test_who_writes_the_same_folder_waits_for_its_turn(tmp_path, capsys):
     assert f"{folder}: another process is writing it" in capsys.readouterr().err
 
 
+def test_a_folder_has_one_lock_whatever_it_is_called(tmp_path, monkeypatch):
+    (tmp_path / "records").mkdir()
+    (tmp_path / "link").symlink_to("records")
+    monkeypatch.chdir(tmp_path / "records")
+    for called in (".", tmp_path / "link", "../records"):
+        with alone(called):
+            assert {path.name for path in tmp_path.iterdir()} == {"records", "link", ".records.lock"}
+
+
+def test_no_file_stands_for_a_lock(tmp_path, monkeypatch, capsys):
+    """A killed process would leave it, and the next one on another machine would wait forever."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def flock(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with alone(tmp_path / "run"), alone(tmp_path / "run"):
+        pass
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("home", ["file", "/proc"])
 def test_where_nothing_can_be_locked_work_goes_on(tmp_path, home, capsys):
     (tmp_path / "file").touch()
