@@ -10,7 +10,8 @@ from tiny_run import SYSTEM_CONFIG, TOY, make_clip, write_records
 from emotionnet.errors import UsageError
 from emotionnet.files import read_csv
 from emotionnet.fit import fit, main
-from emotionnet.training.plan import window_samples
+from emotionnet.training.config import RunConfig
+from emotionnet.training.plan import check, window_samples
 
 pytestmark = pytest.mark.usefixtures("four_bottlenecks", "plain_reports")
 
@@ -46,6 +47,18 @@ def options(records, out, **changes):
 def folder(records, tmp_path_factory):
     """A run of the published system that has learnt from sound alone."""
     return fit(**options(records, tmp_path_factory.mktemp("runs"), name="run"))
+
+
+def test_computed_layers_are_not_trained_jointly(records, tmp_path):
+    ridge = {**SYSTEM_CONFIG, "speech": "logmel_ridge"}
+    with pytest.raises(UsageError, match=r"--joint: .* even, scaled, ridge"):
+        fit(**options(records, tmp_path, joint=True, system_config=ridge))
+
+
+@pytest.mark.parametrize("system", ["racnn", "dv_emotionnet"])
+def test_of_a_sweep_neither(system):
+    with pytest.raises(UsageError, match="--joint: "):
+        check(RunConfig(system=system, joint=True), "demo")
 
 
 def test_a_run_folder_says_everything(records, folder):

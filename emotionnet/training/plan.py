@@ -113,8 +113,31 @@ def check(run: RunConfig, corpus: str) -> None:
 
     system = run.system or DEFAULT_SYSTEM
     make_config(system, **run.system_config)
+    check_joint(run.joint, system, run.system_config)
     stream_settings(system, corpus, run.train, run.system_config)
     plain_fields(run.augmentation)
+
+
+def check_joint(joint: bool, system: str, config: Mapping[str, Any]) -> None:
+    """Refuses to train through layers whose numbers are computed: they would stay what they are before they are fitted.
+
+    Args:
+        joint: whether all is to be trained through the fusion.
+        system: its name.
+        config: fields of its ``Config``.
+
+    Raises:
+        UsageError: names the layers.
+    """
+    from emotionnet.systems import stages_of
+    from emotionnet.systems.stages import Fit
+
+    fitted = [stage.layer for stage in stages_of(system, config) if isinstance(stage, Fit)]
+    if joint and fitted:
+        raise UsageError(
+            f"--joint: trains by gradient alone, and system {system} computes the numbers of "
+            f"{', '.join(fitted)} from the training clips. Leave it out."
+        )
 
 
 @dataclass(frozen=True)
@@ -178,6 +201,7 @@ def plan_runs(run: RunConfig, records: Any) -> Plan:
     protocol = run.protocol or usual_protocol(rows)
     augment = run.augment or usual(None, "run", {"corpus": corpus})["augment"]
     config = system_config(run.system, corpus, rows, trained, run.system_config)
+    check_joint(run.joint, run.system, config)
     instead = {}
     if tuned:
         epochs = run.train.get("epochs")
