@@ -30,8 +30,11 @@ def train_and_evaluate(
     from emotionnet.evaluation.measuring import is_answered
     from emotionnet.evaluation.run_or_group import evaluate
     from emotionnet.training.begin import open_run
+    from emotionnet.training.run import check_free
     from emotionnet.training.train import train_run
 
+    if devices.chief and not resume:
+        check_free(folder)  # here too, so as not to wait first for the process that trains it
     # Two processes would take turns at one checkpoint. Of several workers the chief alone writes.
     mine = alone(folder) if devices.chief else nullcontext()
     with mine, resumes(f"the same command with --resume auto continues {folder}"):

@@ -58,10 +58,7 @@ class Run:
             split: an `emotionnet.inputs.split.Split`.
         """
         folder = Path(folder)
-        if (folder / "config.json").exists():
-            raise UsageError(
-                f"{folder}: there is a run already. Give another --name, or --resume auto to continue it."
-            )
+        check_free(folder)
         run = cls(folder, {"format": FORMAT, **config})
         columns = ("clip", "corpus", "actor", "emotion")
         rows = [
@@ -278,6 +275,14 @@ class Run:
         rows = open_clips(folder).rows
         # Records that were lost in part are another matter: those have some of them.
         return bool(tested) and tested.isdisjoint((row.corpus, row.clip) for row in rows)
+
+
+def check_free(folder: Path) -> None:
+    """Refuses a folder that holds a run."""
+    if (folder / "config.json").exists():
+        raise UsageError(
+            f"{folder}: there is a run already. Give another --name, or --resume auto to continue it."
+        )
 
 
 def beginnings(config: dict[str, Any]) -> Iterator[Run]:

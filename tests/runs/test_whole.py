@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from emotionnet.errors import EmotionNetError
+from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.evaluation import run_or_group
 from emotionnet.locks import alone
 from emotionnet.runs.whole import train_and_evaluate
@@ -74,3 +74,11 @@ def test_a_second_process_waits_and_finds_the_run_trained(tmp_path, monkeypatch,
     second.join(20)
     assert len(opened) == 1
     assert not second.is_alive()
+
+
+def test_a_name_that_is_taken_is_not_waited_for(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "config.json").touch()
+    with alone(folder), pytest.raises(UsageError, match="there is a run already"):
+        train_and_evaluate(folder, {}, None, SimpleNamespace(address="records"), False, ONE)
