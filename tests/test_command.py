@@ -129,7 +129,11 @@ def test_a_folder_has_one_lock_whatever_it_is_called(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "records")
     for called in (".", tmp_path / "link", "../records"):
         with alone(called):
-            assert {path.name for path in tmp_path.iterdir()} == {"records", "link", ".records.lock"}
+            assert {path.name for path in tmp_path.iterdir()} == {
+                "records",
+                "link",
+                ".records.lock",
+            }
 
 
 def test_no_file_stands_for_a_lock(tmp_path, monkeypatch, capsys):

@@ -54,16 +54,20 @@ def processor() -> str:
 
 def git_commit() -> str:
     """The commit of this source tree, with "+changes" where it differs; "" outside git."""
+    here = Path(__file__)
 
     def git(*words: str) -> str:
         return subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), *words],
+            ["git", "-C", str(here.parent), *words],
             capture_output=True,
             text=True,
             check=True,
         ).stdout.strip()
 
     try:
+        git(
+            "ls-files", "--error-unmatch", here.name
+        )  # an installed package may lie in another project
         commit = git("rev-parse", "--short=12", "HEAD")
         return commit + ("+changes" if git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.CalledProcessError):
