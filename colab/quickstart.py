@@ -49,7 +49,7 @@ if "google.colab" in sys.modules:
 #
 # `fit` draws the corpus, finds the faces once, trains a network for faces and one for speech, fuses them,
 # and tests on "actors" that neither has seen. `speech` alone takes a fraction of the time. After an interruption, run
-# the cell again: it continues.
+# the cell again: it continues. For other epochs, give another `name` in the cell.
 
 # %%
 STREAMS = "both"  # @param ["both", "faces", "speech"]

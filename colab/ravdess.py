@@ -104,6 +104,7 @@ print("read from", shutil.copytree(kept, records, dirs_exist_ok=True))
 # takes the system's usual number. `logmel` is this project's speech network.
 #
 # The first lines say which device is used. After an interruption, run all cells again: with Drive the training continues.
+# For other epochs, give another `name` in the cell.
 
 # %%
 FOLDS = "1"  # @param ["1", "2", "3", "4", "5", "6", "all"]
@@ -155,7 +156,8 @@ show_page(HOME / "compare" / "compare.html") if COMPARE else None
 # %% [markdown]
 # ## Ask it about a clip
 #
-# Without a name, a recording of one of the actors of the test. Any video or sound file will do.
+# Without a name, a recording of one of the actors of the test. Any video or sound file will do, and one is needed
+# where the records are of an earlier time, since nothing was downloaded then.
 
 # %%
 CLIP = ""  # @param {type:"string"}

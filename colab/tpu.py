@@ -115,7 +115,7 @@ elif to_prepare:
 # ## Train
 #
 # The first lines say which device is used, and why. `EPOCHS` 0 takes the system's usual number. After an interruption, run
-# all cells again: with Drive the training continues.
+# all cells again: with Drive the training continues. For other epochs, give another `name` in the cell.
 
 # %%
 DEVICE = "auto"  # @param ["auto", "tpu", "gpu", "cpu"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import emotionnet
+from emotionnet.files import read_json
 from emotionnet.fit import arguments
 from emotionnet.training.config import DEFAULT_SYSTEM, RunConfig, home_of
 
@@ -77,3 +78,45 @@ def test_the_readme_links_to_what_is_there():
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", (HOME / "README.md").read_text("utf-8"))
     assert links
     assert not [link for link in links if not (HOME / link).exists()]
+
+
+def test_figures_of_what_is_shipped_are_its_own():
+    """They change where a bundle is exported again, or `people` is trained again."""
+    shipped, results = HOME / "saved_models", HOME / "docs" / "results"
+    bundles = (shipped / "demo_bundle", shipped / "people" / "bundle")
+    contracts = [read_json(bundle / "contract.json") for bundle in bundles]
+    demo, people = (read_json(bundle / "accuracy.json") for bundle in bundles)
+
+    def percent(share: float) -> str:
+        return f"{100 * share:.1f} %"
+
+    def told(page: Path, words: str) -> str:
+        paragraphs = page.read_text(encoding="utf-8").split("\n\n")
+        (found,) = (paragraph for paragraph in paragraphs if words in paragraph)
+        return found.partition(words)[2]
+
+    moved = [contract["crop"]["sensitivity"]["shift_5_percent"] for contract in contracts]
+    said = re.findall(r"\d+\.\d %", told(results / "handoff.md", "Of the committed demo bundle"))
+    assert said == [
+        percent(each[key]) for each in moved for key in ("same_answer", "same_answer_clear")
+    ]
+
+    said = told(results / "handoff.md", "The committed demo bundle is of")
+    assert f"{percent(demo['keras']['fused']['accuracy'])} like Keras" in said
+    assert demo["int8"]["fused"]["accuracy"] == demo["keras"]["fused"]["accuracy"]
+    assert demo["int8"]["fused"]["agreement"] == 1
+
+    both, faces, voice = (people["int8"][stream] for stream in ("fused", "faces", "speech"))
+    said = told(results / "cross_corpus.md", f"On all {both['clips']:,} test clips")
+    assert re.findall(r"\d+\.\d %|0\.\d{3}", said) == [
+        percent(both["agreement"]), percent(both["agreement_clear"]), percent(both["accuracy"]),
+        percent(people["keras"]["fused"]["accuracy"]), f"{both['largest_difference']:.3f}",
+        percent(voice["agreement"]), percent(faces["agreement"]),
+    ]  # fmt: skip
+
+    voices = read_json(shipped / "people" / "metrics_ravdess.json")["fused"]
+    pictures = contracts[1]["provenance"]["combined"]["faces"]["scores"]
+    readme = (HOME / "README.md").read_text(encoding="utf-8")
+    for scores in (voices, pictures):
+        row = f"{scores['n']:,} | {percent(scores['accuracy'])} (", f"| {percent(scores['uar'])} |"
+        assert any(all(cell in line for cell in row) for line in readme.splitlines()), row

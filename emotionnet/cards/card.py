@@ -41,7 +41,7 @@ _USE = """\
 ## Use
 
 ```
-pip install 'emotionnet[cpu,hub]'
+pip install 'emotionnet[cpu,hub] @ git+https://github.com/emotionnet/emotionnet'
 python -m emotionnet.predict RUN clip.mp4
 ```
 

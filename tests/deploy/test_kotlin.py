@@ -16,6 +16,7 @@ from emotionnet.deploy.contract import crop_rule
 from emotionnet.deploy.detectors import DETECTORS
 from emotionnet.deploy.handoff_files import write_android_files
 from emotionnet.errors import EmotionNetError
+from emotionnet.files import read_json
 
 KOTLIN = Path(__file__).parent.parent / "kotlin"
 LABELS = ["neutral", "happy", 'my "own" $class', "überrascht"]
@@ -81,6 +82,17 @@ def test_files_are_filled_in(tmp_path, live):
     # Faces and sound are of one window, and both are forgotten.
     assert "startS = (lengthS - Contract.WINDOW_S) / 2" in guide
     assert ("`classifier.reset()` and `sound.clear()`" in guide) == live
+    # A camera lies on its side, and its preview may be mirrored.
+    assert ("`imageInfo.rotationDegrees`, and take `width`, `height` and `argb`" in guide) == live
+
+
+@pytest.mark.parametrize("bundle", ["demo_bundle", "people/bundle"])
+def test_a_bundle_in_the_repository_has_the_files_of_today(tmp_path, bundle):
+    folder = Path(__file__).parents[2] / "saved_models" / bundle
+    written = write_android_files(tmp_path, read_json(folder / "contract.json"))
+    assert len(written) == 4
+    for path in written:
+        assert path.read_bytes() == (folder / path.name).read_bytes(), path.name
 
 
 @pytest.mark.parametrize(("stream", "other"), [("faces", "HEARS"), ("speech", "SEES")])
