@@ -6,7 +6,8 @@
 The first command is a recipe (`RUNS`): it trains the same system with ``uncertainty``, ``random`` and ``all``, three times:
 seed 0 on fold 1, seed 1 on fold 2, seed 2 on fold 3 (with ``--fold 1`` all on fold 1). All schemes of a seed start from the
 same weights, and the first two from the same start set; after each epoch both know as many labels. The same command
-continues where it was stopped. The second writes ``curves.csv``, ``curves.png`` and ``summary.md``.
+continues where it was stopped. The second writes ``curves.csv``, ``curves.png`` and ``summary.md`` of the seeds that are
+trained in all three.
 """
 
 import argparse
@@ -69,7 +70,7 @@ def draw(runs: dict[str, list[dict]], title: str, path: Path) -> None:
     by_labels, by_epoch = figure.subplots(1, 2, sharey=True)
     for scheme, colour in zip(SCHEMES, ("#b03a2e", "#2e6db0", "#6b6b6b")):
         curves = 100 * np.array([smooth(run["accuracy"]) for run in runs[scheme]])
-        mean, sd = curves.mean(axis=0), curves.std(axis=0, ddof=1)
+        mean, sd = curves.mean(axis=0), curves.std(axis=0, ddof=min(1, len(curves) - 1))
         places = [(by_epoch, np.arange(1, len(mean) + 1))]
         if scheme == "all":  # every label from the first epoch on: a level, not a curve
             by_labels.axhline(
@@ -92,7 +93,7 @@ def draw(runs: dict[str, list[dict]], title: str, path: Path) -> None:
 
 def summarise(runs: dict[str, list[dict]]) -> str:
     """A Markdown table and the paired differences."""
-    from emotionnet.evaluation.intervals import mean_and_sd, wilson
+    from emotionnet.evaluation.intervals import wilson
 
     lines = [
         "| scheme | labels at the end | test accuracy, mean ± sd | pooled, 95 % interval | "
@@ -101,15 +102,15 @@ def summarise(runs: dict[str, list[dict]]) -> str:
     ]
     for scheme in SCHEMES:
         mine = runs[scheme]
-        test, test_sd = mean_and_sd([run["right"].mean() for run in mine])
-        area, area_sd = mean_and_sd([run["accuracy"].mean() for run in mine])
+        test = spread([run["right"].mean() for run in mine])
+        area = spread([run["accuracy"].mean() for run in mine])
         pooled = np.concatenate([run["right"] for run in mine])
         low, high = wilson(pooled.mean(), len(pooled))
         lines.append(
             f"| {scheme} | {np.mean([run['labels'][-1] for run in mine]):.0f} "
-            f"| {100 * test:.1f} ± {100 * test_sd:.1f} "
+            f"| {test} "
             f"| {100 * pooled.mean():.1f} ({100 * low:.1f} to {100 * high:.1f}), n = {len(pooled)} "
-            f"| {100 * area:.1f} ± {100 * area_sd:.1f} "
+            f"| {area} "
             f"| {np.mean([run['train_s'] for run in mine]):.0f} "
             f"| {np.mean([run['pool_s'] for run in mine]):.1f} |"
         )
@@ -125,6 +126,14 @@ def summarise(runs: dict[str, list[dict]]) -> str:
             f"epochs {', '.join(f'{d:+.1f}' for d in area)}",
         ]
     return "\n".join(lines)
+
+
+def spread(shares: list[float]) -> str:
+    """Mean and standard deviation in %; of one seed the first alone."""
+    from emotionnet.evaluation.intervals import mean_and_sd
+
+    mean, sd = mean_and_sd(shares)
+    return f"{100 * mean:.1f}" + ("" if sd is None else f" ± {100 * sd:.1f}")
 
 
 def bootstrap(differences: list[np.ndarray], draws: int = 10_000) -> tuple[float, float]:
@@ -144,17 +153,24 @@ def main() -> int:
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("folder", type=Path, help="of the recipe's runs")
     folder = p.parse_args().folder
-    runs = {scheme: [read_run(folder / f"{scheme}-{seed}") for seed in SEEDS] for scheme in SCHEMES}
+    seeds = [
+        seed
+        for seed in SEEDS
+        if all((folder / f"{scheme}-{seed}" / "predictions.csv").is_file() for scheme in SCHEMES)
+    ]
+    if not seeds:
+        p.error(f"{folder}: no seed is trained with all of {', '.join(SCHEMES)}")
+    runs = {scheme: [read_run(folder / f"{scheme}-{seed}") for seed in seeds] for scheme in SCHEMES}
     rows = [
         {"scheme": scheme, "seed": seed, "epoch": epoch + 1, "labels": labels, "accuracy": accuracy}
         for scheme in SCHEMES
-        for seed, run in enumerate(runs[scheme])
+        for seed, run in zip(seeds, runs[scheme])
         for epoch, (labels, accuracy) in enumerate(zip(run["labels"], run["accuracy"]))
     ]
     write_csv(folder / "curves.csv", rows, list(rows[0]))
     config = Run.open(folder / RUNS[0]["name"]).config
     what = f"{config['corpus']}, {' and '.join(config['streams'])}, {config['system']}"
-    draw(runs, f"{what}: mean and sd of {len(SEEDS)} seeds", folder / "curves.png")
+    draw(runs, f"{what}: seeds {', '.join(map(str, seeds))}", folder / "curves.png")
     summary = summarise(runs)
     write_text(folder / "summary.md", summary + "\n")
     print(summary)
