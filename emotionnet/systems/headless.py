@@ -12,7 +12,7 @@ def headless(model: keras.Model) -> keras.Model:
     """``model`` without the layers that turn features into classes, with the same weights.
 
     Those are called ``…classifier`` in every system. What follows them (means over time, masks) stays;
-    the features of several networks that answer as one stand side by side.
+    the features of several networks that answer as one stand side by side. What else answers beside them is left out.
 
     Args:
         model: of inputs by name to logits.
@@ -26,6 +26,9 @@ def headless(model: keras.Model) -> keras.Model:
     taken = []
 
     def strip(network: keras.Model) -> keras.Model:
+        for layer in network.layers:
+            if isinstance(layer, Committee):  # what follows it takes answers
+                network = keras.Model(network.input, layer.output, name=network.name)
         return keras.models.clone_model(
             network, clone_function=lambda layer: layer, call_function=call
         )

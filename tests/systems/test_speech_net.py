@@ -6,6 +6,7 @@ import pytest
 keras = pytest.importorskip("keras")
 
 from emotionnet.systems import build_model, load_model  # noqa: E402
+from emotionnet.systems.headless import headless  # noqa: E402
 
 SMALL = {"image_size": 32, "frames": 2, "samples": 32000, "speech": "logmel"}
 RNG = np.random.default_rng(0)
@@ -174,6 +175,18 @@ def test_what_is_fitted_beside_the_committee_is_fitted_again_by_a_refit():
     for name in ("even", "scaled", "ridge"):
         assert not is_learnt_behind(find_layers(model, name)[0], units)
     assert is_learnt_behind(find_layers(model, "as_sequence")[0], units)
+
+
+def test_features_are_those_of_the_committee_alone():
+    heard = {name: inputs()[name] for name in ("waveform", "waveform_samples")}
+    whole, committee = (
+        build_model("ghost_fan", 4, **{**SMALL, "speech": name}).get_layer("speech_stream")
+        for name in ("logmel_ridge", "logmel")
+    )
+    for layer in committee.layers:
+        whole.get_layer(layer.name).set_weights(layer.get_weights())
+    found, expected = (headless(each).predict_on_batch(heard) for each in (whole, committee))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_with_all_points_it_stays_within_the_budget():
