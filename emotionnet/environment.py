@@ -7,6 +7,7 @@ matters; one line reports what cannot.
 """
 
 import contextlib
+import gc
 import importlib.util
 import json
 import logging
@@ -26,6 +27,8 @@ _LEGACY = "TF_USE_LEGACY_KERAS"
 def own_process() -> None:
     """Sets the environment of a process that is the project's own, before it imports Keras."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Among the millions of objects that TensorFlow and Keras make, and keep, Python looks for garbage less often.
+    gc.set_threshold(50_000, 20, 100)
     # Some of Keras's layers import something when they are first called. TensorFlow warns that it leaves that alone.
     logging.getLogger("tensorflow").addFilter(lambda said: "_gcd_import" not in said.getMessage())
     # Other packages ask for Keras 2 by this variable; this process has none of them.
