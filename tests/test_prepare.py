@@ -221,6 +221,12 @@ def test_only_what_changed_is_made_again(tmp_path):
     assert not (out / "shard-00002.json").exists()
 
 
+def test_a_name_that_is_wrong_leaves_no_folder(tmp_path):
+    with pytest.raises(UsageError, match="holds no records"):
+        preparing.prepare(records=tmp_path / "typo" / "records")
+    assert not (tmp_path / "typo").exists()
+
+
 def test_the_folder_of_other_records_or_files_is_left_alone(tmp_path):
     root, out = sounds(tmp_path / "clips", 2), tmp_path / "records"
     preparing.prepare("folder", root, out, workers=0)

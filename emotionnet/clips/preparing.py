@@ -80,7 +80,7 @@ def prepare(
     from emotionnet.clips.fields import make_fields
     from emotionnet.clips.fields.add import add_fields
     from emotionnet.clips.place import claim, default_place
-    from emotionnet.clips.records import Records
+    from emotionnet.clips.records import Records, read_meta
     from emotionnet.clips.remote import is_url, mirror
     from emotionnet.clips.runners import by_beam, by_processes, by_tf_data, clips_a_shard
     from emotionnet.clips.shards import plan_shards
@@ -101,6 +101,7 @@ def prepare(
             )
         return write_rows(Records.open(records), copies, out)
     if records is not None:
+        read_meta(records)  # a lock would make the folders that a wrong name lies in
         with alone(records), resumes("finished shards are kept, and the same command resumes"):
             add_fields(records, wanted, workers)
         return Path(records)
