@@ -114,7 +114,8 @@ for file, reason in ignored:
 import emotionnet
 from emotionnet.notebook import show_answer, show_records, show_run
 
-records = emotionnet.prepare("folder", CLIPS, "data/folder/records", table=TABLE)
+# Each folder of clips, and each table, has records of its own.
+records = emotionnet.prepare("folder", CLIPS, **({"table": TABLE} if TABLE else {}))
 show_records(records)
 
 # %% [markdown]

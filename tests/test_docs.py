@@ -114,6 +114,9 @@ def test_figures_of_what_is_shipped_are_its_own():
         percent(voice["agreement"]), percent(faces["agreement"]),
     ]  # fmt: skip
 
+    said = told(HOME / "README.md", "like\nthe run on ")
+    assert said.startswith(f"{percent(both['agreement'])} of {both['clips']:,} test clips")
+
     voices = read_json(shipped / "people" / "metrics_ravdess.json")["fused"]
     pictures = contracts[1]["provenance"]["combined"]["faces"]["scores"]
     readme = (HOME / "README.md").read_text(encoding="utf-8")

@@ -1,6 +1,9 @@
 """Cards, read back by the library of the Hugging Face Hub itself."""
 
+import configparser
 import json
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -68,6 +71,15 @@ def test_the_hub_reads_results_licence_and_protocol():
     assert one.dataset_args["protocol"] == one.dataset_config == "actor_folds"
     assert one.dataset_args["leaky"] is False
     assert one.dataset_args["labels"] == list(LABELS)
+
+
+def test_whoever_finds_a_run_on_the_hub_can_install_what_it_needs():
+    setup = configparser.ConfigParser()
+    setup.read(Path(__file__).parents[2] / "setup.cfg")
+    text = run_card("my-run", CONFIG, metrics())
+    extras, address = re.search(r"pip install 'emotionnet\[(.+)\] @ git\+(.+)'", text).groups()
+    assert address == setup["metadata"]["url"]
+    assert set(extras.split(",")) <= set(setup["options.extras_require"])
 
 
 def test_what_the_hub_writes_again_is_the_same():

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from colab_notebooks import CHECKOUT, COLAB, patched
 
+from emotionnet.clips.records import META_FILE, SCHEMA_VERSION
+
 #: The time is for machines that do other things too.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -123,6 +125,11 @@ def test_ravdess(tmp_path, recordings):
 def test_your_own_clips(tmp_path):
     (tmp_path / "clips" / "happy").mkdir(parents=True)
     (tmp_path / "clips" / "happy" / "empty.mp4").write_bytes(b"")
+    # Records of other clips, of an earlier time.
+    earlier = tmp_path / "data" / "folder" / "records"
+    earlier.mkdir(parents=True)
+    meta = {"schema": SCHEMA_VERSION, "corpus": "folder", "root": str(tmp_path), "options": {}}
+    (earlier / META_FILE).write_text(json.dumps(meta))
     shown = execute(
         "your_own_clips",
         tmp_path,
