@@ -17,7 +17,10 @@ def _numbers(text: str) -> list[int]:
     try:
         for piece in text.split(","):
             first, _, last = piece.partition("-")
-            numbers += range(int(first), int(last or first) + 1)
+            found = range(int(first), int(last or first) + 1)
+            if not found:
+                raise ValueError(f"{piece}: backwards")
+            numbers += found
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}: expected numbers like 1,3-5") from None
     return numbers

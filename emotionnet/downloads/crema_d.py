@@ -29,6 +29,7 @@ PAGE = SOURCE
 
 PARTS = {"speech-video": ("VideoFlash", ".flv"), "speech-audio": ("AudioWAV", ".wav")}
 DEFAULT_PART = "speech-video"
+ACTORS = range(1001, 1092)
 #: Recordings that are asked for, and counted as one item, at once.
 BATCH = 100
 _LFS = "application/vnd.git-lfs+json"
@@ -50,7 +51,7 @@ def plan(part: str, actors: Sequence[int] | None, source: str) -> list[dict]:
 
     Args:
         part: one of `PARTS`.
-        actors: numbers, 1001 to 1091; None for all.
+        actors: of `ACTORS`; None for all.
         source: the repository.
 
     Raises:

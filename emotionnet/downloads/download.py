@@ -36,7 +36,7 @@ def download(
         The folder.
 
     Raises:
-        UsageError: an unknown corpus or part; size and licence were not accepted.
+        UsageError: an unknown corpus, part or actor; size and licence were not accepted.
         EmotionNetError: no network, too small a disk, a file that is not what it should be.
     """
     from importlib import import_module
@@ -62,14 +62,16 @@ def download(
         raise UsageError(f"--part {part}: {corpus} has {', '.join(place.PARTS)}.")
     if actors is not None and corpus != "crema_d" and part != "speech-video":
         raise UsageError(f"{part} of {corpus} comes in one archive: leave --actors out.")
+    if actors is not None and not (actors and {*actors} <= {*place.ACTORS}):
+        unknown = ", ".join(map(str, sorted({*actors} - {*place.ACTORS}))) or "none"
+        first, last = place.ACTORS[0], place.ACTORS[-1]
+        raise UsageError(f"--actors {unknown}: {corpus} has {first} to {last}.")
     where = place.where(part)
     folder = Path(out) if out is not None else where.folder
     source = source or where.source
 
     print(f"{place.TITLE}\nlicence    {place.LICENCE}\nfrom       {where.page}", flush=True)
     items = place.plan(part, actors, source)
-    if not items:
-        raise UsageError(f"--actors: {corpus} has none of them.")
     state = read_state(folder)
     missing = [item for item in items if not is_complete(folder, state.get(item["name"]))]
     load = sum(item["bytes"] for item in missing)

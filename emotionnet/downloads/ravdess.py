@@ -27,6 +27,7 @@ PARTS = {
     "landmarks": "FacialTracking_Actors_",
 }
 DEFAULT_PART = "speech-video"
+ACTORS = range(1, 25)
 #: The audio archives grow to about this, and tables perhaps; the video is compressed already.
 _GROWTH = {"speech-audio": 2.8, "song-audio": 2.8, "speech-video": 1.0, "landmarks": 4.0}
 _ENDINGS = (".wav", ".mp4", ".csv")
@@ -52,7 +53,7 @@ def plan(part: str, actors: Sequence[int] | None, source: str) -> list[dict]:
 
     Args:
         part: one of `PARTS`.
-        actors: numbers, only for video, whose archives are one an actor; None for all.
+        actors: of `ACTORS`, only for video, whose archives are one an actor; None for all.
         source: unused, the list is committed in ``data_manifests/ravdess_archives.csv``.
     """
     rows = [row for row in _archives() if row["file"].startswith(PARTS[part])]

@@ -11,6 +11,7 @@ import pytest
 from unreliable import answer_with, cut, serving
 
 import emotionnet
+from emotionnet.download import parser
 from emotionnet.downloads import crema_d, ravdess
 from emotionnet.downloads.fetch import Remote, fetch
 from emotionnet.downloads.folder import check_disk
@@ -201,6 +202,27 @@ def test_ravdess_comes_by_part_and_actor_and_only_once(server, zenodo, tmp_path,
     (out / "Actor_02" / "01-01-01-01-01-01-02.mp4").unlink()
     emotionnet.download("ravdess", tmp_path, yes=True, source=zenodo)
     assert (out / "Actor_02" / "01-01-01-01-01-01-02.mp4").is_file()
+
+
+@pytest.mark.parametrize(
+    ("corpus", "actors", "said"),
+    [
+        ("ravdess", [1, 99], "--actors 99: ravdess has 1 to 24"),
+        ("crema_d", [24, 1001], "--actors 24: crema_d has 1001 to 1091"),
+        ("ravdess", [], "--actors none: ravdess"),
+    ],
+)
+def test_actors_that_there_are_not_are_refused(corpus, actors, said, server, tmp_path):
+    with pytest.raises(UsageError, match=said):
+        emotionnet.download(corpus, tmp_path, actors=actors, yes=True, source=server.url)
+    assert server.asked == []
+
+
+def test_actors_are_counted_upwards(capsys):
+    assert parser().parse_args(["ravdess", "--actors", "1,3-5"]).actors == [1, 3, 4, 5]
+    with pytest.raises(SystemExit):
+        parser().parse_args(["ravdess", "--actors", "1,5-3"])
+    assert "expected numbers like 1,3-5" in capsys.readouterr().err
 
 
 def test_the_landmarks_of_ravdess_are_tables_for_prepare(server, zenodo, tmp_path, capsys):
