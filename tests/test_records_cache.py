@@ -79,6 +79,8 @@ def test_a_cache_is_written_and_trained_from(records, tmp_path):
         )  # fmt: skip
     with pytest.raises(UsageError, match="a cache of speech alone"):
         fit(records_cache=cache, name="third", **words | {"streams": "both"})
+    with pytest.raises(UsageError, match="is a cache itself"):
+        fit(records=cache, records_cache=tmp_path / "other", name="third", **words)
     assert not (tmp_path / "third").exists()
 
 

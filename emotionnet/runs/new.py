@@ -205,6 +205,11 @@ def _cached(records, folder: str | os.PathLike, config: dict):
     strength, streams, view = augmentation(config), config["streams"], view_of(config)
     check_augmentation(folder, strength)
     if isinstance(records, ViewCache):
+        if Path(folder).resolve() != records.folder.resolve():
+            raise UsageError(
+                f"--records-cache {folder}: {records.folder} is a cache itself, and no other is made of one. Leave "
+                "--records-cache out, or give it alone."
+            )
         records.check_view(view)
         return records
     # As in training: only what learns from sound alone learns from copies of it.
