@@ -28,7 +28,8 @@ from emotionnet.clips.records import (
 from emotionnet.clips.shards import write_examples
 from emotionnet.corpora.manifest import manifest_hash
 from emotionnet.errors import UsageError
-from emotionnet.files import read_json, sha256, write_json
+from emotionnet.files import atomic_folder, read_json, sha256, write_json
+from emotionnet.locks import alone
 from emotionnet.progress import progress
 
 #: Largest pitch shift in semitones, either way (ours).
@@ -71,7 +72,8 @@ def write_rows(records, kinds: Sequence[str], out: str | os.PathLike) -> Path:
     Args:
         records: opened records.
         kinds: see `parse_kind`.
-        out: folder of the new records; what ``records`` has as side fields is left out.
+        out: folder of the new records, which appears only when all is written; what ``records`` has as side
+            fields is left out.
 
     Returns:
         ``out``.
@@ -80,8 +82,15 @@ def write_rows(records, kinds: Sequence[str], out: str | os.PathLike) -> Path:
         UsageError: an unknown kind, or ``out`` is there already.
     """
     out = Path(out)
-    if out.exists():
-        raise UsageError(f"{out}: is there already; choose a new folder")
+    with alone(out):
+        if out.exists():
+            raise UsageError(f"{out}: is there already; choose a new folder")
+        with atomic_folder(out) as unfinished:
+            _write_rows(records, kinds, unfinished)
+    return out
+
+
+def _write_rows(records, kinds: Sequence[str], out: Path) -> None:
     rows = [*records.rows, *speech_copies(records, records.rows, kinds)]
     rows = sorted(rows, key=lambda row: row.clip)
     written = []
@@ -99,7 +108,6 @@ def write_rows(records, kinds: Sequence[str], out: str | os.PathLike) -> Path:
     }
     own = {"clips": len(written), "manifest_hash": manifest_hash(as_manifest_rows(written))}
     write_json(out / META_FILE, {**meta, **own, "copies": list(kinds)})
-    return out
 
 
 def _parse_change(change: str, kind: str) -> tuple[str, float | None]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from emotionnet.clips.records import MANIFEST_FILE, write_record_manifest
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import write_json
+from emotionnet.files import atomic_folder, write_json
 from emotionnet.inputs.arrays import write_arrays
 from emotionnet.inputs.cache import (
     COPIES_FILE,
@@ -64,15 +64,6 @@ def _write_once(records, view: View, folder: Path, streams, copies) -> ViewCache
     if copies:
         source = open_source(records, view, ())
         copied = source.copies([row for row in records.rows if row.samples > 0], copies)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _check_room(folder.parent, view, len(records.rows), len(copied), streams)
-    unfinished = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    _write_set(records, view, records.rows, stored_names(streams, view), unfinished)
-    write_record_manifest(unfinished / MANIFEST_FILE, records.rows)
-    if copied:
-        _write_set(records, view, copied, SOUND, unfinished, "copies-")
-        write_json(unfinished / COPIES_FILE, [dataclasses.asdict(row) for row in copied])
     meta = {
         "format": FORMAT,
         "view": dataclasses.asdict(view),
@@ -82,10 +73,14 @@ def _write_once(records, view: View, folder: Path, streams, copies) -> ViewCache
         "field_sums": records.field_sums(STREAMS[stream].field for stream in streams),
         "copies": list(copies) if copied else [],
     }
-    write_json(unfinished / META_FILE, meta)
-    if folder.exists():
-        folder.rmdir()
-    unfinished.rename(folder)
+    with atomic_folder(folder) as unfinished:
+        _check_room(folder.parent, view, len(records.rows), len(copied), streams)
+        _write_set(records, view, records.rows, stored_names(streams, view), unfinished)
+        write_record_manifest(unfinished / MANIFEST_FILE, records.rows)
+        if copied:
+            _write_set(records, view, copied, SOUND, unfinished, "copies-")
+            write_json(unfinished / COPIES_FILE, [dataclasses.asdict(row) for row in copied])
+        write_json(unfinished / META_FILE, meta)
     return ViewCache.open(folder)
 
 

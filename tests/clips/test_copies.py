@@ -165,6 +165,28 @@ def test_copies_become_clips_of_their_own(tmp_path):
         write_rows(records, ("noise20",), out)
 
 
+def test_records_with_copies_that_were_stopped_are_made_by_the_same_command(tmp_path, monkeypatch):
+    from emotionnet.clips.records import Records
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    records = write_records(tmp_path / "records", [make_clip("a", sound=True)])
+    out, rest = tmp_path / "rows", tmp_path / ".rows.partial" / "shard-00009.tfrecord"
+    with monkeypatch.context() as patch:
+        patch.setattr(copies, "write_record_manifest", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            write_rows(records, ("noise20",), out)
+    assert {path.name for path in tmp_path.iterdir()} == {"records"}
+    rest.parent.mkdir()  # as a process leaves it that is killed
+    rest.touch()
+    Records.open(write_rows(records, ("noise20",), out)).verify()
+    assert not (out / rest.name).exists()
+    monkeypatch.chdir(out)
+    with pytest.raises(UsageError, match="is there already"):
+        write_rows(records, ("noise20",), ".")
+
+
 def test_copies_stay_with_the_clips_that_theirs_repeats(tmp_path):
     from emotionnet.clips.records import Records
     from emotionnet.inputs.split import copies_are_known, recording_of
