@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from emotionnet.attribution.part import chosen, summarize
+from emotionnet.attribution.part import chosen, spread, summarize
 from emotionnet.attribution.part_page import write_summary
 from emotionnet.command import explain_os_error
 from emotionnet.errors import EmotionNetError, UsageError
@@ -48,11 +48,10 @@ def training_batches(run, records: str | os.PathLike | None, model) -> Iterator[
         opened, rows = open_part(run, records, "train")
     except EmotionNetError:
         return
-    rows = rows[:: max(1, len(rows) // MEAN_OF)][:MEAN_OF]
     names = tuple(model.input)
     source = open_source(opened, run.view(), run.labels, names)
     with opened.guard():
-        yield from map(dict, source.inference_batches(rows, 8))
+        yield from map(dict, source.inference_batches(spread(rows, MEAN_OF), 8))
 
 
 def explain_file(predictor, explainer, file: Path, emotion: str | None) -> dict[str, Any]:

@@ -40,6 +40,12 @@ class Summary:
     left_out: list[str] = field(default_factory=list)
 
 
+def spread(rows: Sequence[Any], count: int) -> list[Any]:
+    """At most ``count`` of the rows, evenly spread."""
+    count = min(count, len(rows))
+    return [rows[i * len(rows) // count] for i in range(count)]
+
+
 def chosen(rows: Sequence[Any], each: int | None) -> list[Any]:
     """At most ``each`` of the rows of every emotion, evenly spread; all where it is None."""
     by_emotion = defaultdict(list)
@@ -47,8 +53,7 @@ def chosen(rows: Sequence[Any], each: int | None) -> list[Any]:
         by_emotion[row.emotion].append(row)
     kept = set()
     for those in by_emotion.values():
-        count = min(each or len(those), len(those))
-        kept |= {those[i * len(those) // count].clip for i in range(count)}
+        kept |= {row.clip for row in spread(those, each or len(those))}
     return [row for row in rows if row.clip in kept]
 
 

@@ -1,11 +1,15 @@
 """Sums over a part of a run's clips, and the checks that say whether attributions mean anything."""
 
+from contextlib import nullcontext
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from test_leave_out import noise_records
 from tiny_model import tiny_inputs, tiny_model
 from tiny_run import LABELS, SYSTEM_CONFIG, make_run
 
+from emotionnet.attribution import asking
 from emotionnet.attribution.explainer import Explainer, Question
 from emotionnet.attribution.part import chosen
 from emotionnet.attribution.sanity import COVERED, _layers, check
@@ -27,6 +31,17 @@ def records(tmp_path_factory):
 def run(records):
     folder = records.folder.parent / "run"
     return make_run(folder, records, records.rows[:9], train=records.rows[9:])
+
+
+def test_the_mean_is_of_clips_from_all_over_the_training_part(monkeypatch, run):
+    rows, shown = list(range(31)), []
+    source = SimpleNamespace(inference_batches=lambda rows, n: shown.extend(rows) or ())
+    opened = SimpleNamespace(guard=nullcontext)
+    monkeypatch.setattr(asking, "open_part", lambda *_: (opened, rows))
+    monkeypatch.setattr(asking, "open_source", lambda *_: source)
+    assert list(asking.training_batches(run, None, SimpleNamespace(input={}))) == []
+    assert (len(shown), shown[0]) == (16, 0)
+    assert set(np.diff([*shown, len(rows)])) <= {1, 2}
 
 
 def test_a_part_becomes_a_table_pictures_and_a_page(run, tmp_path):
