@@ -64,7 +64,9 @@ def show_run(run: str | os.PathLike) -> Page:
 
     metrics = read_metrics(Path(run) / "metrics.json")
     if metrics is None:
-        raise UsageError(f"{run}: not evaluated yet. `{command_text('evaluate', run)}` does it.")
+        raise UsageError(
+            f"{run}: not evaluated yet, or trained again since. `{command_text('evaluate', run)}` does it."
+        )
     text = f"{summary(metrics)}\n\nthe whole report: {Path(run) / 'report.html'}"
     scored = [name for name in TITLES if metrics.get(name)]
     if len(scored) == 2:  # fused from one stream: the same once more

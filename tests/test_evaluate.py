@@ -12,7 +12,8 @@ from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.evaluation import measuring
 from emotionnet.evaluation.answers import Answers
 from emotionnet.evaluation.temperature import fit_temperatures
-from emotionnet.files import read_csv, write_csv, write_json
+from emotionnet.files import file_sha256, read_csv, write_csv, write_json
+from emotionnet.training.measured import MODEL
 
 FUSED = ("fused", "faces", "speech")
 
@@ -310,7 +311,8 @@ def test_a_group_is_its_folds_pooled_and_averaged(run, records, tmp_path):
 def test_a_group_answers_again_only_where_the_model_is_another(run, records, tmp_path, monkeypatch):
     group = tmp_path / "group"
     make_run(group / "fold_1_seed_0", records, records.rows[:4], run.model())
-    evaluating.evaluate(group)
+    (answered,) = evaluating.evaluate(group)["runs"]
+    assert answered[MODEL] == file_sha256(group / "fold_1_seed_0" / "model.keras")
     again = []
     monkeypatch.setattr(measuring, "evaluate_run", lambda run, *rest: again.append(run.name))
     (group / "fold_1_seed_0" / "model.keras").touch()  # as where a run is copied

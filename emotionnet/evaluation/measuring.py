@@ -157,7 +157,8 @@ def evaluate_group(
         learning.append(scores.get("learning", {}))
         kinds = [k for k in OUTPUTS if k in scores]
         short = {k: {m: scores[k][m] for m in ("accuracy", "uar", "n")} for k in kinds}
-        each.append({"run": run.name, "fold": scores["fold"], "seed": scores["seed"], **short})
+        of = {k: scores[k] for k in ("fold", "seed", MODEL) if k in scores}
+        each.append({"run": run.name, **of, **short})
     about = about_answers(group_provenance(runs), asked, runs, records)
     metrics = {"run": folder.name, **about}
     metrics |= {"labels": scores["labels"], "classes": scores["classes"]}

@@ -11,9 +11,10 @@ MODEL = "model_sha256"
 
 
 def read_metrics(path: str | os.PathLike, *beside: Path) -> dict[str, Any] | None:
-    """What a ``metrics….json`` says; None where there is none, or the model beside it is another than it is of.
+    """What a ``metrics….json`` says; None where there is none, or a model is another than it is of.
 
-    Where there is no model (a group of runs, one that was taken away), any numbers count.
+    That is the model beside it, or those of the runs of a group. Where there is none (one that was taken away),
+    any numbers count.
 
     Args:
         path: of the file.
@@ -25,13 +26,21 @@ def read_metrics(path: str | os.PathLike, *beside: Path) -> dict[str, Any] | Non
         metrics = read_json(path)
     except (OSError, ValueError):  # not there, or damaged: what evaluates again mends it
         return None
-    model = path.with_name("model.keras")
+    written_s = min(each.stat().st_mtime for each in (path, *beside))
+    runs = {path.parent / each["run"]: each for each in metrics.get("runs", ())}
+    for folder, numbers in (runs or {path.parent: metrics}).items():
+        if not _are_of(numbers, folder / "model.keras", written_s):
+            return None
+    return metrics
+
+
+def _are_of(numbers: dict[str, Any], model: Path, written_s: float) -> bool:
+    """Whether ``numbers`` that were written at ``written_s`` are of the file ``model``, or that is not there."""
     if not model.is_file():
-        return metrics
-    if MODEL in metrics:
-        return metrics if metrics[MODEL] == file_sha256(model) else None
-    written = min(each.stat().st_mtime for each in (path, *beside))
-    return metrics if written >= model.stat().st_mtime else None
+        return True
+    if MODEL in numbers:
+        return numbers[MODEL] == file_sha256(model)
+    return written_s >= model.stat().st_mtime
 
 
 def on_other_clips(folder: str | os.PathLike) -> list[dict[str, Any]]:

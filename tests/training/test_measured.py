@@ -32,6 +32,22 @@ def test_which_model_they_are_of_is_told_by_its_bytes_whenever_files_were_copied
     assert read_metrics(path)["n"] == 1
 
 
+@pytest.mark.parametrize("noted", [True, False])
+def test_those_of_a_group_are_of_the_models_of_its_runs(tmp_path, noted):
+    members = [tmp_path / name for name in ("fold_1", "fold_2")]
+    for member in members:
+        member.mkdir()
+        (member / "model.keras").write_bytes(b"weights")
+    model = {MODEL: file_sha256(members[0] / "model.keras")} if noted else {}
+    path = tmp_path / "metrics.json"
+    write_json(path, {"n": 2, "runs": [{"run": each.name, **model} for each in members]})
+    assert read_metrics(path)["n"] == 2
+    (members[1] / "model.keras").write_bytes(b"others")
+    later_s = path.stat().st_mtime + 60
+    os.utime(members[1] / "model.keras", (later_s, later_s))
+    assert read_metrics(path) is None
+
+
 def test_from_before_that_was_noted_by_the_times_of_change(run):
     beside = numbers(run, "predictions.csv", aged_s=60)
     path = numbers(run)
