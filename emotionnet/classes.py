@@ -120,7 +120,11 @@ class Classes:
         return labels
 
     def rows(self, rows: Iterable[Any]) -> list[Any]:
-        """Rows of a manifest or of records under their new names, without those that do not count."""
+        """Rows of a manifest or of records under their new names, without those that do not count.
+
+        A clip goes where its emotion goes, whatever most of a crowd's votes say when they are merged: so does an answer
+        that was scored before, of which no votes are known.
+        """
         if not self:
             return list(rows)
         named = ((row, self.called(row.emotion)) for row in rows)
