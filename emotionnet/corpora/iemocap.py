@@ -94,6 +94,11 @@ def scan(
     return [rows[turn] for turn in sorted(rows)]
 
 
+def session_of(actor: str) -> str:
+    """The session (``01``) of an ``actor`` (``01F``): its two people talk with each other and with nobody else."""
+    return actor[:2]
+
+
 def remark(rows: Sequence[ManifestRow]) -> str:
     """What must be shown with every number."""
     happy = [row for row in rows if row.emotion == "happy"]

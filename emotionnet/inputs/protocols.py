@@ -25,6 +25,7 @@ from emotionnet.inputs.split import (
     Rows,
     Split,
     check_disjoint,
+    company_of,
     name_of,
     person_of,
     sexes_of,
@@ -175,10 +176,12 @@ def _people(rows: Rows, protocol: str) -> dict[tuple[str, str], str]:
             "mixes people and says so."
         )
     people = sexes_of(rows)
-    if len(people) < LEAST_ACTORS:
-        names = ", ".join(actor for _, actor in people)
+    companies = dict.fromkeys(map(company_of, people))
+    if len(companies) < LEAST_ACTORS:
+        names = ", ".join(name for _, name in companies)
+        what = "actors" if len(companies) == len(people) else "sessions"
         raise UsageError(
-            f"{protocol} needs at least {LEAST_ACTORS} actors, found {len(people)} ({names}). "
+            f"{protocol} needs at least {LEAST_ACTORS} {what}, found {len(companies)} ({names}). "
             "Use --protocol stratified, which divides the clips of one actor too, and leaks."
         )
     return people
@@ -234,10 +237,11 @@ def _actor_folds(rows: Rows) -> ActorFolds:
             "not the canonical folds, since no clip is there for "
             f"{_numbers('fold', absent)} of {max(table.values())}: folds over the actors present"
         )
-    count = min(DEFAULT_FOLDS, len(people))
     # Dealt out one sex after the other, so that both sizes and sexes come out even.
     dealt = sorted(people, key=lambda person: (people[person], person))
-    fold_of = {person: i % count + 1 for i, person in enumerate(dealt)}
+    places = {company: i for i, company in enumerate(dict.fromkeys(map(company_of, dealt)))}
+    count = min(DEFAULT_FOLDS, len(places))
+    fold_of = {person: places[company_of(person)] % count + 1 for person in dealt}
     return ActorFolds(fold_of, count, "folds made from the actors present", notes)
 
 
@@ -291,10 +295,11 @@ def _by_person(
     rows: Rows, validation: set, test: set, about: str = "", notes: Sequence[str] = ()
 ) -> Parts:
     parts = Parts([], [], [], about, list(notes))
+    tested, held = (set(map(company_of, people)) for people in (test, validation))
     for row in rows:
-        person = person_of(row)
-        part = parts.test if person in test else parts.validation
-        (part if person in test | validation else parts.train).append(row)
+        company = company_of(person_of(row))
+        part = parts.test if company in tested else parts.validation
+        (part if company in tested | held else parts.train).append(row)
     return parts
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from emotionnet.clips.copies import original
-from emotionnet.corpora import canonical, fer2013
+from emotionnet.corpora import canonical, fer2013, iemocap
 from emotionnet.errors import EmotionNetError
 
 #: Anything with ``clip``, ``corpus``, ``emotion``, ``actor`` and ``sex``: manifest or record rows.
@@ -54,6 +54,13 @@ def name_of(row: Row) -> tuple[str, str]:
 def person_of(row: Row) -> tuple[str, str]:
     """Corpus and actor: actor 01 of two corpora is two people."""
     return row.corpus, row.actor
+
+
+def company_of(person: tuple[str, str]) -> tuple[str, str]:
+    """Corpus and whom a person was recorded with: the two of a session of IEMOCAP, whose dialogs one part has whole; of
+    others the person alone."""
+    corpus, actor = person
+    return corpus, iemocap.session_of(actor) if corpus == iemocap.NAME else actor
 
 
 #: What a split is told by → corpus and name of a row's.

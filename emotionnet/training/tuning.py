@@ -11,6 +11,7 @@ from emotionnet.errors import UsageError
 from emotionnet.inputs.given import given_parts, is_division
 from emotionnet.inputs.kinds import STREAMS, has
 from emotionnet.inputs.protocols import LEAST_ACTORS
+from emotionnet.inputs.split import company_of, person_of
 from emotionnet.training.run import Run
 
 #: Not searched for; what they give is measured in docs/make_it_yours.md.
@@ -72,7 +73,8 @@ def protocol_of(rows: Sequence) -> str:
     """How clips of one's own are divided: as they are already, else by people, else clip by clip."""
     if is_division(given_parts(rows)):
         return "given"
-    if all(row.actor for row in rows) and len({row.actor for row in rows}) >= LEAST_ACTORS:
+    companies = {company_of(person_of(row)) for row in rows if row.actor}
+    if all(row.actor for row in rows) and len(companies) >= LEAST_ACTORS:
         return "actor_folds"
     print(
         "division   clip by clip, since these are clips of one's own: it is measured on the same people"

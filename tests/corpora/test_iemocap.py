@@ -123,6 +123,22 @@ def test_sessions_are_the_folds_and_the_next_one_validates(root):
     assert [folds[actor] for actor in sorted(folds)] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
 
 
+@pytest.mark.parametrize(("protocol", "folds"), [("actor_folds", 4), ("holdout", 1)])
+def test_whoever_talks_with_each_other_is_in_one_part_without_a_session_too(root, protocol, folds):
+    with pytest.raises(UsageError, match=r"needs at least 3 sessions, found 2 \(01, 02\)"):
+        split_rows(corpora.scan("iemocap", root), protocol)
+    rows = corpora.scan("iemocap", imitate(root, sessions=(4, 5)))
+    assert number_of_folds(rows, protocol) == folds
+    for fold in range(1, folds + 1):
+        split = split_rows(rows, protocol, fold)
+        parts = [
+            {row.actor for row in part} for part in (split.train, split.validation, split.test)
+        ]
+        assert [len(part) for part in parts] == [4, 2, 2]
+        sessions = [session for part in parts for session in {actor[:2] for actor in part}]
+        assert sorted(sessions) == ["01", "02", "04", "05"]
+
+
 def test_one_folder_too_high_is_fine_and_too_low_is_explained(root, tmp_path):
     assert len(corpora.scan("iemocap", tmp_path)) == 20
     for below, said in (
