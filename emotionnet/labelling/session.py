@@ -145,13 +145,15 @@ def read_labels(path: str | os.PathLike) -> dict[str, dict[str, str]]:
             f"{path}: lacks the columns file and emotion, so it is not a CSV of labels. "
             "Nothing was changed; give another --out."
         )
-    twice = next((file for file, n in Counter(row["file"] for row in rows).items() if n > 1), None)
+    # As the pool's files are called: a.mp4, also where the table says ./a.mp4.
+    files = [PurePosixPath(row["file"] or "").as_posix() for row in rows]
+    twice = next((file for file, n in Counter(files).items() if n > 1), None)
     if twice is not None:
         raise UsageError(
             f"{path}: names {twice} more than once, so it is not a CSV of labels of whole files. Nothing was "
             "changed; give another --out."
         )
-    return {row["file"]: {"actor": "", "run": "", **row} for row in rows}
+    return {file: {"actor": "", "run": "", **row} for file, row in zip(files, rows)}
 
 
 def labelled(rows: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:

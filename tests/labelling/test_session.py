@@ -83,6 +83,20 @@ def test_rows_and_columns_of_others_are_kept(pool):
     assert rows["anna/a.wav"]["note"] == "mine"
 
 
+def test_a_file_is_one_clip_however_a_table_writes_its_place(pool):
+    out = pool / "labels.csv"
+    out.write_text("file,emotion,note\n./anna/a.wav,sad,mine\nanna//b.wav,,\n./old.wav,calm,\n")
+    assert session(pool).answers() == {"anna/a.wav": {"emotion": "sad", "actor": ""}}
+    session(pool).answer("anna/a.wav", "happy")
+    rows = {row["file"]: (row["emotion"], row["note"]) for row in read_csv(out)}
+    assert rows == {
+        "anna/a.wav": ("happy", "mine"), "anna//b.wav": ("", ""), "./old.wav": ("calm", ""),
+    }  # fmt: skip
+    out.write_text("file,emotion\nanna/a.wav,sad\n./anna/a.wav,calm\n")
+    with pytest.raises(UsageError, match=r"names anna/a\.wav more than once"):
+        session(pool)
+
+
 def test_columns_of_others_outlive_a_label_that_is_taken_back(pool):
     (pool / "labels.csv").write_text("file,emotion,note\nanna/a.wav,,loud\nanna/b.wav,,\n")
     for answer in (None, "", None):
