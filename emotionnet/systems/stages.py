@@ -40,7 +40,10 @@ class Learn:
         streams: that it looks at; by default the stream of its name, or all.
         whole: learns only from clips that have all of these streams; else from those that have any.
         logits: whether the layer gives logits; else probabilities.
-        still: it learns from clips as they are, however others are augmented.
+        still: it learns from clips as they are, however others are augmented: from what its ``front`` gave.
+
+    Raises:
+        ValueError: it is ``still`` and has no ``front``.
     """
 
     name: str
@@ -51,6 +54,12 @@ class Learn:
     whole: bool = False
     logits: bool = True
     still: bool = False
+
+    def __post_init__(self):
+        if self.still and not self.front:
+            raise ValueError(
+                f"stage {self.name}: is still, and has no front whose output could be kept"
+            )
 
     @property
     def network(self) -> str:

@@ -143,10 +143,12 @@ def _ask_all(run: Run, records, names: Sequence[str], table) -> None:
     stages = {stage.name: stage for stage in run_stages(run.config)}
     for name in names:
         stage = stages.get(name, Learn(name, ""))  # by default all that the run looks at, at once
+        # What looks at one stream alone learns what they answer to that.
+        kind = stage.streams[0] if len(stage.streams) == 1 else name
         answerable = rows_for(stage, run.config["streams"], records, rows)
         bar = progress(total=len(answerable) * len(teachers), what=f"teachers {name}", unit="clips")
         with bar, records.guard():
-            mean = np.mean([_ask(each, name, records, answerable, bar) for each in teachers], 0)
+            mean = np.mean([_ask(each, kind, records, answerable, bar) for each in teachers], 0)
         for row, answer in zip(answerable, mean):
             cells = zip(run.labels, answer)
             lines[row.clip] |= {f"{name}_{label}": f"{p:.7g}" for label, p in cells}

@@ -204,6 +204,11 @@ def test_a_stage_that_trains_some_layers_alone_never_thaws_the_others():
     assert its.frozen_epochs == 0
 
 
+def test_a_stage_that_is_still_names_what_is_computed_once():
+    with pytest.raises(ValueError, match="stage head: is still, and has no front"):
+        Learn("head", "", still=True)
+
+
 def test_sound_is_still_where_only_copies_are_made():
     speech, faces = (
         SimpleNamespace(stage=Learn(s, ""), inputs=inputs_of([s]), model=SimpleNamespace(layers=[]))

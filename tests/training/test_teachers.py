@@ -14,6 +14,7 @@ from emotionnet.fit import fit
 from emotionnet.inputs.opening import open_source
 from emotionnet.inputs.protocols import split_rows
 from emotionnet.refit import refit
+from emotionnet.systems.stages import Learn
 from emotionnet.training.init import init_source
 from emotionnet.training.run import Run
 from emotionnet.training.teachers import taught_targets, teachers_of
@@ -184,6 +185,22 @@ def test_who_cannot_teach_is_told_why(records, splits, group, pupil, tmp_path):
         EmotionNetError, match="is no longer the model that this run was to start from"
     ):
         taught_targets(other, records, ["faces"])
+
+
+def test_a_stage_of_sound_alone_learns_what_is_answered_to_sound(records, pupil, monkeypatch):
+    stage = Learn("speech_head", "", streams=("speech",))
+    monkeypatch.setattr("emotionnet.training.teachers.run_stages", lambda config: [stage])
+    table = pupil.folder / "teachers.csv"
+    found = []
+    for name in ("speech", "speech_head", "joint"):
+        table.unlink(missing_ok=True)
+        found.append(taught_targets(pupil, records, [name])[name])
+    table.unlink()
+    speech, head, joint = found
+    assert speech.keys() == head.keys()
+    for clip, target in speech.items():
+        np.testing.assert_array_equal(head[clip], target)
+    assert any(not np.array_equal(joint[clip], target) for clip, target in speech.items())
 
 
 @pytest.mark.parametrize(
