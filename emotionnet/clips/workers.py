@@ -29,7 +29,11 @@ MOST_WORKERS = 8
 #: Clips that may be finished ahead of the one that is waited for, for each process.
 AHEAD = 4
 #: Exit codes of a process that died of what it did itself: with the same clip it would again.
-_CRASHES = [-each for each in (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)]
+_CRASHES = {
+    *(-each for each in (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)),
+    # Of Windows: a wrong address, instruction or division, no stack left, a damaged heap, a failed check.
+    *(0xC0000005, 0xC000001D, 0xC0000094, 0xC00000FD, 0xC0000374, 0xC0000409),
+}
 #: What a process runs.
 PROGRAM = "from emotionnet.clips.workers import serve; serve()"
 

@@ -1,6 +1,8 @@
+import io
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from scenes import tone, woman
@@ -73,6 +75,22 @@ def test_a_process_that_dies_costs_only_its_clip(sounds, monkeypatch, crash, sai
     assert "KeyError" in str(results[4][1])
     assert [isinstance(results[i][1], UnreadClip) for i in (1, 4)] == [again, False]
     assert [isinstance(r, ClipData) for _, r in results] == [True, False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("code", "again"), [(0xC0000005, False), (0xC0000409, False), (0xC000013A, True), (1, True)]
+)
+def test_what_a_process_did_itself_on_windows_is_told_from_what_was_done_to_it(
+    monkeypatch, code, again
+):
+    died = SimpleNamespace(
+        stdin=io.BytesIO(), stdout=io.BytesIO(), wait=lambda timeout=None: code, kill=lambda: None
+    )
+    reader = workers.ClipReader()
+    reader._process = died
+    result = reader.read(row("bad"), ".")
+    assert str(code) in str(result)
+    assert isinstance(result, UnreadClip) is again
 
 
 def test_a_slow_clip_does_not_change_the_order(sounds, monkeypatch):
