@@ -11,7 +11,8 @@ A system is a module (of this folder, or any other by its dotted name) with
 Optional:
 
 - ``take_apart(model)``: its parts for live use and export, see `emotionnet.systems.apart`;
-- ``ENCODERS``: stream → the layers that ``--init-faces`` and ``--init-speech`` take over;
+- ``ENCODERS``: stream → the layers that ``--init-faces`` and ``--init-speech`` take over, as far as there are such;
+  of those in each other the outermost;
 - ``with_labels(fields, labels)``: fields of ``Config`` for other classes, where they name classes;
 - ``USUAL``: rules for what its runs have where they are not asked for otherwise (its config, how its streams are
   trained, augmentation), see `emotionnet.systems.usual`;

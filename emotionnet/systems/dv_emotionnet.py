@@ -52,8 +52,8 @@ from emotionnet.systems.usual import Usual
 NAME = "dv_emotionnet"
 
 STREAMS = ("faces", "speech")
-#: The layers of a stream that are trained: another run may start from them.
-ENCODERS = {"faces": ("face_network",), "speech": ("speech_network",)}
+#: The layers that a stream is described and answered by: another run may start from them.
+ENCODERS = {"faces": ("cell_scale", "components", "face_network"), "speech": ("speech_network",)}
 
 #: The paper gives neither optimizer, rate, epochs nor batch (ours).
 _LEARNT = {"epochs": 70, "batch_size": 64, "learning_rate": 1e-3, "patience": 0}

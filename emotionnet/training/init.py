@@ -12,6 +12,7 @@ import numpy as np
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import file_sha256
 from emotionnet.inputs.split import NAMED, Split
+from emotionnet.keras_private import layers_inside
 from emotionnet.systems import (
     PAIR,
     build_model,
@@ -161,17 +162,17 @@ def _told(other: Run, taken: list, anew: list) -> list[str]:
 
 
 def _encoders(model: keras.Model, config: dict, stream: str, where: Any) -> list[keras.Layer]:
-    """What the model's system says that it encodes ``stream`` with.
+    """What the model's system says that it encodes ``stream`` with; of layers in each other the outermost.
 
     Raises:
         UsageError: there is none.
     """
     names = get_system(config["system"]).ENCODERS.get(stream, ())
-    for name in names:
-        try:
-            return find_layers(model, name)
-        except UsageError:
-            continue
+    inside = layers_inside(model)
+    found = {id(each): each for name in names for each in inside if each.name == name}
+    inner = {id(each) for layer in found.values() for each in layers_inside(layer)}
+    if found:
+        return [layer for key, layer in found.items() if key not in inner]
     thing = "face encoder" if stream == "faces" else f"encoder of {stream}"
     raise UsageError(f"{where}: has no {thing}.")
 

@@ -5,9 +5,12 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
+from tiny_run import make_run  # noqa: E402
+
 from emotionnet.errors import UsageError  # noqa: E402
 from emotionnet.systems import build_model, load_model, make_config, stages_of  # noqa: E402
 from emotionnet.systems.stages import Fit, Learn  # noqa: E402
+from emotionnet.training.init import init_source, warm_start  # noqa: E402
 
 NAME = "dv_emotionnet"
 NETWORKS = ("speech_network", "face_network", "fused_network")
@@ -28,6 +31,25 @@ def small(**config):
                 numbers = [numbers[0], rng.uniform(0.5, 2, numbers[1].shape)]
             layer.set_weights(numbers)
     return model
+
+
+def test_faces_begin_with_the_components_that_their_network_was_trained_behind(tmp_path):
+    there = make_run(
+        tmp_path / "there", model=small(), system=NAME, system_config=SMALL | {"cells": 8}
+    )
+    model = build_model(NAME, 3, **SMALL)
+    config = {**there.config, "init_faces": init_source(there.folder)}
+    before = {name: model.get_layer(name).get_weights() for name in (*NETWORKS, *FITTED)}
+    lines = warm_start(model, config)
+    mine = ("cell_scale", "components", "face_network")
+    assert [line.split()[2].strip(",") for line in lines] == [*mine]
+    for name, values in before.items():
+        wanted = there.model().get_layer(name).get_weights() if name in mine else values
+        for a, b in zip(model.get_layer(name).get_weights(), wanted, strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=name)
+    coarse = build_model(NAME, 3, **SMALL, cells=4)
+    with pytest.raises(UsageError, match="cells is 8 there and 4 here"):
+        warm_start(coarse, {**config, "system_config": {**SMALL, "cells": 4}})
 
 
 def clips(model, count=3, seed=0):
