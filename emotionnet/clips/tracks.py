@@ -47,6 +47,13 @@ class Track:
         return float(np.median(steps)) if steps.size else FALLBACK_STEP_S
 
     @property
+    def rate(self) -> float | None:
+        """Packets a second, where all are equally far apart, but for rounding to milliseconds; else None."""
+        steps = np.diff(np.sort(self.times_s))
+        even = steps.size and steps.min() > 0 and np.ptp(steps) < 2e-3
+        return float(1 / steps.mean()) if even else None
+
+    @property
     def still(self) -> bool:
         """So few pictures that it is no film, where there is sound."""
         return self.kind == "video" and self.packets <= STILL_PICTURES

@@ -47,6 +47,33 @@ def test_at_most_thirty_frames_a_second_are_kept(tmp_path, rate, kept):
     assert times[-1] == pytest.approx(2, abs=0.09)
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+@pytest.mark.parametrize(("rate", "of"), [(60, 2), (Fraction(60000, 1001), 2), (90, 3), (120, 4)])
+def test_of_an_even_multiple_of_thirty_each_so_manieth_is_kept(tmp_path, name, rate, of):
+    path = write_clip(tmp_path / name, shades(48), rate)
+    times = np.array([frame.time_s for frame in read_frames(path)])
+    np.testing.assert_allclose(times, np.arange(0, 48, of) / float(rate), atol=6e-4)
+
+
+#: Of a phone that takes about 60 pictures a second.
+UNEVEN_MS = [0, 14, 33, 49, 68, 81, 99, 118, 131, 149, 167, 181, 199, 218, 231, 251, 268]
+
+
+@pytest.mark.parametrize("rate", [24, 25, Fraction(30000, 1001), 30, 50, None])
+def test_of_all_other_rates_the_first_picture_of_each_thirtieth_is_kept(tmp_path, rate):
+    shown = [i / float(rate) for i in range(40)] if rate else [ms / 1000 for ms in UNEVEN_MS]
+    path = write_clip(
+        tmp_path / "a.mkv", shades(len(shown)), rate or 1000, times_s=None if rate else shown
+    )
+    kept, slots = [], set()
+    for time_s in shown:
+        if (slot := round(time_s * 30)) not in slots:
+            slots.add(slot)
+            kept.append(time_s)
+    times = [frame.time_s for frame in read_frames(path)]
+    np.testing.assert_allclose(times, kept, atol=6e-4)
+
+
 def test_times_come_from_timestamps_and_not_from_the_frame_rate(tmp_path):
     times_ms = [100, 140, 400, 420, 425, 2000]
     with av.open(str(tmp_path / "vfr.mkv"), "w") as container:
