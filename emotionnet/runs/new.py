@@ -109,6 +109,7 @@ def fit(
     from emotionnet.runs.whole import train_and_evaluate
     from emotionnet.training.begin import check_kind, check_resume, name_for
     from emotionnet.training.devices import choose
+    from emotionnet.training.init import init_sources
     from emotionnet.training.plan import plan_runs
     from emotionnet.training.train import settings_of
     from emotionnet.training.unit import learnt_names
@@ -124,6 +125,8 @@ def fit(
         raise UsageError(
             "several workers (TF_CONFIG) train from prepared --records, under a --name."
         )
+    # A misspelt name is told before clips are prepared, which may take long.
+    init_sources(init=run.init, init_faces=run.init_faces, init_speech=run.init_speech)
     records = clips_for(run, root, workers, direct, records_cache)
     plan = plan_runs(run, records)
     records.check_streams(plan.config["streams"])

@@ -12,6 +12,7 @@ from tiny_run import make_run
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import write_csv, write_json
 from emotionnet.inputs.protocols import split_rows
+from emotionnet.runs import new
 from emotionnet.systems import build_model
 from emotionnet.training.init import init_source, note_leaks, warm_start
 from emotionnet.training.optimizer import find_layers
@@ -113,6 +114,15 @@ def test_a_run_that_is_gone_unfinished_or_trained_anew_is_refused(trained, tmp_p
     (other.folder / "model.keras").unlink()
     with pytest.raises(EmotionNetError, match="not trained to the end"):
         init_source(other.folder)
+
+
+@pytest.mark.parametrize("option", ["init", "init_faces", "init_speech"])
+def test_a_misspelt_name_is_told_before_clips_are_prepared(tmp_path, monkeypatch, option):
+    prepared = []
+    monkeypatch.setattr(new, "clips_for", lambda *asked: prepared.append(asked))
+    with pytest.raises(UsageError, match="peple: no run here"):
+        new.fit(corpus="folder", root=tmp_path, out=tmp_path, **{option: "peple"})
+    assert not prepared
 
 
 def test_a_face_network_starts_the_backbone_of_cross_modal(tmp_path):
