@@ -1,5 +1,6 @@
 """A run from beginning to end: announced, trained, evaluated; or continued where it was stopped."""
 
+import gc
 import shutil
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -53,6 +54,7 @@ def train_and_evaluate(
                 if devices.chief and not begun:
                     run.discard()
                 raise
+            gc.collect()  # a model holds itself; folds and seeds would pile up, see `emotionnet.environment`
             print(f"input      {_waiting(history)}")
         with devices.chief_first():
             if devices.chief:

@@ -1,7 +1,9 @@
 """A run from beginning to end, without a training: it ends before, or was trained already."""
 
+import gc
 import os
 import threading
+import weakref
 from types import SimpleNamespace
 
 import pytest
@@ -82,3 +84,31 @@ def test_a_name_that_is_taken_is_not_waited_for(tmp_path):
     (folder / "config.json").touch()
     with alone(folder), pytest.raises(UsageError, match="there is a run already"):
         train_and_evaluate(folder, {}, None, SimpleNamespace(address="records"), False, ONE)
+
+
+def test_a_model_is_gone_when_its_training_is_over(tmp_path, monkeypatch):
+    """Folds and seeds of large models would fill the memory: Python seldom looks for what holds itself."""
+    models = []
+
+    class Model:
+        pass
+
+    def train_run(*_):
+        model = Model()
+        model.itself = model
+        models.append(weakref.ref(model))
+        return []
+
+    monkeypatch.setattr(train, "train_run", train_run)
+    monkeypatch.setattr(run_or_group, "evaluate", lambda folder, records: None)
+    config = {"system": "ghost_fan", "system_config": {"image_size": 32}, "streams": ["speech"]}
+    config |= {"corpus": "folder", "labels": ["happy", "sad"]}
+    split = SimpleNamespace(train=[], validation=[], test=[], description="", warning="")
+    gc.disable()
+    try:
+        train_and_evaluate(
+            tmp_path / "run", config, split, SimpleNamespace(address="records"), False, ONE
+        )
+    finally:
+        gc.enable()
+    assert models[0]() is None
