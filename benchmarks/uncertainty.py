@@ -93,7 +93,8 @@ def draw(runs: dict[str, list[dict]], title: str, path: Path) -> None:
 
 def summarise(runs: dict[str, list[dict]]) -> str:
     """A Markdown table and the paired differences."""
-    from emotionnet.evaluation.intervals import wilson
+    from emotionnet.evaluation.intervals import mean_and_sd, wilson
+    from emotionnet.evaluation.report import spread
 
     lines = [
         "| scheme | labels at the end | test accuracy, mean ± sd | pooled, 95 % interval | "
@@ -102,8 +103,8 @@ def summarise(runs: dict[str, list[dict]]) -> str:
     ]
     for scheme in SCHEMES:
         mine = runs[scheme]
-        test = spread([run["right"].mean() for run in mine])
-        area = spread([run["accuracy"].mean() for run in mine])
+        test = spread(*mean_and_sd([run["right"].mean() for run in mine]))
+        area = spread(*mean_and_sd([run["accuracy"].mean() for run in mine]))
         pooled = np.concatenate([run["right"] for run in mine])
         low, high = wilson(pooled.mean(), len(pooled))
         lines.append(
@@ -126,14 +127,6 @@ def summarise(runs: dict[str, list[dict]]) -> str:
             f"epochs {', '.join(f'{d:+.1f}' for d in area)}",
         ]
     return "\n".join(lines)
-
-
-def spread(shares: list[float]) -> str:
-    """Mean and standard deviation in %; of one seed the first alone."""
-    from emotionnet.evaluation.intervals import mean_and_sd
-
-    mean, sd = mean_and_sd(shares)
-    return f"{100 * mean:.1f}" + ("" if sd is None else f" ± {100 * sd:.1f}")
 
 
 def bootstrap(differences: list[np.ndarray], draws: int = 10_000) -> tuple[float, float]:

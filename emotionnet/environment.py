@@ -22,13 +22,15 @@ from emotionnet.errors import UsageError
 #: Backends that the project runs on.
 BACKENDS = ("tensorflow", "jax")
 _LEGACY = "TF_USE_LEGACY_KERAS"
+#: Thresholds of `gc`: among the millions of objects that TensorFlow and Keras make, and keep, Python looks for
+#: garbage less often.
+GARBAGE = (50_000, 20, 100)
 
 
 def own_process() -> None:
     """Sets the environment of a process that is the project's own, before it imports Keras."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # Among the millions of objects that TensorFlow and Keras make, and keep, Python looks for garbage less often.
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(*GARBAGE)
     # Some of Keras's layers import something when they are first called. TensorFlow warns that it leaves that alone.
     logging.getLogger("tensorflow").addFilter(lambda said: "_gcd_import" not in said.getMessage())
     # Other packages ask for Keras 2 by this variable; this process has none of them.

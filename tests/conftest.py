@@ -77,5 +77,7 @@ def pytest_collection_modifyitems(items):
 
 def pytest_collection_finish():
     """Python looks for garbage less often, and not among what TensorFlow and Keras are made of: it took 6 % of the time."""
+    from emotionnet.environment import GARBAGE
+
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(*GARBAGE)

@@ -1,6 +1,6 @@
-"""Stages of reading a clip side by side: each has a thread, and the items keep their order.
+"""Stages of work side by side: each has threads of its own, and the items keep their order.
 
-Decoders, OpenCV and LiteRT let other threads run while they work, so threads share a clip's work among the cores.
+Decoders, OpenCV, LiteRT and NumPy let other threads run while they work, so threads share the work among the cores.
 """
 
 from collections import deque
@@ -27,20 +27,26 @@ def ahead(items: Iterable[Item]) -> Iterator[Item]:
             del item  # what was worked on is not held while the next one is waited for
 
 
-def after(work: Callable[[Item], Result], items: Iterable[Item], most: int) -> Iterator[Result]:
-    """Yields ``work(item)`` for each item; a thread does that while the next items are asked for.
+def after(
+    work: Callable[[Item], Result], items: Iterable[Item], most: int, threads: int = 1
+) -> Iterator[Result]:
+    """Yields ``work(item)`` for each item, in order; threads do that while the next items are asked for.
 
     Args:
         work: an error that it raises is raised here, when its turn comes.
         items: asked for in the thread of the caller.
-        most: items that may wait.
+        most: items that may wait, or be finished, beside the one that is waited for.
+        threads: how many work at once.
     """
-    with ThreadPoolExecutor(1) as thread:
-        waiting: deque = deque()
+    pool = ThreadPoolExecutor(threads)
+    waiting: deque = deque()
+    try:
         for item in items:
-            waiting.append(thread.submit(work, item))
+            waiting.append(pool.submit(work, item))
             del item
             if len(waiting) > most:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

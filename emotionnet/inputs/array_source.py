@@ -1,15 +1,13 @@
 """Batches from a cache: NumPy and Keras alone, prepared ahead by threads."""
 
 import os
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 
 import keras
 import numpy as np
 
+from emotionnet.clips.beside import after
 from emotionnet.inputs.array_augment import augment, clip_generator
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.cache import check_augmentation
@@ -95,15 +93,4 @@ class ArrayBatches(keras.utils.PyDataset):
 
     def __iter__(self) -> Iterator:
         """All batches in order; the next ones are made while one is used."""
-        numbers, ahead = iter(range(len(self))), deque()
-        pool = ThreadPoolExecutor(self.workers)
-        try:
-            for number in islice(numbers, AHEAD):
-                ahead.append(pool.submit(self.__getitem__, number))
-            while ahead:
-                batch = ahead.popleft().result()
-                for number in islice(numbers, 1):
-                    ahead.append(pool.submit(self.__getitem__, number))
-                yield batch
-        finally:
-            pool.shutdown(cancel_futures=True)
+        return after(self.__getitem__, range(len(self)), AHEAD, self.workers)

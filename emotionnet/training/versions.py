@@ -65,9 +65,8 @@ def git_commit() -> str:
         ).stdout.strip()
 
     try:
-        git(
-            "ls-files", "--error-unmatch", here.name
-        )  # an installed package may lie in another project
+        # An installed package may lie in another project.
+        git("ls-files", "--error-unmatch", here.name)
         commit = git("rev-parse", "--short=12", "HEAD")
         return commit + ("+changes" if git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.CalledProcessError):
