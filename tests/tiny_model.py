@@ -53,6 +53,21 @@ def tiny_inputs(model, clips: int = 2, seed: int = 0) -> dict[str, np.ndarray]:
     }
 
 
+def answers_to(model, cases: dict) -> dict[str, dict[str, np.ndarray]]:
+    """The answers to several batches of clips, by their names: they are asked for as one batch.
+
+    Layer by layer, which is quicker than tracing a graph for a few answers.
+    """
+    together = {
+        name: np.concatenate([inputs[name] for inputs in cases.values()]) for name in model.input
+    }
+    ends = np.cumsum([len(inputs["faces"]) for inputs in cases.values()])[:-1]
+    found = {
+        name: np.split(np.asarray(x), ends) for name, x in model(together, training=False).items()
+    }
+    return {case: {name: found[name][i] for name in found} for i, case in enumerate(cases)}
+
+
 def exportable_run(folder, records, train=(), test=(), model=None):
     """A finished run of `tiny_model`, whose clips of ``records`` are in the parts given."""
     from tiny_run import SYSTEM_CONFIG, make_run

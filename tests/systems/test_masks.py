@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from tiny_model import answers_to
 
 keras = pytest.importorskip("keras")
 
@@ -20,7 +21,10 @@ SMALL = {
         "frames": 4, "image_size": 32, "backbone": "GhostNet", "backbone_weights": "none",
     },
     "dv_emotionnet": {"frames": 4, "image_size": 32},
-    "faces": {"frames": 4, "image_size": 32, "backbone": "GhostNet", "backbone_weights": "none"},
+    "faces": {
+        "frames": 4, "image_size": 32, "backbone": "GhostNet", "backbone_weights": "none",
+        "head": "pool",
+    },
     # Its landmarks: tests/systems/test_racnn.py.
     "racnn": {
         "frames": 4, "image_size": 32, "picture_size": 32, "backbone": "GhostNet",
@@ -28,6 +32,8 @@ SMALL = {
     },
 }  # fmt: skip
 OUTPUTS = {"faces": "face_probabilities", "speech": "speech_probabilities"}
+#: Behind the end of a sound.
+GARBAGE = (np.nan, np.inf, 0.7)
 
 
 def small_model(name: str, samples: int = SAMPLES):
@@ -75,12 +81,6 @@ def inputs_of(model, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def answer(model, inputs) -> dict[str, np.ndarray]:
-    """By the graph, which is traced for the first two clips and serves all tests."""
-    return {name: np.array(value) for name, value in model.predict_on_batch(inputs).items()}
-
-
-def answer_once(model, inputs) -> dict[str, np.ndarray]:
-    """Layer by layer: quicker where a graph would be traced for this alone."""
     return {name: np.array(value) for name, value in model(inputs, training=False).items()}
 
 
@@ -101,79 +101,89 @@ def poisoned(inputs, sound: float = np.nan) -> dict[str, np.ndarray]:
     return out
 
 
-@pytest.mark.parametrize("sound", [np.nan, np.inf, 0.7])
-def test_garbage_behind_the_masks_changes_nothing(system, sound):
-    _, model = system
-    inputs = inputs_of(model)
-    check_equal(answer(model, poisoned(inputs, sound)), answer(model, inputs))
+#: The input that says that a stream is absent.
+MASKS = {"faces": "frame_mask", "speech": "waveform_samples"}
 
 
-def test_what_is_not_masked_matters(system):
-    name, model = system
+def without(inputs, *streams: str) -> dict[str, np.ndarray]:
+    return inputs | {MASKS[stream]: np.zeros_like(inputs[MASKS[stream]]) for stream in streams}
+
+
+def cases_of(model) -> dict[str, dict[str, np.ndarray]]:
+    """All that is asked of a model of one size; each test looks at some of the answers."""
     inputs = inputs_of(model)
-    before = answer(model, inputs)
+    half = {name: value.copy() for name, value in inputs.items()}
+    half["frame_mask"][1] = half["waveform_samples"][1] = 0
+    cases = {"plain": inputs, "first only": half}
+    cases |= {f"garbage {sound}": poisoned(inputs, sound) for sound in GARBAGE}
     faces, waveform = inputs["faces"].copy(), inputs["waveform"].copy()
     faces[:, 3] = 255 - faces[:, 3] // 2
     waveform[:, LENGTH // 2 : LENGTH] *= np.linspace(0, 3, LENGTH // 2)
-    for stream, changed in (("faces", {"faces": faces}), ("speech", {"waveform": waveform})):
-        after = answer(model, {**inputs, **changed})
-        difference = np.abs(after[OUTPUTS[stream]] - before[OUTPUTS[stream]]).max()
+    cases["other faces"] = inputs | {"faces": faces}
+    cases["other speech"] = inputs | {"waveform": waveform}
+    cases["silence"] = {**inputs, "waveform_samples": np.full(2, SAMPLES, np.int32)}
+    for stream in OUTPUTS:
+        cases[f"no {stream}"] = without(inputs, stream)
+        cases[f"no {stream}, garbage"] = poisoned(cases[f"no {stream}"])
+    cases["nothing"] = poisoned(without(inputs, *OUTPUTS))
+    return cases
+
+
+@pytest.fixture(scope="module")
+def answers(system):
+    _, model = system
+    return answers_to(model, cases_of(model))
+
+
+@pytest.mark.parametrize("sound", GARBAGE)
+def test_garbage_behind_the_masks_changes_nothing(answers, sound):
+    check_equal(answers[f"garbage {sound}"], answers["plain"])
+
+
+def test_what_is_not_masked_matters(system, answers):
+    name, _ = system
+    for stream, output in OUTPUTS.items():
+        difference = np.abs(answers[f"other {stream}"][output] - answers["plain"][output]).max()
         assert (difference > 1e-4) == (stream in streams_of(name)), stream
 
 
-def test_more_padding_changes_nothing(system):
+def test_more_padding_changes_nothing(system, answers):
     name, model = system
     longer = small_model(name, SAMPLES + 8000)
     longer.set_weights(model.get_weights())
     inputs = inputs_of(model)
     more = {**inputs, "waveform": np.pad(inputs["waveform"], [[0, 0], [0, 8000]])}
-    check_equal(answer_once(longer, more), answer_once(model, inputs))
+    check_equal(answer(longer, more), answers["plain"])
 
 
-def test_a_padded_second_is_not_a_silent_second(system):
-    name, model = system
-    inputs = inputs_of(model)
-    silent = {**inputs, "waveform_samples": np.full(2, SAMPLES, np.int32)}
-    difference = np.abs(
-        answer(model, silent)["speech_probabilities"]
-        - answer(model, inputs)["speech_probabilities"]
-    ).max()
-    assert (difference > 1e-4) == ("speech" in streams_of(name))
+def test_a_padded_second_is_not_a_silent_second(system, answers):
+    name, _ = system
+    silent, padded = (answers[case]["speech_probabilities"] for case in ("silence", "plain"))
+    assert (np.abs(silent - padded).max() > 1e-4) == ("speech" in streams_of(name))
 
 
 @pytest.mark.parametrize("gone", OUTPUTS)
-def test_an_absent_stream_leaves_the_answer_to_the_other(system, gone):
-    _, model = system
-    inputs = inputs_of(model)
-    mask = {"faces": "frame_mask", "speech": "waveform_samples"}[gone]
-    without = {**inputs, mask: np.zeros_like(inputs[mask])}
-    found = answer(model, without)
-    check_equal(answer(model, poisoned(without)), found)
+def test_an_absent_stream_leaves_the_answer_to_the_other(answers, gone):
+    found = answers[f"no {gone}"]
+    check_equal(answers[f"no {gone}, garbage"], found)
     left = next(output for stream, output in OUTPUTS.items() if stream != gone)
     np.testing.assert_allclose(found["probabilities"], found[left], atol=2e-6)
     np.testing.assert_allclose(found[OUTPUTS[gone]], 1 / CLASSES, atol=2e-6)
     for value in found.values():
         np.testing.assert_allclose(value.sum(axis=1), 1, atol=1e-5)
     # The other stream's own answer is the one that it gives of the whole clip.
-    np.testing.assert_allclose(found[left], answer(model, inputs)[left], atol=2e-6)
+    np.testing.assert_allclose(found[left], answers["plain"][left], atol=2e-6)
 
 
-def test_a_clip_with_nothing_is_answered_uniformly(system):
-    _, model = system
-    inputs = inputs_of(model)
-    for name in ("frame_mask", "waveform_samples"):
-        inputs[name] = np.zeros_like(inputs[name])
-    for value in answer(model, poisoned(inputs)).values():
+def test_a_clip_with_nothing_is_answered_uniformly(answers):
+    for value in answers["nothing"].values():
         np.testing.assert_allclose(value, 1 / CLASSES, atol=2e-6)
 
 
-def test_one_clip_of_a_batch_does_not_touch_another(system):
+def test_one_clip_of_a_batch_does_not_touch_another(system, answers):
     _, model = system
-    inputs = inputs_of(model)
-    inputs["frame_mask"][1] = 0
-    inputs["waveform_samples"][1] = 0
-    alone = answer_once(model, {name: value[:1] for name, value in inputs.items()})
-    for name, value in answer_once(model, inputs).items():
+    alone = answer(model, {name: value[:1] for name, value in inputs_of(model).items()})
+    for name, value in answers["first only"].items():
         np.testing.assert_allclose(value[:1], alone[name], atol=2e-6, err_msg=name)
 
 
@@ -200,4 +210,5 @@ def test_masks_come_from_the_record(system, tmp_path):
     inputs = {name: np.asarray(value) for name, value in batch.items()}
     assert inputs["frame_mask"].tolist() == [[1, 1, 0, 0], [0] * 4, [1] * 4]
     assert inputs["waveform_samples"].tolist() == [12800, 12800, 0]
-    check_equal(answer_once(model, poisoned(inputs)), answer_once(model, inputs))
+    found = answers_to(model, {"plain": inputs, "garbage": poisoned(inputs)})
+    check_equal(found["garbage"], found["plain"])
