@@ -18,11 +18,12 @@ from emotionnet.combine import combine, main
 from emotionnet.deploy.clips import whole
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import file_sha256, read_csv, write_csv, write_json
+from emotionnet.training import combining
 from emotionnet.training.combining import _split, joined, with_calm
 from emotionnet.training.optimizer import find_layers
 from emotionnet.training.run import Run
 
-pytestmark = pytest.mark.usefixtures("four_bottlenecks", "plain_reports")
+pytestmark = pytest.mark.usefixtures("four_bottlenecks", "plain_reports", "read_once")
 
 FACES = ("neutral", "happy", "contempt")
 SPEECH = ("neutral", "calm", "happy")
@@ -34,6 +35,31 @@ PICTURES = {
     "depthwise": "stride2",
 }
 SOUND = {"frames": 2, "image_size": 32, "samples": 16000, "speech": "S1"}
+
+
+@pytest.fixture(scope="module")
+def read_once():
+    """A model file is read once, however many tests ask for it."""
+    known = {}
+
+    def model(run, real=Run.model):
+        path = run.folder / "model.keras"
+        digest = file_sha256(path) if path.is_file() else None
+        if digest not in known:
+            known[digest] = real(run)
+        return known[digest]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "model", model)
+        yield
+
+
+@pytest.fixture
+def all_but_the_model(monkeypatch):
+    """For what is written beside the model, which takes seconds to make."""
+    monkeypatch.setattr(combining.pair, "build", lambda config, classes: None)
+    monkeypatch.setattr(combining, "_take_over", lambda *args: None)
+    monkeypatch.setattr(Run, "save_model", lambda self, model: None)
 
 
 def source(folder, stream, labels, config, corpus, records=None, **changes):
@@ -206,6 +232,7 @@ def test_clips_of_two_corpora_that_have_one_name_stay_two(tmp_path):
     assert both.learnt("actor") == {("demo", "1")}
 
 
+@pytest.mark.usefixtures("all_but_the_model")
 def test_it_says_that_it_leaks_where_one_was_trained_on_the_people_the_other_tests(place, tmp_path):
     told = {}
     for corpus, actor in (("ravdess", "1"), ("ravdess", "7"), ("crema_d", "1")):
@@ -222,6 +249,7 @@ def test_it_says_that_it_leaks_where_one_was_trained_on_the_people_the_other_tes
     assert told["ravdess7"] == told["crema_d1"] == (False, "")
 
 
+@pytest.mark.usefixtures("all_but_the_model")
 def test_it_knows_what_the_two_are_warned_of_and_began_with(place, tmp_path):
     # Of the clips that the other tests this run was trained on the first, and the faces began with it.
     before = changed(place / "s", tmp_path / "before")
@@ -242,6 +270,7 @@ def test_it_knows_what_the_two_are_warned_of_and_began_with(place, tmp_path):
     assert [row.clip for row in run.unseen_rows(records)] == tested[1:]
 
 
+@pytest.mark.usefixtures("all_but_the_model")
 def test_scores_of_a_model_that_was_trained_again_since_are_left_out(place, tmp_path):
     scores = {"accuracy": 0.9, "interval_95": [0.8, 0.95], "uar": 0.9, "n": 3}
     told = {}
