@@ -23,6 +23,8 @@ for verb in emotionnet.VERBS:
         module.main(["--help"])
     assert "usage: python -m emotionnet." + verb in out.getvalue(), verb
     assert callable(getattr(emotionnet, verb)), verb
+with contextlib.suppress(emotionnet.errors.UsageError):  # a misspelt folder is told at once
+    emotionnet.fit(records="nowhere")
 heavy = [name for name in {heavy} if name in sys.modules]
 assert not heavy, heavy
 """

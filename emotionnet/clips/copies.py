@@ -9,8 +9,10 @@ which of them a training may see is decided by its split: only copies of trainin
 import dataclasses
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -40,6 +42,8 @@ STRETCH_RATE = 0.8
 KINDS = ("pitch", "stretch")
 _KIND = re.compile(r"(pitch|stretch|speed|noise)([+-]?\d+(?:\.\d+)?)?(#\d+)?")
 _SHARD = 128
+#: As many copies are made before other processes have started to help.
+FEW = 32
 
 
 def parse_kind(kind: str) -> list[tuple[str, float | None]]:
@@ -211,21 +215,30 @@ def _transform_int16(job: tuple[np.ndarray, str, str]) -> np.ndarray:
 
 def _make(records, folder: Path, chunks: list, missing: list[tuple[int, str]]) -> None:
     total = sum(len(chunks[number]) for number, _ in missing)
-    workers = max(1, os.cpu_count() or 1)
-    for kind in {kind for _, kind in missing}:
+    workers = max(1, os.cpu_count() or 1) if total > FEW else 0
+    for kind in {kind for _, kind in missing} if workers else ():
         # librosa has numba compile parts of it, which are kept on disk. Two processes that did so at once would leave
         # a file that crashes whoever loads it, so it is done here first.
         transform(np.zeros(SAMPLE_RATE, np.float32), kind, "")
     with (
-        ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
+        _pool(workers) as mapped,
         progress(total=total, what="copies of the sound", unit="clips") as bar,
     ):
         for number, kind in missing:
             rows = chunks[number]
             sounds = records.dataset(rows).map(lambda s: records.parse(s)["waveform"])
             jobs = ((s, kind, row.clip) for s, row in zip(sounds.as_numpy_iterator(), rows))
-            copies = pool.map(_transform_int16, jobs, chunksize=4)
-            _write_shard(folder, number, kind, rows, copies, bar)
+            _write_shard(folder, number, kind, rows, mapped(_transform_int16, jobs), bar)
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[Callable]:
+    """What maps a function in as many processes, in order; 0 works in this one."""
+    if not workers:
+        yield map
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield partial(pool.map, chunksize=4)
 
 
 def _write_shard(folder: Path, number: int, kind: str, rows, copies, bar) -> None:

@@ -104,7 +104,11 @@ def fit(
     if recipe is not None and len(load(recipe).runs) > 1:
         return _follow(options)
     run = asked(options)
+    from emotionnet.clips.records import read_meta
     from emotionnet.clips.remote import is_url
+
+    if run.records is not None and not is_url(run.records) and not Path(run.records).exists():
+        read_meta(run.records)  # says what is not there, before all that takes seconds to load
     from emotionnet.evaluation.run_or_group import evaluate
     from emotionnet.runs.whole import train_and_evaluate
     from emotionnet.training.begin import check_kind, check_resume, name_for

@@ -118,6 +118,7 @@ def test_a_disk_that_became_full_leaves_no_index(tmp_path, monkeypatch):
 
 def test_what_librosa_compiles_is_there_before_several_processes_ask_for_it(tmp_path, monkeypatch):
     done = []
+    monkeypatch.setattr(copies, "FEW", 0)
     monkeypatch.setattr(copies, "transform", lambda sound, kind, clip: done.append(kind))
     monkeypatch.setattr(
         copies, "ProcessPoolExecutor", lambda *_, **__: done.append("pool") or 1 / 0
@@ -137,9 +138,10 @@ def test_what_a_copy_is_a_copy_of():
         assert original(clip) == clip
 
 
-def test_copies_become_clips_of_their_own(tmp_path):
+def test_copies_become_clips_of_their_own(tmp_path, monkeypatch):
     from emotionnet.clips.records import Records, parse
 
+    monkeypatch.setattr(copies, "FEW", 0)  # by several processes
     clips = [make_clip(f"c{i}", seed=i, actor=f"{i:02d}", sound=i != 2) for i in range(4)]
     records = write_records(tmp_path / "records", clips)
     out = write_rows(records, ("noise20", "stretch_pitch+0.7"), tmp_path / "rows")
