@@ -1,5 +1,6 @@
 """Being here, it makes the helpers beside it (``tiny_run``) importable from every test."""
 
+import functools
 import gc
 import os
 import sys
@@ -13,7 +14,11 @@ _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 os.environ["NUMBA_CACHE_DIR"] = os.path.join(
     tempfile.gettempdir(), f"emotionnet-numba-{os.getuid()}-{_WORKER}"
 )
+gc.disable()  # until the tests are collected: what is imported stays
+# One thread for each: the other one only waits for work that is too small to share, and takes a core for it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+EMPTY_SVG = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
 #: The files that take longest: where tests run in several processes (``-n 2 --dist loadfile``) these begin, so
 #: that none of them is left to one process at the end.
 LONGEST = (
@@ -60,15 +65,59 @@ def four_bottlenecks():
 
 
 @pytest.fixture(scope="module")
-def plain_reports():
-    """Reports without their pictures, which take half of a small evaluation; `test_report` draws them."""
-    from emotionnet.evaluation import plots
+def loaded_once():
+    """The model of a run is loaded once, for tests that only look at it."""
+    from emotionnet.training.run import Run
+
+    load = Run.model
+
+    @functools.cache
+    def loaded(folder, written_ns):
+        return load(Run.open(folder))
+
+    def model(run):
+        file = run.folder / "model.keras"
+        return loaded(run.folder, file.stat().st_mtime_ns) if file.is_file() else load(run)
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("plot_actors", "plot_confusion", "plot_history", "plot_reliability"):
-            patch.setattr(plots, name, lambda *numbers, **settings: None)
-        patch.setattr(plots, "as_svg", lambda figure: b"<svg xmlns='http://www.w3.org/2000/svg'/>")
+        patch.setattr(Run, "model", model)
         yield
+
+
+@pytest.fixture(scope="module")
+def plain_reports():
+    """Reports without their pictures, which take half of a small evaluation; `test_report` draws them."""
+    with pytest.MonkeyPatch.context() as patch:
+        draw_nothing(patch)
+        yield
+
+
+@pytest.fixture
+def plain_report(monkeypatch):
+    """The same for one test."""
+    draw_nothing(monkeypatch)
+
+
+def draw_nothing(patch):
+    from emotionnet.evaluation import plots
+
+    for name in ("plot_actors", "plot_confusion", "plot_history", "plot_reliability"):
+        patch.setattr(plots, name, lambda *numbers, **settings: None)
+    patch.setattr(plots, "as_svg", lambda figure: EMPTY_SVG)
+
+
+@pytest.fixture
+def unevaluated(monkeypatch):
+    """Runs are trained and not evaluated, for tests of what they have learnt."""
+    monkeypatch.setattr("emotionnet.evaluation.run_or_group.evaluate", lambda *run, **asked: None)
+
+
+@pytest.fixture
+def unrendered(monkeypatch):
+    """Pictures are made and not written as SVG, which takes most of their time."""
+    from emotionnet.evaluation import plots
+
+    monkeypatch.setattr(plots, "as_svg", lambda figure: EMPTY_SVG)
 
 
 def pytest_collection_modifyitems(items):
@@ -81,3 +130,4 @@ def pytest_collection_finish():
 
     gc.freeze()
     gc.set_threshold(*GARBAGE)
+    gc.enable()

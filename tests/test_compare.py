@@ -25,6 +25,8 @@ from emotionnet.evaluation.temperature import calibrated_scores
 from emotionnet.files import read_csv, write_csv, write_json
 from emotionnet.training.run import Run
 
+#: For pages whose text is looked at: two tests draw their pictures.
+unrendered = pytest.mark.usefixtures("unrendered")
 CLIPS = [
     AnsweredClip(
         f"c{i:02d}",
@@ -110,6 +112,7 @@ def test_two_runs_on_the_same_clips_are_tested_as_a_pair(tmp_path):
     assert "must not be compared" not in text
 
 
+@unrendered
 def test_runs_of_other_streams_are_tested_as_a_whole(tmp_path):
     faces = make_run(tmp_path / "faces", wrong=names_of(CLIPS[:9]), streams=["faces"])
     speech = make_run(tmp_path / "speech", wrong=names_of(CLIPS[:6]))
@@ -122,12 +125,14 @@ def test_runs_of_other_streams_are_tested_as_a_whole(tmp_path):
     page = (tmp_path / "out" / "compare.html").read_text()
     table = page[page.index("Is the difference real?") :]
     assert [table.count(f">{name}<") > 0 for name in ("faces", "faces, faces only")] == [True, True]
-    (pair,) = comparing.compare([speech, faces], tmp_path / "out")["pairs"]
+    result = comparing.compare([speech, faces], tmp_path / "out")
+    (pair,) = result["pairs"]
     assert pair["mcnemar"]["only_b"] == 3
-    told = comparing.summary(comparing.compare([speech, faces], tmp_path / "out"))
+    told = comparing.summary(result)
     assert "faces less speech, each as a whole: UAR -8.3 points" in told
 
 
+@unrendered
 @pytest.mark.parametrize(("actor", "over"), [("01", ""), ("", ", 95 % over clips -9.1 to +0.0")])
 def test_of_one_actor_or_unknown_ones_there_is_no_interval_over_actors(tmp_path, actor, over):
     clips = [dataclasses.replace(clip, actor=actor) for clip in CLIPS]
@@ -137,6 +142,7 @@ def test_of_one_actor_or_unknown_ones_there_is_no_interval_over_actors(tmp_path,
     assert told[3] == f"b less a, speech: UAR -2.8 points{over}"
 
 
+@unrendered
 def test_runs_that_answered_no_clip_in_common_are_not_tested(tmp_path):
     one = make_run(tmp_path / "faces", streams=["faces"], answered=range(18))
     two = make_run(tmp_path / "speech", answered=range(18, 36))
@@ -144,6 +150,7 @@ def test_runs_that_answered_no_clip_in_common_are_not_tested(tmp_path):
     assert pair["problem"] == "no clip was answered by both"
 
 
+@unrendered
 def test_the_page_says_how_runs_were_trained_and_what_they_began_with(tmp_path):
     plain = make_run(tmp_path / "plain")
     teachers = [{"run": f"/runs/group/fold_1_seed_{seed}"} for seed in (0, 1)]
@@ -162,6 +169,7 @@ def test_the_page_says_how_runs_were_trained_and_what_they_began_with(tmp_path):
     assert text.count(told) == 1
 
 
+@unrendered
 def test_the_csv_says_what_the_runs_are_worth(tmp_path):
     group = tmp_path / "group"
     for seed, wrong in enumerate((3, 6)):
@@ -185,6 +193,7 @@ def test_the_csv_says_what_the_runs_are_worth(tmp_path):
     assert float(row["recall_neutral"]) == pytest.approx(1 - 6 / 24)
 
 
+@unrendered
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -208,6 +217,7 @@ def test_what_was_not_asked_the_same_is_said_and_not_tested(tmp_path, changes, s
     assert of_the_first.count(" – ") == 2, "a rate without its interval"
 
 
+@unrendered
 def test_across_protocols_the_same_clips_tell_what_the_protocol_is_worth(tmp_path):
     a = make_run(tmp_path / "a", wrong=names_of(CLIPS[:9]))
     b = make_run(tmp_path / "b", protocol="random_copies", leaky=True)
@@ -332,6 +342,7 @@ def test_answers_or_numbers_of_an_earlier_model_are_not_compared(tmp_path, older
     assert asked == [folder]
 
 
+@unrendered
 def test_runs_that_are_still_trained_are_named(tmp_path):
     for fold, clips in ((1, CLIPS[:18]), (2, CLIPS[18:])):
         make_run(tmp_path / "group" / f"fold_{fold}", fold=fold, clips=clips)
@@ -341,6 +352,7 @@ def test_runs_that_are_still_trained_are_named(tmp_path):
     assert result["differences"] == ["group: not trained to the end yet, left out: fold_2."]
 
 
+@unrendered
 def test_the_folds_of_a_group_are_in_order_and_its_page_has_the_pooled_rates(tmp_path):
     for fold in (2, 10):
         clips = CLIPS[:18] if fold == 2 else CLIPS[18:]
@@ -405,6 +417,7 @@ def test_no_validation_curve_is_drawn_where_no_clip_validated(tmp_path):
     assert history([candidate("refit", folder), measured])
 
 
+@unrendered
 def test_the_command_line(tmp_path, capsys):
     folders = [str(make_run(tmp_path / name)) for name in ("a", "b")]
     assert comparing.main([*folders, "--out", str(tmp_path / "out")]) == 0

@@ -4,6 +4,7 @@ Every import counts, those inside functions too. A new arrow is a decision: it i
 """
 
 import ast
+import functools
 import graphlib
 import re
 from collections import defaultdict
@@ -49,7 +50,8 @@ ARROWS = {
 VERBS = {"__init__": set(emotionnet.VERBS)}
 
 
-def _imports() -> dict[str, set[str]]:
+@functools.cache
+def imports() -> dict[str, set[str]]:
     """Module to the modules of the package that it imports, as ``clips.records``."""
     files = {
         ".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in PACKAGE.rglob("*.py")
@@ -70,12 +72,9 @@ def _imports() -> dict[str, set[str]]:
     return found
 
 
-IMPORTS = _imports()
-
-
 def test_folders_import_only_what_stands_before_them():
     new = set()
-    for module, imported in IMPORTS.items():
+    for module, imported in imports().items():
         folder = module.partition(".")[0]
         for other in {name.partition(".")[0] for name in imported} - SHARED - {folder}:
             free = folder not in ARROWS and folder not in SHARED and other in ARROWS
@@ -85,13 +84,13 @@ def test_folders_import_only_what_stands_before_them():
 
 
 def test_no_arrow_is_said_that_nothing_needs():
-    there = {(a.partition(".")[0], b.partition(".")[0]) for a in IMPORTS for b in IMPORTS[a]}
+    there = {(a.partition(".")[0], b.partition(".")[0]) for a in imports() for b in imports()[a]}
     said = {(a, b) for a, others in (ARROWS | VERBS).items() for b in others}
     assert said <= there, sorted(said - there)
 
 
 def test_modules_and_folders_import_each_other_in_no_circle():
-    for arrows in (IMPORTS, ARROWS):
+    for arrows in (imports(), ARROWS):
         graphlib.TopologicalSorter(arrows).prepare()
 
 

@@ -15,6 +15,8 @@ from emotionnet.evaluation.headline import summary
 from emotionnet.evaluation.metrics import score
 from emotionnet.evaluation.report import write_report
 
+#: Of pages whose pictures are drawn elsewhere: in the first test.
+plain = pytest.mark.usefixtures("plain_report")
 VOID = {"meta", "link", "img", "br"}
 
 
@@ -108,18 +110,21 @@ def test_the_page_is_whole_and_asks_for_nothing_outside(tmp_path):
         assert image["alt"]
 
 
+@plain
 def test_names_are_escaped(tmp_path):
     text, page = read(tmp_path, make_metrics())
     assert "a <run> & more" in "".join(page.text)
     assert "<run>" not in text
 
 
+@plain
 def test_the_page_prints_and_fits_a_phone(tmp_path):
     text, _ = read(tmp_path, make_metrics())
     assert "@media print" in text
     assert "width=device-width" in text
 
 
+@plain
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -138,6 +143,7 @@ def test_what_must_not_be_overlooked_is_in_a_box(tmp_path, changes, said):
     assert said in box
 
 
+@plain
 def test_numbers_and_provenance_are_on_the_page(tmp_path):
     metrics = make_metrics()
     text = "".join(read(tmp_path, metrics)[1].text)
@@ -147,6 +153,7 @@ def test_numbers_and_provenance_are_on_the_page(tmp_path):
     assert "Wilson" in text
 
 
+@plain
 def test_averages_and_what_it_had_learnt_are_on_the_page(tmp_path):
     kept = {"epoch": 7, "train": {"loss": 0.5, "accuracy": 0.75}}
     metrics = make_metrics(learning={"faces": kept, "joint": {**kept, "epoch": [3, 4]}})
@@ -165,6 +172,7 @@ def test_averages_and_what_it_had_learnt_are_on_the_page(tmp_path):
         assert f'<th scope="row">{title}</th>{row}</tr>' in text
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_what_uar_is_over_is_told_where_emotions_have_no_clips(tmp_path):
     probabilities = np.eye(8)[np.arange(16) % 8]
     metrics = make_metrics(fused=score(EMOTIONS, np.arange(16) % 6, probabilities))
@@ -176,6 +184,7 @@ def test_what_uar_is_over_is_told_where_emotions_have_no_clips(tmp_path):
     assert "UAR is over" not in summary(make_metrics())
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_run_of_one_stream_has_a_page(tmp_path):
     metrics = make_metrics(notes=["The faces stream was not trained: there are no numbers for it."])
     del metrics["faces"], metrics["masked"]
@@ -186,6 +195,7 @@ def test_a_run_of_one_stream_has_a_page(tmp_path):
     assert "stream removed" not in text
 
 
+@plain
 def test_a_group_shows_each_run_and_the_spread(tmp_path):
     metrics = make_metrics(fold=[1, 2])
     short = {

@@ -12,6 +12,8 @@ from emotionnet.fit import arguments, fit, parser
 from emotionnet.training.config import RunConfig, asked, homes, repeated
 from emotionnet.training.run import Run
 
+pytestmark = pytest.mark.usefixtures("plain_reports")
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
@@ -24,7 +26,7 @@ def run(tmp_path_factory):
     records = write_records(folder / "records", clips)
     return fit(
         records=records.folder, out=folder, name="a", system=TOY, streams="speech", protocol="actor_folds",
-        folds=(2,), seeds=(3,), epochs=2, augment="none", merge=["low=neutral+sad"], mixup=0.1,
+        folds=(2,), seeds=(3,), epochs=1, augment="none", merge=["low=neutral+sad"], mixup=0.1,
     )  # fmt: skip
 
 
