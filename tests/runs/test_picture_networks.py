@@ -53,7 +53,7 @@ def test_a_table_that_grows_and_is_resumed(records, tmp_path, capsys):
     options = {
         "records": records.folder, "out": out, "image_size": 32, "head": "pool",
         "backbone_weights": "none", "protocol": "actor_folds", "epochs": 1, "batch_size": 6,
-        "augment": "light", "latency": False,
+        "augment": "none", "latency": False,
     }  # fmt: skip
     (one,) = backbones(["GhostNet"], **options)
     assert list(one) == list(COLUMNS)

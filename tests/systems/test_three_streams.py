@@ -110,6 +110,7 @@ class Killed(Exception):
     """Stands for a SIGKILL: nothing after it runs."""
 
 
+@pytest.mark.usefixtures("unevaluated")
 @pytest.mark.parametrize("moment", ["after the fit", "in the second stream"])
 def test_killed_it_resumes_to_the_same_bits(run, records, tmp_path, monkeypatch, moment):
     saves, save, add = [], TrainingState.save, loop._add

@@ -1,6 +1,7 @@
 """The loop on a tiny model with BatchNorm and dropout; the whole of `fit` is tested in test_fit.py."""
 
 import dataclasses
+import shutil
 
 import keras
 import numpy as np
@@ -18,10 +19,6 @@ Y = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
 SETTINGS = Settings(epochs=4, batch_size=8, learning_rate=0.01, patience=0, save_every_s=0.0)
 
 
-class Killed(Exception):
-    """Stands for a SIGKILL: nothing after it runs."""
-
-
 def tiny_model() -> keras.Model:
     keras.utils.set_random_seed(3)
     x = inputs = keras.Input((6,), name="x")
@@ -33,35 +30,65 @@ def tiny_model() -> keras.Model:
     return keras.Model(inputs, logits)
 
 
-def stream_data(kill_at: tuple[int, int] | None = None) -> StreamData:
+def stream_data(before_step=lambda epoch, step: None) -> StreamData:
     def training(epoch, start_step):
         order = epoch_order(32, 0, epoch).reshape(4, 8)
         for step in range(start_step, 4):
-            if (epoch, step) == kill_at:
-                raise Killed
+            before_step(epoch, step)
             rows = order[step]
             yield X[rows], np.eye(3, dtype="float32")[Y[rows]]
 
     return StreamData(lambda epoch: 4, training, lambda: [X[32:]], Y[32:])
 
 
-def train(folder, kill_at=None, settings=SETTINGS):
+def killed(folder, moment):
+    """Where `killing` leaves what a training in ``folder`` had on the disk at a moment (epoch, step)."""
+    return folder / "killed_{}_{}".format(*moment)
+
+
+def killing(folder, moments):
+    """Stands for SIGKILLs, each before a step: what is on the disk then is all that is left."""
+
+    def before_step(epoch, step):
+        if (epoch, step) in moments:
+            left = killed(folder, (epoch, step))
+            left.mkdir()
+            shutil.copy(folder / "state.npz", left)
+
+    return before_step
+
+
+def begun(folder):
+    """A model, state and checkpoint, with what a killed training has left in ``folder``."""
+    folder.mkdir(exist_ok=True)
     path = folder / "state.npz"
     model, state, values = tiny_model(), TrainingState(fingerprint="f"), None
     if path.exists():
         state, values = TrainingState.load(path, "f")
-    train_stream(model, "x", stream_data(kill_at), settings, state, path, saved_values=values)
+    return model, state, values, path
+
+
+def train(folder, settings=SETTINGS, kills=()):
+    model, state, values, path = begun(folder)
+    data = stream_data(killing(folder, kills))
+    train_stream(model, "x", data, settings, state, path, saved_values=values)
     return model, state
 
 
-@pytest.mark.parametrize("kill_at", [(0, 1), (1, 0), (2, 3), (3, 2)])
-def test_a_killed_training_ends_with_the_same_bits(tmp_path, kill_at):
-    whole, whole_state = train(tmp_path / "whole")
-    with pytest.raises(Killed):
-        train(tmp_path / "killed", kill_at)
-    resumed, state = train(tmp_path / "killed")
+KILLS = ((0, 1), (1, 0), (2, 3), (3, 2))
 
-    assert_same(whole, whole_state, resumed, state)
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Model, state and folder of a training that came to its end."""
+    folder = tmp_path_factory.mktemp("trained")
+    return *train(folder, kills=KILLS), folder
+
+
+@pytest.mark.parametrize("kill_at", KILLS)
+def test_a_killed_training_ends_with_the_same_bits(trained, kill_at):
+    whole, whole_state, folder = trained
+    assert_same(whole, whole_state, *train(killed(folder, kill_at)))
 
 
 def test_a_smaller_batch_is_not_traced_anew():
@@ -94,25 +121,20 @@ def test_a_smaller_batch_is_not_traced_anew():
 
 def train_two_stages(folder, kill_at=None):
     """Both train one model, as stages of a system share layers; the kill is in the second one."""
-    path = folder / "state.npz"
-    model, state, values = tiny_model(), TrainingState(fingerprint="f"), None
-    if path.exists():
-        state, values = TrainingState.load(path, "f")
+    model, state, values, path = begun(folder)
     for name in ("x", "y"):
         if name in state.done:
             assign(model.weights, state.best_weights[name], path)
             continue
-        data = stream_data(kill_at if name == "y" else None)
+        data = stream_data(killing(folder, [kill_at] if name == "y" else []))
         started = values if state.stream == name else None
         train_stream(model, name, data, SETTINGS, state, path, saved_values=started)
     return model, state
 
 
 def test_a_second_stage_draws_the_same_whether_the_first_was_in_this_process(tmp_path):
-    whole = train_two_stages(tmp_path / "whole")
-    with pytest.raises(Killed):
-        train_two_stages(tmp_path / "killed", kill_at=(0, 0))
-    assert_same(*whole, *train_two_stages(tmp_path / "killed"))
+    whole = train_two_stages(tmp_path, kill_at=(0, 0))
+    assert_same(*whole, *train_two_stages(killed(tmp_path, (0, 0))))
 
 
 TIMES = ("seconds", "clips_per_s", "input_share")
@@ -122,10 +144,7 @@ def assert_same(whole, whole_state, resumed, state):
     for a, b in zip(whole.variables, resumed.variables, strict=True):
         np.testing.assert_array_equal(a, b, err_msg=a.path)
     timeless = [
-        [
-            {k: v for k, v in row.items() if k not in ("seconds", "clips_per_s", "input_share")}
-            for row in s.history
-        ]
+        [{k: v for k, v in row.items() if k not in TIMES} for row in s.history]
         for s in (whole_state, state)
     ]
     assert timeless[0] == timeless[1]
@@ -165,10 +184,8 @@ def test_it_does_so_whatever_the_settings(tmp_path, changes, kill_at, precision)
     settings = dataclasses.replace(SETTINGS, **changes)
     keras.config.set_dtype_policy(precision)
     try:
-        whole, whole_state = train(tmp_path / "whole", settings=settings)
-        with pytest.raises(Killed):
-            train(tmp_path / "killed", kill_at, settings)
-        resumed, state = train(tmp_path / "killed", settings=settings)
+        whole, whole_state = train(tmp_path, settings, [kill_at])
+        resumed, state = train(killed(tmp_path, kill_at), settings)
     finally:
         keras.config.set_dtype_policy("float32")
     assert_same(whole, whole_state, resumed, state)
@@ -177,8 +194,8 @@ def test_it_does_so_whatever_the_settings(tmp_path, changes, kill_at, precision)
     assert all(layer.trainable for layer in whole.get_layer("encoder").layers)
 
 
-def test_the_best_validation_epoch_is_kept(tmp_path):
-    model, state = train(tmp_path)
+def test_the_best_validation_epoch_is_kept(trained):
+    model, state, _ = trained
     best = max(state.history, key=lambda row: (row["val_uar"], -row["val_loss"]))
     assert state.best["x"]["epoch"] == best["epoch"]
     answers = model.predict_on_batch(X[32:]).argmax(1)
@@ -206,8 +223,8 @@ def test_patience_stops_early(tmp_path):
     assert len(state.history) == state.best["x"]["epoch"] + 2
 
 
-def test_history_says_what_people_plot(tmp_path):
-    _, state = train(tmp_path)
+def test_history_says_what_people_plot(trained):
+    _, state, _ = trained
     assert [row["epoch"] for row in state.history] == [1, 2, 3, 4]
     assert {"stream", "loss", "accuracy", "val_loss", "val_accuracy", "val_uar"} <= set(
         state.history[0]
@@ -233,12 +250,9 @@ def test_frozen_layers_stay_as_they_are_and_then_learn(tmp_path):
     assert all(changed for path, changed in here.items() if path.startswith("classifier"))
     # The best epoch may be one before the thaw: the last weights tell.
     settings = dataclasses.replace(SETTINGS, frozen=("stem",), frozen_epochs=1, epochs=2)
-    with pytest.raises(Killed):
-        train(tmp_path / "thaw", (1, 0), settings)
-    frozen = np.load(tmp_path / "thaw" / "state.npz")
-    with pytest.raises(Killed):
-        train(tmp_path / "thaw", (1, 3), settings)
-    thawed = np.load(tmp_path / "thaw" / "state.npz")
+    moments = (1, 0), (1, 3)
+    train(tmp_path, settings, moments)
+    frozen, thawed = (np.load(killed(tmp_path, moment) / "state.npz") for moment in moments)
     kernel = np.array(tiny_model().weights[0])
     np.testing.assert_array_equal(frozen["variable/00000"], kernel)
     assert not np.array_equal(thawed["variable/00000"], kernel)
@@ -264,18 +278,15 @@ def test_an_unknown_layer_is_named_with_the_known(tmp_path):
 
 def test_what_is_kept_is_the_average_that_was_validated(tmp_path):
     settings = dataclasses.replace(SETTINGS, average=0.9, epochs=6)
-    model, state = train(tmp_path / "average", settings=settings)
+    moments = [(0, step) for step in (1, 2, 3)]
+    model, state = train(tmp_path, settings, moments)
     best = state.best["x"]
     answers = model.predict_on_batch(X[32:]).argmax(1)
     row = state.history[best["epoch"] - 1]
     assert (answers == Y[32:]).mean() == pytest.approx(row["val_accuracy"], abs=1e-6)
 
-    # By hand: the average of the weights after each step, from a training that was stopped at each.
-    steps = []
-    for step in range(1, 4):
-        with pytest.raises(Killed):
-            train(tmp_path / f"stop{step}", (0, step), settings)
-        steps.append(np.load(tmp_path / f"stop{step}" / "state.npz"))
+    # By hand: the average of the weights after each step.
+    steps = [np.load(killed(tmp_path, moment) / "state.npz") for moment in moments]
     names = [w.path for w in tiny_model().variables]
     for i in (names.index("stem/kernel"), names.index("stem_norm/moving_variance")):
         expected = steps[0][f"variable/{i:05d}"]

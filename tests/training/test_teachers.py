@@ -119,10 +119,11 @@ def test_batches_hold_them_for_clips_and_copies_and_labels_for_the_rest(pupil, r
     np.testing.assert_array_equal(source.training_targets(named), [expected[1], own])
 
 
+@pytest.mark.usefixtures("unevaluated")
 def test_a_run_learns_from_them_and_needs_them_once(records, group):
     common = {
         "records": records.folder, "out": group.parent, "system": TOY, "streams": "speech", "epochs": 1,
-        "batch_size": 3, "augment": "light", "protocol": "actor_folds", "system_config": SYSTEM_CONFIG,
+        "batch_size": 3, "augment": "none", "protocol": "actor_folds", "system_config": SYSTEM_CONFIG,
     }  # fmt: skip
     plain = fit(name="plain", **common)
     taught = fit(name="taught", teachers=[group], teachers_share=1, **common)
