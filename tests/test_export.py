@@ -17,7 +17,7 @@ from emotionnet.export import export
 from emotionnet.export import files as told
 from emotionnet.files import write_json
 
-pytestmark = pytest.mark.usefixtures("four_bottlenecks")
+pytestmark = pytest.mark.usefixtures("four_bottlenecks", "loaded_once")
 
 EMOTIONS = ("neutral", "happy", "sad")
 
@@ -29,9 +29,15 @@ def records(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(records, tmp_path_factory):
+def model():
+    return tiny_model(**SYSTEM_CONFIG)
+
+
+@pytest.fixture(scope="module")
+def run(records, model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "run"
-    return exportable_run(folder, records, train=records.rows[:2], test=records.rows[2:])
+    rows = records.rows
+    return exportable_run(folder, records, train=rows[:2], test=rows[2:], model=model)
 
 
 def _nothing_left(folder):
@@ -91,18 +97,19 @@ def test_a_layer_that_needs_flex(tmp_path):
         converting.convert(tmp_path, job)
 
 
-def test_nan_in_the_weights(records, tmp_path):
-    model = tiny_model(**SYSTEM_CONFIG)
+def test_nan_in_the_weights(records, model, tmp_path):
     bias = model.get_layer("face_stream").get_layer("classifier").bias
+    before = np.array(bias)
     bias.assign(np.full(bias.shape, np.nan))
     run = exportable_run(tmp_path / "run", records, model=model)
+    bias.assign(before)
     with pytest.raises(EmotionNetError, match="NaN"):
         export(run.folder, tmp_path / "bundle", precisions=("float32",))
     assert not (tmp_path / "bundle").exists()
 
 
-def test_no_clips_to_calibrate_with(records, tmp_path):
-    run = exportable_run(tmp_path / "run", records, test=records.rows)
+def test_no_clips_to_calibrate_with(records, model, tmp_path):
+    run = exportable_run(tmp_path / "run", records, test=records.rows, model=model)
     with pytest.raises(EmotionNetError, match="no training clip to calibrate"):
         export(run.folder, tmp_path / "bundle", precisions=("int8",))
     moved = make_run(tmp_path / "moved", None)
@@ -164,10 +171,11 @@ def test_spread_takes_emotions_in_turn(records):
     assert len(spread(records.rows, 99)) == len(records.rows)
 
 
-def test_where_few_clips_have_all_streams_others_fill_up(tmp_path):
+def test_where_few_clips_have_all_streams_others_fill_up(model, tmp_path):
     clips = [make_clip(f"c{i}", EMOTIONS[i % 3], seed=i, faces=i == 2) for i in range(5)]
     records = write_records(tmp_path / "r", clips)
-    run = exportable_run(tmp_path / "run", records, train=records.rows[:1], test=records.rows)
+    rows = records.rows
+    run = exportable_run(tmp_path / "run", records, train=rows[:1], test=rows, model=model)
     job = Export(run, tmp_path, tmp_path, ["float32"], None, 1)
     for count in (1, 3, 9):
         ((rows, inputs),) = job._clips("test", count, seed=0)

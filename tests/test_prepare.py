@@ -45,19 +45,9 @@ def sounds(root, count, emotions=("happy", "sad")):
     return root
 
 
-def command(*arguments, **kwargs):
-    """The command as a process, with its exit code, stdout and stderr."""
-    return subprocess.run(
-        [sys.executable, "-m", "emotionnet.prepare", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        **kwargs,
-    )
-
-
 @pytest.fixture
 def here(capsys):
-    """The command in this process, which has imported what it needs: the same of it as `command` gives."""
+    """The command with its exit code, stdout and stderr, in this process, which has imported what it needs."""
 
     def run(*arguments):
         with pytest.raises(SystemExit) as end:
@@ -72,14 +62,14 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_pictures_and_sounds_and_bad_clips_become_records(tmp_path):
+def test_pictures_and_sounds_and_bad_clips_become_records(tmp_path, here):
     root, out = tmp_path / "clips", tmp_path / "records"
     write_clip(root / "happy" / "both.mp4", faces(6, "happy"), 12, tone(0.5))
     write_clip(root / "sad" / "mute ü 'x'.mp4", faces(3, "sad"), 12)
     write_clip(root / "sad" / "voice.wav", samples=tone(0.3), sound_codec="pcm_s16le")
     (root / "sad" / "text.mp4").write_text("no film")
     (root / "happy" / "cut.mp4").write_bytes((root / "happy" / "both.mp4").read_bytes()[:3000])
-    result = command("--corpus", "folder", "--root", root, "--out", out, "--workers", 1)
+    result = here("--corpus", "folder", "--root", root, "--out", out, "--workers", 1)
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr
 

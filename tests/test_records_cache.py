@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_run import SYSTEM_CONFIG, TOY, make_clip, write_records
+from tiny_run import SYSTEM_CONFIG, TOY, make_clip, make_run, write_records
 
 from emotionnet.errors import UsageError
 from emotionnet.evaluate import evaluate
@@ -20,6 +20,8 @@ from emotionnet.inputs.cache_writer import write_cache
 from emotionnet.inputs.views import View
 from emotionnet.runs.swept import sweep
 from emotionnet.runs.without import leave_out
+
+pytestmark = pytest.mark.usefixtures("plain_reports")
 
 EMOTIONS = ("neutral", "happy", "sad")
 #: A Python that has JAX and Keras, and no TensorFlow.
@@ -86,12 +88,12 @@ def test_a_cache_is_written_and_trained_from(records, tmp_path):
 
 def test_a_cache_of_one_stream_is_no_clips_of_a_run_of_two(records, tmp_path):
     from emotionnet.export import export
-    from emotionnet.inputs.cache_writer import write_cache
-    from emotionnet.training.run import Run
 
     words = options(streams="both", out=tmp_path)
-    folder = fit(records=records.folder, name="both", **words)
-    cache = write_cache(records, Run.open(folder).view(), tmp_path / "cache", ("speech",)).folder
+    run = make_run(tmp_path / "both", records, test=records.rows)
+    folder = run.folder
+    evaluate(folder)
+    cache = write_cache(records, run.view(), tmp_path / "cache", ("speech",)).folder
     kept = (folder / "predictions.csv").read_bytes()
     with pytest.raises(UsageError, match="a cache of speech alone"):
         evaluate(folder, records=cache)

@@ -138,12 +138,12 @@ def test_a_run_of_one_stream_gets_the_curves_of_that_stream(records, tmp_path, m
     assert "fused" not in summary(result)
 
 
-def test_a_group_pools_its_runs_and_counts_a_clip_once(run, records, tmp_path):
+def test_a_group_pools_its_runs_and_counts_a_clip_once(result, run, records, tmp_path):
     for seed in (0, 1):
         make_run(tmp_path / f"seed_{seed}", records, records.rows, run.model(), seed=seed)
-    group, single = measuring.robustness(tmp_path), measuring.robustness(run.folder)
+    group = measuring.robustness(tmp_path)
     assert group["seed"] == [0, 1]
-    for both, one in zip(group["points"], single["points"], strict=True):
+    for both, one in zip(group["points"], result["points"], strict=True):
         assert both["n"] == 2 * one["n"]
         for measured in ("uar", "uar_low", "uar_high", "same"):
             assert both[measured] == pytest.approx(one[measured])

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import shutil
 from collections import Counter
 
 import av
@@ -20,6 +21,12 @@ from emotionnet.errors import EmotionNetError, UsageError
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     return demo.make(tmp_path_factory.mktemp("corpus") / "demo", actors=2, takes=1, workers=0)
+
+
+@pytest.fixture
+def copied(corpus, tmp_path):
+    """The corpus again, to be changed."""
+    return shutil.copytree(corpus, tmp_path / "demo")
 
 
 def decoded(path):
@@ -278,22 +285,21 @@ def test_clips_hold_their_pictures_and_sound(corpus):
         assert decibels(samples) == pytest.approx(decibels(spoken), abs=1)
 
 
-def test_make_keeps_what_is_there_and_adds_what_is_missing(tmp_path):
-    root = demo.make(tmp_path / "demo", actors=1, takes=1, workers=0)
-    rows = demo.scan(root)
+def test_make_keeps_what_is_there_and_adds_what_is_missing(copied):
+    root, rows = copied, demo.scan(copied)
     lost, kept = (root / rows[i].picture for i in (0, 1))
     content = lost.read_bytes()
     os.utime(kept, (1, 1))
     lost.unlink()
-    with pytest.raises(EmotionNetError, match=r"1 of 8 clips are missing"):
+    with pytest.raises(EmotionNetError, match=r"1 of 16 clips are missing"):
         demo.scan(root)
     demo.make(root, workers=0)
     assert lost.read_bytes() == content
     assert kept.stat().st_mtime == 1
 
 
-def test_another_seed_or_version_makes_it_anew(tmp_path, monkeypatch):
-    root = demo.make(tmp_path / "demo", actors=1, takes=1, workers=0)
+def test_another_seed_or_version_makes_it_anew(copied, monkeypatch):
+    root = copied
     clip = root / demo.scan(root)[0].picture
     monkeypatch.setattr(demo, "_write", lambda root, take: (root / take.file).write_text("new"))
     demo.make(root, seed=1, workers=0)

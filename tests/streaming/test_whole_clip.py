@@ -38,13 +38,10 @@ def run(request, tmp_path_factory):
     config = SYSTEMS[request.param] | {"streams": ["faces", "speech"]}
     folder = tmp_path_factory.mktemp(request.param) / "run"
     run = make_run(folder, model=model, system=request.param, system_config=config)
-    # Loaded and traced once, for all tests.
+    # Traced once, for all tests.
+    graph = model.predict_on_batch
     return SimpleNamespace(
-        system=request.param,
-        config=config,
-        view=run.view(),
-        model=run.model(),
-        parts=open_parts(run),
+        config=config, view=run.view(), model=model, answer=graph, parts=open_parts(run)
     )
 
 
@@ -81,7 +78,7 @@ def whole(run, clip, start_s=0.0, samples=None):
     waveform = np.zeros(run.view.samples, np.float32)
     waveform[: view.samples] = inputs["waveform"].numpy()
     inputs = {name: np.asarray(value)[None] for name, value in inputs.items()}
-    outputs = run.model.predict_on_batch({**inputs, "waveform": waveform[None]})
+    outputs = run.answer({**inputs, "waveform": waveform[None]})
     names = ("probabilities", "face_probabilities", "speech_probabilities")
     return np.stack([outputs[name][0] for name in names])
 
@@ -160,11 +157,12 @@ def test_a_system_of_a_fixed_rate(tmp_path, streams):
         "samples": 15360,
         "streams": streams,
     }
+    model = build_model("dv_emotionnet", 3, **config)
     run = make_run(
-        tmp_path / "run", model=build_model("dv_emotionnet", 3, **config), streams=streams,
-        system="dv_emotionnet", system_config=config,
-    )  # fmt: skip
-    run = SimpleNamespace(view=run.view(), model=run.model(), parts=open_parts(run))
+        tmp_path / "run", model=model, streams=streams, system="dv_emotionnet", system_config=config
+    )
+    # Answers layer by layer: there are one or two.
+    run = SimpleNamespace(view=run.view(), answer=model, parts=open_parts(run))
     clip = clip_of(0.96, 25)
     answers = streamed(run, clip, hop_s=0.32, faces="faces" in streams, sound="speech" in streams)
     assert [round(answer.time_s, 3) for answer in answers] == [0.32, 0.64, 0.96]

@@ -18,9 +18,13 @@ from emotionnet.training.init import init_source, note_leaks, warm_start
 from emotionnet.training.optimizer import find_layers
 from emotionnet.training.run import Run
 
-pytestmark = pytest.mark.usefixtures("four_bottlenecks")
+pytestmark = pytest.mark.usefixtures("four_bottlenecks", "loaded_once")
 
 SMALL = {"frames": 2, "image_size": 32, "samples": 16000}
+
+
+def loaded(folder):
+    return Run.open(folder).model()
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +51,19 @@ def config_of(trained, **changes) -> dict:
     }
 
 
+@functools.cache
+def built(**changes):
+    model = build_model("ghost_fan", 3, **SMALL | changes)
+    return model, model.get_weights()
+
+
+def untrained(**changes):
+    """A small `ghost_fan` that learnt nothing; built once, for one test after the other."""
+    model, weights = built(**changes)
+    model.set_weights(weights)
+    return model
+
+
 def face_encoder(model):
     return find_layers(model, "face_encoder")[0]
 
@@ -71,7 +88,7 @@ def test_the_weights_really_move_to_another_size_and_number_of_faces(trained):
 
 
 def test_the_encoder_then_answers_as_it_did_there(trained):
-    model = build_model("ghost_fan", 3, **SMALL)
+    model = untrained()
     warm_start(model, config_of(trained))
     picture = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype("float32")
     answers = [face_encoder(m)(picture, training=False) for m in (loaded(trained.folder), model)]
@@ -88,7 +105,7 @@ def test_the_encoder_then_answers_as_it_did_there(trained):
     ],
 )
 def test_another_kind_of_encoder_is_refused_by_name(trained, changes, says):
-    model = build_model("ghost_fan", 3, **SMALL | changes)
+    model = untrained(**changes)
     before = [np.array(w) for w in model.weights]
     with pytest.raises(UsageError, match=says):
         warm_start(model, config_of(trained, **changes))
@@ -127,7 +144,7 @@ def test_a_misspelt_name_is_told_before_clips_are_prepared(tmp_path, monkeypatch
 
 def test_a_face_network_starts_the_backbone_of_cross_modal(tmp_path):
     """The second reading of system 3's paper: FER2013 first, then clips."""
-    fields = {"backbone": "MobileNetV2", "backbone_weights": "none", "batch_norm_momentum": 0.9}
+    fields = {"backbone": "GhostNet", "backbone_weights": "none", "batch_norm_momentum": 0.9}
     keras.utils.set_random_seed(3)
     one = {**fields, "image_size": 32, "frames": 1, "head": "pool"}
     model = build_model("faces", 3, **one)
@@ -167,12 +184,6 @@ def whole(tmp_path_factory):
     return make_run(folder, model=tiny_model(seed=7, **SMALL), system_config=SMALL)
 
 
-@functools.cache
-def loaded(folder):
-    """The model of a run, once for all that look into it."""
-    return Run.open(folder).model()
-
-
 def same(model, other, name):
     ours, theirs = (find_layers(each, name)[0].weights for each in (model, loaded(other.folder)))
     return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
@@ -180,14 +191,14 @@ def same(model, other, name):
 
 def test_every_part_that_agrees_is_taken_over_and_the_rest_is_named(whole):
     labels = list(whole.labels)
-    model = build_model("ghost_fan", 3, **SMALL)
+    model = untrained()
     lines = begin(model, labels, init=whole)
     assert not any("anew" in line for line in lines), lines
     assert same(model, whole, "face_stream")
     assert same(model, whole, "speech_stream")
 
     # Other labels, in the same number: what answers them is new, all else is not.
-    model = build_model("ghost_fan", 3, **SMALL)
+    model = untrained()
     lines = begin(model, [*labels[:2], "surprised"], init=whole)
     anew = [line for line in lines if "anew" in line]
     assert {line.split(": ")[1].split(",")[0] for line in anew} == {
@@ -232,7 +243,7 @@ def test_discriminants_of_other_labels_start_afresh(tmp_path):
 
 
 def test_speech_alone_moves_by_init_speech(whole):
-    model = build_model("ghost_fan", 3, **SMALL)
+    model = untrained()
     begin(model, list(whole.labels), init_speech=whole)
     assert same(model, whole, "speech_stream")
     assert not same(model, whole, "face_encoder")
