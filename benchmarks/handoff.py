@@ -124,10 +124,11 @@ def make_files(model: keras.Model, folder: Path) -> dict[str, Path]:
             gap = float(np.abs(np.asarray(value) - np.asarray(found[key])).max())
             assert gap <= 1e-5, f"{name} form differs in {key} by {gap}"
         where = folder / name
-        tflite.save(form, where / "saved_model")
+        entries = tflite.save(form, where / "saved_model")
         tflite.write(form, where, ["float32", "int8"], inputs)
         files |= {f"{name} {p}": where / f"{p}.tflite" for p in ("float32", "int8")}
-    onnx.write(folder / "published" / "saved_model", folder / "published.onnx")
+        if name == "published":
+            onnx.write(entries["classify"], folder / "published.onnx")
     files["published ONNX Runtime float32"] = folder / "published.onnx"
     return files
 

@@ -121,11 +121,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         equalise(form, calibration)
     _say("tracing the entry points")
     system = job.get("system", "")
-    tflite.save(form, folder / "saved_model", system)
+    traced = tflite.save(form, folder / "saved_model", system)
     layers = tflite.write(form, folder, job["precisions"], calibration, _say, system)
     if job["onnx"]:
         _say("writing ONNX")
-        onnx.write(folder / "saved_model", folder / "model.onnx")
+        onnx.write(traced["classify"], folder / "model.onnx")
     (folder / "result.json").write_text(json.dumps({"quantised_layers": layers}), encoding="utf-8")
     return 0
 

@@ -1,6 +1,7 @@
 """``model.onnx``: the entry point ``classify`` for ONNX Runtime, in float32."""
 
 import os
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -10,19 +11,17 @@ from emotionnet.errors import EmotionNetError
 OPSET = 17
 
 
-def write(saved: str | os.PathLike, path: str | os.PathLike) -> None:
-    """Writes ``classify`` of a SavedModel as ONNX, with the same names.
+def write(function: Callable, path: str | os.PathLike) -> None:
+    """Writes ``classify`` as ONNX, with the same names.
 
     Args:
-        saved: from `emotionnet.deploy.tflite.save`.
+        function: of `emotionnet.deploy.tflite.save`.
         path: of the file.
     """
     import onnx
     import tf2onnx
 
-    loaded = tf.saved_model.load(os.fspath(saved))
-    function = loaded.signatures["classify"]
-    specs = function.structured_input_signature[1]
+    specs = {spec.name: spec for spec in function.structured_input_signature[0]}
     names = sorted(specs)
 
     @tf.function(input_signature=[specs[name] for name in names])

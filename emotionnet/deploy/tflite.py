@@ -18,20 +18,31 @@ from emotionnet.inputs.kinds import STREAMS, present
 from emotionnet.keras_private import only_calibrate
 
 
-def save(form: keras.Model, folder: str | os.PathLike, system: str = "") -> None:
-    """Writes a SavedModel with the entry points of ``form`` (of a ``system``), batch 1, every shape fixed."""
-    _save(form, folder, signatures(form, system))
+def save(form: keras.Model, folder: str | os.PathLike, system: str = "") -> dict[str, Callable]:
+    """Writes a SavedModel with the entry points of ``form`` (of a ``system``), batch 1, every shape fixed.
+
+    Returns:
+        The entry points by name: concrete functions of TensorFlow.
+    """
+    return _save(folder, signatures(form, system))
 
 
-def _save(form: keras.Model, folder: str | os.PathLike, entries: Sequence[Signature]) -> None:
-    archive = keras.export.ExportArchive()
-    archive.track(form)
-    for entry in entries:
-        inputs = [
-            tf.TensorSpec(shape, dtype, name=name) for name, (shape, dtype) in entry.inputs.items()
-        ]
-        archive.add_endpoint(entry.name, entry.function, input_signature=inputs)
-    archive.write_out(os.fspath(folder), verbose=False)
+def _save(folder: str | os.PathLike, entries: Sequence[Signature]) -> dict[str, Callable]:
+    # Keras's own archive traces every entry point twice.
+    traced = {entry.name: _traced(entry) for entry in entries}
+    holder = tf.Module()
+    holder.used = [function.variables for function in traced.values()]
+    tf.saved_model.save(holder, os.fspath(folder), signatures=traced)
+    return traced
+
+
+def _traced(entry: Signature) -> Callable:
+    inputs = [
+        tf.TensorSpec(shape, dtype, name=name) for name, (shape, dtype) in entry.inputs.items()
+    ]
+    return tf.function(
+        entry.function, input_signature=inputs, autograph=False
+    ).get_concrete_function()
 
 
 def write(
@@ -94,7 +105,7 @@ def write(
 def _calibrate_part(part: keras.Model, folder: Path, clips: Mapping[str, np.ndarray]) -> bytes:
     """A float file of what stands before recurrent layers, with the ranges that whole clips gave."""
     whole = entry_of("classify", part)
-    _save(part, folder / "before_recurrence", [whole])
+    _save(folder / "before_recurrence", [whole])
     samples = [
         (whole.name, {name: clips[name][i : i + 1] for name in whole.inputs})
         for i in range(_count(clips))
