@@ -228,11 +228,12 @@ def application(
     about = WEIGHTS[name]
     if image_size < about.least:
         raise UsageError(f"{name} needs pictures of at least {about.least} px, not {image_size}.")
+    path = None if weights in RANDOM else weights_file(name, weights)
     network = getattr(keras.applications, name)(
         include_top=False, weights=None, input_shape=(image_size, image_size, 3)
     )
-    if weights not in RANDOM:
-        load_backbone_weights(network, name, weights)
+    if path is not None:
+        load_backbone_weights(network, name, path)
     if batch_norm_momentum is not None:
         for layer in layers_inside(network):
             if isinstance(layer, layers.BatchNormalization):
@@ -241,23 +242,34 @@ def application(
     return keras.Model(picture, network(_scaled(picture, about.pixels)), name="backbone")
 
 
-def load_backbone_weights(
-    network: keras.Model, name: str, source: str | os.PathLike = IMAGENET
-) -> None:
-    """Gives a network of ``keras.applications`` without its head its weights.
+def weights_file(name: str, source: str | os.PathLike = IMAGENET) -> Path:
+    """The file that holds the weights of a network of ``keras.applications`` without its head.
 
     Args:
-        network: as ``keras.applications`` built it, ``include_top=False``.
         name: one of `WEIGHTS`.
         source: ``imagenet`` (fetched by Keras into its own folder, where it is not there yet); a
             folder with the file that `WEIGHTS` names; or a file. A file of that name must have the
             checksum; one of another name (somebody's own weights) only has to fit.
 
     Raises:
-        EmotionNetError: three lines that say which file to put where; or what is wrong with it.
+        EmotionNetError: three lines that say which file to put where.
     """
-    about = WEIGHTS[backbone_name(name)]
-    path = _fetched(name, about) if source == IMAGENET else _local(Path(source), name, about)
+    about = WEIGHTS[name]
+    return _fetched(name, about) if source == IMAGENET else _local(Path(source), name, about)
+
+
+def load_backbone_weights(network: keras.Model, name: str, path: Path) -> None:
+    """Gives a network of ``keras.applications`` without its head its weights.
+
+    Args:
+        network: as ``keras.applications`` built it, ``include_top=False``.
+        name: one of `WEIGHTS`.
+        path: of `weights_file`.
+
+    Raises:
+        EmotionNetError: they do not fit.
+    """
+    about = WEIGHTS[name]
     try:
         network.load_weights(str(path))
     except Exception as error:  # h5py and Keras raise many kinds for a file that does not fit

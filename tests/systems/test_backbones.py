@@ -145,6 +145,7 @@ def test_absent_weights_give_three_lines(tmp_path, monkeypatch):
         raise Exception("URL fetch failure on https://…: None -- no route to host")
 
     monkeypatch.setattr(keras.utils, "get_file", unreachable)
+    monkeypatch.setattr(keras.applications, "EfficientNetV2B0", None)  # it is not built for nothing
     for source in ("imagenet", tmp_path):
         with pytest.raises(EmotionNetError) as raised:
             backbones.application("EfficientNetV2B0", source, 64)
