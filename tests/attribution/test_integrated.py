@@ -10,7 +10,7 @@ from emotionnet.attribution.integrated import integrate
 from emotionnet.errors import UsageError
 from emotionnet.evaluation.gradient import FeatureGradient, InputGradient, layer_outputs
 from emotionnet.inputs.views import View
-from emotionnet.systems import build_model
+from emotionnet.systems import build_model, ghost_fan
 
 pytestmark = pytest.mark.usefixtures("four_bottlenecks")
 
@@ -53,16 +53,26 @@ def test_more_steps_take_only_what_was_not_taken_before():
     np.testing.assert_allclose(np.sort(taken), (np.arange(450) + 0.5) / 450, atol=1e-6)
 
 
+@pytest.fixture(scope="module")
+def tiny():
+    """With next to no face network, for tests of sound."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ghost_fan, "BOTTLENECKS", ghost_fan.BOTTLENECKS[:1])
+        return tiny_model(variant="F1")
+
+
 @pytest.mark.parametrize("system", ["ghost_fan", "segments"])
-def test_sound_features_make_the_whole_answer_of_speech(system):
-    if (
-        system == "segments"
-    ):  # one network on every segment: its layer is called on all of them at once
-        model = build_model(system, 3, segments=2, image_size=32, samples=32000)
-    else:
-        model = tiny_model(variant="F1")
+def test_sound_features_make_the_whole_answer_of_speech(system, tiny):
+    model = tiny
+    if system == "segments":  # one network on every segment: its layer is called on all at once
+        config = {"segments": 2, "image_size": 32, "samples": 32000, "streams": ("speech",)}
+        model = build_model(system, 3, **config)
+
+    def answer(inputs):
+        return np.asarray(model(inputs, training=False)["speech_probabilities"])
+
     inputs = {name: value[1:2] for name, value in tiny_inputs(model).items()}
-    before = model.predict_on_batch(inputs)["speech_probabilities"]
+    before = answer(inputs)
     layers = sound_layers(model)
     assert len(layers) == 1
     gradient = FeatureGradient(model, "speech_probabilities", layers)(inputs)
@@ -72,24 +82,22 @@ def test_sound_features_make_the_whole_answer_of_speech(system):
     # An untrained network answers all but the same: the share is looked at, not `complete`.
     assert found.total == pytest.approx(found.difference, rel=0.1)
     assert found.answer == pytest.approx(float(before[0, 1]), rel=1e-4)
-    expected = model.predict_on_batch(silent)["speech_probabilities"][0, 1]
-    assert found.baseline == pytest.approx(float(expected), rel=1e-3)
+    assert found.baseline == pytest.approx(float(answer(silent)[0, 1]), rel=1e-3)
     if system == "ghost_fan":  # filling after the sound's end makes nothing of the answer
         real = 1 + int(inputs["waveform_samples"][0]) // 512
         assert np.abs(found.values[0][0, real:]).sum() < 1e-6 < np.abs(found.values[0]).sum()
-    np.testing.assert_array_equal(before, model.predict_on_batch(inputs)["speech_probabilities"])
+    np.testing.assert_array_equal(before, answer(inputs))
 
 
-def test_training_clips_without_sound_are_no_part_of_its_mean():
-    model = tiny_model(variant="F1")
-    inputs = tiny_inputs(model)
+def test_training_clips_without_sound_are_no_part_of_its_mean(tiny):
+    inputs = tiny_inputs(tiny)
     silent = {name: inputs[name].copy() for name in inputs}
     silent["waveform"][1:], silent["waveform_samples"][1:] = 0, 0
     mute = {**silent, "waveform_samples": np.zeros_like(inputs["waveform_samples"])}
     first = {name: value[:1] for name, value in inputs.items()}
 
     def mean(*batches):
-        explainer = Explainer(model, View(), "abc", ("faces", "speech"), ("speech",), batches)
+        explainer = Explainer(tiny, View(), "abc", ("faces", "speech"), ("speech",), batches)
         question = explainer.question("speech", first)
         return question.baselines.get("training mean")
 
@@ -122,6 +130,6 @@ def test_regions_lie_where_the_points_are_and_their_sums_are_those_of_the_heat()
     assert found["left eye"]["sum"] == found["elsewhere"]["sum"] == 0
 
 
-def test_a_stream_that_the_run_does_not_have_is_refused():
+def test_a_stream_that_the_run_does_not_have_is_refused(tiny):
     with pytest.raises(UsageError, match="--streams geometry: not known"):
-        Explainer(tiny_model(), View(), "abc", ("faces",), ("geometry",))
+        Explainer(tiny, View(), "abc", ("faces",), ("geometry",))
