@@ -3,12 +3,13 @@
 import keras
 import numpy as np
 import pytest
-from tiny_model import tiny_inputs, tiny_model
+from tiny_model import few_bottlenecks, tiny_inputs, tiny_model
 
 from emotionnet.deploy.frontend import CompactMFCC, CompactSoundVector, CompactSpectrogram
 from emotionnet.deploy.rewrite import deploy_form
 from emotionnet.errors import EmotionNetError
 from emotionnet.layers import MFCC, GhostModule, LogMelSpectrogram, SoundVector, TripletAttention
+from emotionnet.systems import ghost_fan
 
 #: gamma, beta, mean and variance of three channels.
 NORM = list(np.array([[0.5, 2, 1], [1, 0, 1], [0.1, 0.2, 0.3], [1, 2, 3]], np.float32))
@@ -20,19 +21,41 @@ def _nested(model, *names):
     return model
 
 
+@pytest.fixture(scope="module")
+def whole():
+    """A model with all bottlenecks of the default, its weights, and its deploy form."""
+    model = tiny_model()
+    before = [np.array(w) for w in model.weights]
+    return model, before, deploy_form(model)
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """A bottleneck of each kind: the rest would be the same again."""
+    monkeypatch.setattr(ghost_fan, "BOTTLENECKS", few_bottlenecks())
+
+
+def test_same_answers(whole):
+    model, _, form = whole
+    _check_same_answers(model, form)
+
+
 @pytest.mark.parametrize(
     "config",
     [
-        {},
         {"depthwise": "stride2", "tam_residual": False, "image_size": 50, "fusion": "AM"},
         {"variant": "F1", "speech": "S1"},
     ],
-    ids=["default", "stride2 without residual, odd maps", "plain"],
+    ids=["stride2 without residual, odd maps", "plain"],
 )
-def test_same_answers(config):
+@pytest.mark.usefixtures("few")
+def test_same_answers_of_other_forms(config):
     model = tiny_model(**config)
+    _check_same_answers(model, deploy_form(model))
+
+
+def _check_same_answers(model, form):
     inputs = tiny_inputs(model, clips=3)
-    form = deploy_form(model)
     expected, got = model(inputs, training=False), form(inputs, training=False)
     assert set(got) == set(expected)
     for name in expected:
@@ -44,10 +67,8 @@ def test_same_answers(config):
     np.testing.assert_allclose(have, want, atol=1e-5 * float(np.max(np.abs(want))))
 
 
-def test_no_norm_and_no_dropout_are_left_and_the_model_is_untouched():
-    model = tiny_model()
-    before = [np.array(w) for w in model.weights]
-    form = deploy_form(model)
+def test_no_norm_and_no_dropout_are_left_and_the_model_is_untouched(whole):
+    model, before, form = whole
     kinds = {type(layer) for layer in form._flatten_layers()}
     assert not kinds & {keras.layers.BatchNormalization, keras.layers.Dropout, TripletAttention}
     assert {"face_stream", "speech_stream"} <= {layer.name for layer in form.layers}
@@ -55,9 +76,9 @@ def test_no_norm_and_no_dropout_are_left_and_the_model_is_untouched():
     assert all(np.array_equal(a, b) for a, b in zip(model.weights, before))
 
 
-def test_narrow_ghost_modules_join_nothing():
+def test_narrow_ghost_modules_join_nothing(whole):
     """Their halves come side by side out of the convolutions."""
-    encoder = _nested(deploy_form(tiny_model()), "face_stream", "face_encoder")
+    encoder = _nested(whole[2], "face_stream", "face_encoder")
     names = {layer.name for layer in encoder.layers}
     assert {"bottleneck_1_expand_cheap_beside", "bottleneck_2_expand_join"} <= names
     assert not {"bottleneck_1_expand_join", "bottleneck_1_project_join"} & names
@@ -116,6 +137,7 @@ def test_compact_front_end(kinds, settings):
     assert np.abs(compact - wide).max() <= 1e-6 * np.ptp(wide)
 
 
+@pytest.mark.usefixtures("few")
 def test_nan_in_weights_is_named():
     model = tiny_model()
     bias = _nested(model, "speech_stream", "classifier").bias

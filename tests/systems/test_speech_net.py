@@ -8,6 +8,8 @@ keras = pytest.importorskip("keras")
 from emotionnet.systems import build_model, load_model  # noqa: E402
 from emotionnet.systems.headless import headless  # noqa: E402
 
+#: Each system has a face network too, of which nothing is asked here.
+pytestmark = pytest.mark.usefixtures("four_bottlenecks")
 SMALL = {"image_size": 32, "frames": 2, "samples": 32000, "speech": "logmel"}
 RNG = np.random.default_rng(0)
 
@@ -185,7 +187,7 @@ def test_features_are_those_of_the_committee_alone():
     )
     for layer in committee.layers:
         whole.get_layer(layer.name).set_weights(layer.get_weights())
-    found, expected = (headless(each).predict_on_batch(heard) for each in (whole, committee))
+    found, expected = (headless(each)(heard, training=False) for each in (whole, committee))
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
