@@ -33,6 +33,22 @@ def small(**config):
     return model
 
 
+@pytest.fixture(scope="module", params=["clip", "frame"])
+def face_rows(request):
+    return request.param
+
+
+@pytest.fixture(scope="module", params=["paired", "pooled"])
+def fusion(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def form(fusion, face_rows):
+    """A model of each form, for tests that change nothing of it."""
+    return small(fusion=fusion, face_rows=face_rows)
+
+
 def test_faces_begin_with_the_components_that_their_network_was_trained_behind(tmp_path):
     there = make_run(
         tmp_path / "there", model=small(), system=NAME, system_config=SMALL | {"cells": 8}
@@ -41,10 +57,10 @@ def test_faces_begin_with_the_components_that_their_network_was_trained_behind(t
     config = {**there.config, "init_faces": init_source(there.folder)}
     before = {name: model.get_layer(name).get_weights() for name in (*NETWORKS, *FITTED)}
     lines = warm_start(model, config)
-    mine = ("cell_scale", "components", "face_network")
+    mine, source = ("cell_scale", "components", "face_network"), there.model()
     assert [line.split()[2].strip(",") for line in lines] == [*mine]
     for name, values in before.items():
-        wanted = there.model().get_layer(name).get_weights() if name in mine else values
+        wanted = source.get_layer(name).get_weights() if name in mine else values
         for a, b in zip(model.get_layer(name).get_weights(), wanted, strict=True):
             np.testing.assert_array_equal(a, b, err_msg=name)
     coarse = build_model(NAME, 3, **SMALL, cells=4)
@@ -109,19 +125,16 @@ def test_what_is_fitted_and_learnt_in_which_order():
     assert names({"fusion": "pooled"})[-2:] == [("Fit", "mfa", False), ("Learn", "fused", False)]
 
 
-@pytest.mark.parametrize("face_rows", ["clip", "frame"])
-@pytest.mark.parametrize("fusion", ["paired", "pooled"])
-def test_stages_name_layers_that_are_there_and_numbers_that_fit(face_rows, fusion):
-    model = small(face_rows=face_rows, fusion=fusion)
+def test_stages_name_layers_that_are_there_and_numbers_that_fit(form, face_rows, fusion):
     rng = np.random.default_rng(0)
     for stage in stages_of(NAME, {"face_rows": face_rows, "fusion": fusion}):
-        layer = model.get_layer(stage.layer)
+        layer = form.get_layer(stage.layer)
         if isinstance(stage, Learn):
             fronts = (stage.front,) if isinstance(stage.front, str) else stage.front
-            assert all(model.get_layer(front).output is not None for front in fronts)
+            assert all(form.get_layer(front).output is not None for front in fronts)
             continue
         assert isinstance(stage, Fit)
-        output = keras.tree.flatten(model.get_layer(stage.on).output)[0]
+        output = keras.tree.flatten(form.get_layer(stage.on).output)[0]
         values, labels = rng.normal(size=(30, output.shape[-1])), np.arange(30) % 3
         given = stage.by(values, labels)
         assert [each.shape for each in given] == [tuple(w.shape) for w in layer.weights]
@@ -150,15 +163,15 @@ def test_a_pair_is_projected_side_by_side_and_the_sound_stands_for_itself():
 def test_pooled_rows_are_answered_one_by_one():
     model = small(fusion="pooled")
     given = clips(model)
-    both = answers(model, given)["probabilities"]
+    whole = answers(model, given)
+    both = whole["probabilities"]
     blind = {**given, "frame_mask": np.zeros((3, 6), np.float32)}
     quiet = {**given, "waveform_samples": np.zeros(3, np.int32)}
     rows = [answers(model, each)["probabilities"] for each in (blind, quiet)]
     together = np.exp(np.mean(np.log(rows), axis=0))
     np.testing.assert_allclose(both, together / together.sum(-1, keepdims=True), atol=1e-6)
     # These are answers of the third network too: which stream it was told of, it does not know.
-    own = answers(model, given)["speech_probabilities"]
-    assert np.abs(rows[0] - own).max() > 1e-3
+    assert np.abs(rows[0] - whole["speech_probabilities"]).max() > 1e-3
 
 
 def test_frames_as_rows_are_answered_one_by_one():
@@ -176,11 +189,8 @@ def test_frames_as_rows_are_answered_one_by_one():
     np.testing.assert_allclose(answers(model, given)["face_probabilities"], expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("fusion", ["paired", "pooled"])
-@pytest.mark.parametrize("face_rows", ["clip", "frame"])
-def test_nothing_at_all_is_uniform_and_odd_clips_are_finite(fusion, face_rows):
-    model = small(fusion=fusion, face_rows=face_rows)
-    given = clips(model, 6)
+def test_nothing_at_all_is_uniform_and_odd_clips_are_finite(form):
+    given = clips(form, 6)
     given["frame_mask"][0] = 0
     given["waveform_samples"][0] = 0
     given["frame_mask"][1, 1:] = 0  # a single frame
@@ -188,7 +198,7 @@ def test_nothing_at_all_is_uniform_and_odd_clips_are_finite(fusion, face_rows):
     given["waveform"][3] = 0  # silence
     given["faces"][4] = 0
     given["waveform"][5], given["waveform_samples"][5] = np.nan, 3
-    found = answers(model, given)
+    found = answers(form, given)
     for value in found.values():
         assert np.isfinite(value).all()
         np.testing.assert_allclose(value.sum(-1), 1, rtol=1e-5)
@@ -216,8 +226,9 @@ def test_a_file_holds_all_numbers(tmp_path):
     model = small()
     model.save(tmp_path / "model.keras")
     given = clips(model)
-    for name, value in answers(load_model(tmp_path / "model.keras"), given).items():
-        np.testing.assert_array_equal(value, answers(model, given)[name])
+    found = answers(load_model(tmp_path / "model.keras"), given)
+    for name, value in answers(model, given).items():
+        np.testing.assert_array_equal(found[name], value)
 
 
 @pytest.mark.parametrize(

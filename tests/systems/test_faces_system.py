@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from tiny_model import few_bottlenecks
 
 keras = pytest.importorskip("keras")
 
 from emotionnet.errors import EmotionNetError, UsageError  # noqa: E402
-from emotionnet.systems import build_model, load_model, make_config  # noqa: E402
+from emotionnet.systems import build_model, faces, ghost_fan, load_model, make_config  # noqa: E402
 
 OUTPUTS = ["probabilities", "face_probabilities", "speech_probabilities"]
 
@@ -25,13 +26,21 @@ def answer(model, inputs):
     return {name: np.asarray(x) for name, x in model(inputs, training=False).items()}
 
 
+def small(frames=1):
+    config = {"backbone": "GhostNetTAM", "backbone_weights": "none", "image_size": 32}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ghost_fan, "BOTTLENECKS", few_bottlenecks())
+        patch.setattr(faces, "HEAD", (64, 16))
+        return build_model("faces", 7, **config, frames=frames)
+
+
 @pytest.fixture(scope="module")
 def model():
     keras.utils.set_random_seed(0)
-    model = build_model("faces", 7, backbone="GhostNetTAM", backbone_weights="none", image_size=32)
+    model = small()
     # Untrained, it would hardly answer one picture otherwise than another.
     classifier = model.get_layer("face_stream").get_layer("classifier")
-    classifier.kernel.assign(classifier.kernel * 1e5)
+    classifier.kernel.assign(classifier.kernel * 1e3)
     return model
 
 
@@ -81,8 +90,7 @@ def test_answers_faces_and_is_uniform_about_what_it_does_not_see(model, tmp_path
 
 
 def test_a_clip_is_the_mean_of_the_faces_that_are_there(model):
-    more = build_model("faces", 7, backbone="GhostNetTAM", backbone_weights="none", image_size=32,
-                       frames=3)  # fmt: skip
+    more = small(frames=3)
     more.set_weights(model.get_weights())
     stream, other = model.get_layer("face_stream"), more.get_layer("face_stream")
     three = pictures(clips=1, frames=3)
