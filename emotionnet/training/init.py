@@ -126,7 +126,7 @@ def warm_start(model: keras.Model, config: dict[str, Any]) -> list[str]:
 
 def _init_all(model: keras.Model, config: dict[str, Any]) -> list[str]:
     other = open_source(config["init"])
-    taken, anew = _take_over(other.model(), model, Labels(other.config, config))
+    taken, anew = _take_over(other.model(), model, Labels(other.config, config, model))
     if not taken:
         raise UsageError(
             f"--init {other.folder}: has nothing in common with this model: no layer of the same name, "
@@ -140,7 +140,7 @@ def _init_stream(model: keras.Model, config: dict[str, Any], key: str, stream: s
     other = open_source(config[key])
     here = _encoders(model, config, stream, "this model")
     there = _encoders(other.model(), other.config, stream, other.folder)
-    labels, taken, anew = Labels(other.config, config), [], []
+    labels, taken, anew = Labels(other.config, config, model), [], []
     for new, old in zip(here, there):
         if stream == "faces":  # an encoder in parts would see nothing
             _check_same(old, new, other, config)
@@ -289,10 +289,11 @@ class Labels:
     Args:
         theirs: config of the run whose weights are taken.
         ours: config of the run that starts from them.
+        model: of that.
     """
 
-    def __init__(self, theirs: dict[str, Any], ours: dict[str, Any]):
-        self._theirs, self._ours = theirs, ours
+    def __init__(self, theirs: dict[str, Any], ours: dict[str, Any], model: keras.Model):
+        self._theirs, self._ours, self._model = theirs, ours, model
 
     def at(self, path: str) -> tuple[list[str], list[str]]:
         """Their labels and ours, in the order of the layer at ``path``."""
@@ -306,24 +307,19 @@ class Labels:
 
     def differ(self, layer: keras.Layer, path: str) -> bool:
         """Whether the weights of ``layer``, at ``path``, depend on labels, and the labels differ."""
-        if not any(weight.path in self.axes for weight in layer.weights):
-            return False
         there, here = self.at(path)
-        return there != here
+        return there != here and any(weight.path in self.axes for weight in layer.weights)
 
     @cached_property
     def axes(self) -> dict[str, tuple[int, ...]]:
         """Path of a weight of ours that one more label would change → along which axes."""
         system, fields = self._ours["system"], self._ours["system_config"]
         names = [f"class {number}" for number in range(len(self._ours["labels"]) + 1)]
-        fields = {**fields, **without_weights(system)}
-        models = [
-            build_model(system, len(some), **with_labels(system, fields, some))
-            for some in (names[:-1], names)
-        ]
+        fields = with_labels(system, {**fields, **without_weights(system)}, names)
+        larger = build_model(system, len(names), **fields)
         return {
             ours.path: tuple(i for i, (a, b) in enumerate(zip(ours.shape, more.shape)) if a != b)
-            for ours, more in zip(*(model.weights for model in models))
+            for ours, more in zip(self._model.weights, larger.weights, strict=True)
             if tuple(ours.shape) != tuple(more.shape)
         }
 

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tiny_run import LABELS, make_clip, make_run
+from tiny_run import LABELS, make_clip
 
 from emotionnet.clips.records import parse, serialize
 from emotionnet.streaming.live import Stream
-from emotionnet.streaming.parts import open_parts
+from emotionnet.training.run import view_of
 
 pytestmark = pytest.mark.usefixtures("four_bottlenecks")
 
@@ -21,8 +21,18 @@ SYSTEMS = {
 CLASSIFIERS = {"ghost_fan": ("face_stream", "speech_stream"), "segments": (None,)}
 
 
+def taken_apart(system, config, model, answer):
+    """A run, as far as tests look at it, without its files: what answers a clip, and what streams it."""
+    from emotionnet.streaming.model_parts import ModelParts
+    from emotionnet.systems import get_system
+
+    view, system = view_of({"system": system, "system_config": config}), get_system(system)
+    parts = ModelParts(system.take_apart(model), system.Config(**config), view)
+    return SimpleNamespace(config=config, view=view, model=model, answer=answer, parts=parts)
+
+
 @pytest.fixture(scope="module", params=SYSTEMS)
-def run(request, tmp_path_factory):
+def run(request):
     import keras
 
     from emotionnet.systems import build_model
@@ -36,13 +46,8 @@ def run(request, tmp_path_factory):
         kernel.assign(rng.normal(0, 1, kernel.shape))
         bias.assign(rng.normal(0, 1, bias.shape))
     config = SYSTEMS[request.param] | {"streams": ["faces", "speech"]}
-    folder = tmp_path_factory.mktemp(request.param) / "run"
-    run = make_run(folder, model=model, system=request.param, system_config=config)
     # Traced once, for all tests.
-    graph = model.predict_on_batch
-    return SimpleNamespace(
-        config=config, view=run.view(), model=model, answer=graph, parts=open_parts(run)
-    )
+    return taken_apart(request.param, config, model, answer=model.predict_on_batch)
 
 
 def clip_of(seconds, rate, faces="all", sound=True, seed=0):
@@ -144,7 +149,7 @@ def test_every_answer_is_that_of_its_window(run):
 
 
 @pytest.mark.parametrize("streams", [("faces", "speech"), ("speech",), ("faces",)])
-def test_a_system_of_a_fixed_rate(tmp_path, streams):
+def test_a_system_of_a_fixed_rate(streams):
     import keras
 
     from emotionnet.systems import build_model
@@ -158,11 +163,8 @@ def test_a_system_of_a_fixed_rate(tmp_path, streams):
         "streams": streams,
     }
     model = build_model("dv_emotionnet", 3, **config)
-    run = make_run(
-        tmp_path / "run", model=model, streams=streams, system="dv_emotionnet", system_config=config
-    )
     # Answers layer by layer: there are one or two.
-    run = SimpleNamespace(view=run.view(), answer=model, parts=open_parts(run))
+    run = taken_apart("dv_emotionnet", config, model, answer=model)
     clip = clip_of(0.96, 25)
     answers = streamed(run, clip, hop_s=0.32, faces="faces" in streams, sound="speech" in streams)
     assert [round(answer.time_s, 3) for answer in answers] == [0.32, 0.64, 0.96]
