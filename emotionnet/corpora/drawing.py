@@ -17,6 +17,7 @@ from emotionnet.corpora.features import (
     RIGHT,
     TOP,
     Layer,
+    blurred_part,
     draw_features,
     ellipse,
     tinted,
@@ -62,10 +63,13 @@ def draw_face(
     """
     # Twice the final resolution, which with the blur below leaves no jagged edges.
     scale = max(8, round(size))
-    head, alpha = _head(person, scale)
+    sigma = max(0.8, 0.012 * scale)
+    head, still, alpha = _head(person, scale, sigma)
     layer = Layer(head.copy(), scale, yaw, pitch)
     draw_features(layer, person, dict(action_units or {}), mouth_open, blink)
-    picture = cv2.GaussianBlur(layer.image, (0, 0), max(0.8, 0.012 * scale))
+    place, soft = blurred_part(layer.image, cv2.absdiff(layer.image, head), sigma)
+    picture = still.copy()
+    picture[place] = soft
 
     zoom = size / 2 / scale
     cos, sin = zoom * np.cos(roll), zoom * np.sin(roll)
@@ -93,8 +97,8 @@ def draw_face(
 
 
 @functools.lru_cache(maxsize=8)
-def _head(person: Person, scale: int) -> tuple[np.ndarray, np.ndarray]:
-    """All that does not move in a face: hair, skin, ears, neck, clothes. RGB patch and its alpha."""
+def _head(person: Person, scale: int, sigma: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All that does not move in a face: hair, skin, ears, neck, clothes. RGB patch, the same blurred, and its alpha."""
     shape = (round((BOTTOM - TOP) * scale), round((RIGHT - LEFT) * scale), 3)
     layer = Layer(np.full(shape, person.skin, np.uint8), scale)
     cover = layer.mask()
@@ -125,8 +129,10 @@ def _head(person: Person, scale: int) -> tuple[np.ndarray, np.ndarray]:
     hair, fringe = layer.like(lit), _fringe(person)
     hair.fill(fringe, tinted(person.hair, 1.05))
     cover.fill(fringe, 255)
+    head = cv2.GaussianBlur(hair.image, (0, 0), sigma)
     return (
-        cv2.GaussianBlur(hair.image, (0, 0), max(0.8, 0.012 * scale)),
+        head,
+        cv2.GaussianBlur(head, (0, 0), sigma),
         cv2.GaussianBlur(cover.image, (0, 0), max(0.8, 0.015 * scale)),
     )
 

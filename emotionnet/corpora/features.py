@@ -4,6 +4,8 @@ A face lives in its own coordinates: the origin between eyes and nose, x to the 
 y down, the crown at -1 and the chin at +1.
 """
 
+import math
+
 import cv2
 import numpy as np
 
@@ -60,13 +62,42 @@ def draw_features(
     """Everything that moves: soft shadows first, then eyes, brows, nose and mouth."""
     shadow = layer.mask()
     _draw_shadows(shadow, person, au)
-    dark = cv2.bitwise_not(cv2.GaussianBlur(shadow.image, (0, 0), 0.03 * layer.scale))
-    cv2.multiply(layer.image, cv2.merge([dark, dark, dark]), layer.image, 1 / 255)
+    place, soft = blurred_part(shadow.image, shadow.image, 0.03 * layer.scale)
+    dark = cv2.bitwise_not(soft)
+    layer.image[place] = cv2.multiply(
+        layer.image[place], cv2.merge([dark, dark, dark]), scale=1 / 255
+    )
     for side in (-1, 1):
         _draw_eye(layer, person, au, side, blink)
         _draw_brow(layer, person, au, side)
     _draw_nose(layer, person, au)
     _draw_mouth(layer, person, au, mouth_open)
+
+
+def blurred_part(
+    image: np.ndarray, drawn: np.ndarray, sigma: float
+) -> tuple[tuple[slice, slice], np.ndarray]:
+    """What a blur makes of the part of a picture that something was drawn on; the rest need not be blurred again.
+
+    Args:
+        image: (height, width) or (height, width, 3) uint8.
+        drawn: of the same shape, 0 where nothing was drawn.
+        sigma: of the Gaussian, in pixels.
+
+    Returns:
+        Rows and columns of the part that the drawn pixels reach, and these pixels after the blur.
+    """
+    channels = image[0, 0].size
+    x, y, width, height = cv2.boundingRect(drawn.reshape(len(drawn), -1))
+    left, right = x // channels, (x + width - 1) // channels + 1
+    reach = math.ceil(3 * sigma) + 1  # of OpenCV's kernel for 8 bits
+    top, first = max(y - 2 * reach, 0), max(left - 2 * reach, 0)
+    around = image[top : y + height + 2 * reach, first : right + 2 * reach]
+    rows = slice(max(y - reach, 0), y + height + reach)
+    columns = slice(max(left - reach, 0), right + reach)
+    soft = cv2.GaussianBlur(around, (0, 0), sigma)
+    inside = soft[rows.start - top : rows.stop - top, columns.start - first : columns.stop - first]
+    return (rows, columns), inside
 
 
 def _draw_shadows(shadow: Layer, person: Person, au: dict[int, float]) -> None:
