@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,7 +37,8 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     # A name has room for 255 bytes. The suffix stays last, since libraries choose the format by it.
     name = os.fsencode(path.name)
     stem = path.stem if len(name) < 200 else sha256(name)
-    temporary = path.with_name(f".{stem}.{os.getpid()}.partial{path.suffix}")
+    # By chance: two containers that share a disk may have the same process numbers.
+    temporary = path.with_name(f".{stem}.{secrets.token_hex(6)}.partial{path.suffix}")
     try:
         yield temporary
         flush(temporary)
