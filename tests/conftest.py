@@ -7,6 +7,7 @@ import sys
 import tempfile
 
 import pytest
+from wrapt import register_post_import_hook
 
 # librosa keeps what numba compiles. Two processes that write there at once leave a file that crashes whoever loads it,
 # so each test process has a folder of its own.
@@ -43,6 +44,9 @@ def pytest_runtest_setup(item):
 
 
 def pytest_configure(config):
+    from emotionnet.environment import as_traced
+
+    register_post_import_hook(as_traced, "tensorflow")
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False  # by the number of tests, which says little
     if getattr(config.option, "maxworkerrestart", "") is None:
