@@ -271,6 +271,7 @@ class Records:
         shape = [len(rows), 1 + len(files)]
         paths, offsets = tf.reshape(paths, shape), tf.reshape(offsets, shape)
 
+        @tf.autograph.experimental.do_not_convert
         def read(paths, offsets):
             example = read_one(paths[0], offsets[0])
             # One after the other the bytes of several examples are one example with all features.

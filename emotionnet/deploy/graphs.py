@@ -46,7 +46,8 @@ def keras_graph(model) -> Graph:
         lambda x: tf.TensorSpec([1, *x.shape[1:]], x.dtype, name=x.name.split(":")[0]), model.input
     )
     with _marked(layers), _inlined():
-        traced = tf.function(lambda x: model(x, training=False)).get_concrete_function(specs)
+        answer = tf.function(lambda x: model(x, training=False), autograph=False)
+        traced = answer.get_concrete_function(specs)
     resources = {captured.name for captured in traced.graph.internal_captures}
     tensors: dict[str, Tensor] = {}
     operations, inputs, notes = [], [], []

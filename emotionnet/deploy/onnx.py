@@ -24,7 +24,7 @@ def write(function: Callable, path: str | os.PathLike) -> None:
     specs = {spec.name: spec for spec in function.structured_input_signature[0]}
     names = sorted(specs)
 
-    @tf.function(input_signature=[specs[name] for name in names])
+    @tf.function(input_signature=[specs[name] for name in names], autograph=False)
     def classify(*inputs):
         return function(**dict(zip(names, inputs)))
 

@@ -116,12 +116,13 @@ class RecordSource(Source):
         return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(4)
 
 
-# Both are traced once and then kept, since every epoch is a new dataset.
+# Both are traced once and then kept, since every epoch is a new dataset; as they stand: no branch of Python's asks a
+# tensor, and to have AutoGraph look for one takes longer than the rest.
 @lru_cache(maxsize=8)
 def _look(parse, view: View, fields: tuple[str, ...], names: tuple[str, ...]):
     """A function from a record, as ``parse`` reads it, to the inputs ``names``."""
 
-    @tf.function
+    @tf.function(autograph=False)
     def look(record):
         inputs = view(parse(record, fields))
         inputs[WINDOW_MOVES.name] = tf.zeros(view.frames, tf.int32)  # an answer is from the centres
@@ -136,7 +137,7 @@ def _look_and_augment(
 ):
     """The same, varied by what the clip's name, the seed and the epoch draw."""
 
-    @tf.function
+    @tf.function(autograph=False)
     def vary(clip, record, seed, epoch):
         draw = clip_seed(seed, epoch, clip)
         jitter = draw_jitter(view.frames, draw, strength)
