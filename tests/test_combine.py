@@ -34,7 +34,7 @@ PICTURES = {
     "variant": "F1",
     "depthwise": "stride2",
 }
-SOUND = {"frames": 2, "image_size": 32, "samples": 16000, "speech": "S1"}
+SOUND = {"frames": 2, "image_size": 32, "samples": 16000, "variant": "F1", "speech": "S1"}
 
 
 @pytest.fixture(scope="module")

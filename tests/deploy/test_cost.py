@@ -8,7 +8,6 @@ import pytest
 from emotionnet import cost as cost_verb
 from emotionnet.deploy.operations import Operation, Tensor, einsum_terms, floating_operations
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.keras_private import with_constants
 from emotionnet.systems import SYSTEMS
 
 
@@ -44,10 +43,9 @@ def profiled(function, *shape) -> int:
     """FLOPs of a call as TensorFlow's own profiler counts them."""
     import tensorflow as tf
 
-    traced = tf.function(function).get_concrete_function(tf.TensorSpec(shape))
-    graph = with_constants(traced).graph
+    traced = tf.function(function, autograph=False).get_concrete_function(tf.TensorSpec(shape))
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation() | {"output": "none"}
-    return tf.compat.v1.profiler.profile(graph, options=options).total_float_ops
+    return tf.compat.v1.profiler.profile(traced.graph, options=options).total_float_ops
 
 
 @pytest.mark.parametrize(
