@@ -4,6 +4,9 @@ Left to itself the converter casts pictures to floats, scales, shifts and quanti
 floats, and a bit lost, since ``p / 127.5 - 1`` lies half a step beside the grid of int8. But pixels *are*
 the integers of a tensor with that step, half a step aside; and what half a step does to a convolution is
 a constant, which goes into its bias. Only at the border, where zeros are padded, half a step remains.
+
+A convolution that takes every other pixel then takes them in pairs, as one of twice the channels: kernels
+sum up 8 channels at a time, of which three fill less than half.
 """
 
 from dataclasses import dataclass
@@ -15,6 +18,8 @@ from ai_edge_litert import schema_py_generated as schema
 from emotionnet.deploy.litert import operator_name
 
 _KIND, _TYPE = schema.BuiltinOperator, schema.TensorType
+#: Channels that int8 convolutions sum up at a time.
+_SUMMED = 8
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,15 @@ def take_pixels_as_integers(content: bytes) -> bytes:
         content: a file that was quantised after `widen_pixel_ranges`.
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    # Buffer of before to buffer of now, since entry points share them.
+    kernels: dict[int, int] = {}
     biases: dict[int, int] = {}
     changed = False
     for subgraph in model.subgraphs:
         for pixels, chain in _chains(model, subgraph):
             users = [op for op in subgraph.operators if chain.end in op.inputs]
-            if len(users) == 1 and _fits(model, subgraph.tensors[chain.end], chain, users[0]):
+            if len(users) == 1 and _fits(model, subgraph, chain, users[0]):
+                _take_pairs(model, subgraph, chain, users[0], kernels)
                 _replace(model, subgraph, pixels, chain)
                 _correct_bias(model, subgraph, chain, users[0], biases)
                 changed = True
@@ -65,11 +73,33 @@ def take_pixels_as_integers(content: bytes) -> bytes:
     return bytes(builder.Output())
 
 
-def _fits(model, tensor, chain: _Chain, user) -> bool:
-    """Whether one step of an int8 tensor is one of the pixels, and a convolution takes it."""
+def _fits(model, subgraph, chain: _Chain, user) -> bool:
+    """Whether one step of the int8 tensor is one of the pixels, and a convolution takes it whose
+    kernel serves nothing else."""
+    tensor = subgraph.tensors[chain.end]
     if tensor.type != _TYPE.INT8 or operator_name(model, user) != "CONV_2D":
         return False
+    if sum(user.inputs[1] in operator.inputs for operator in subgraph.operators) > 1:
+        return False
     return bool(np.isclose(tensor.quantization.scale[0], chain.scale, rtol=1e-5))
+
+
+def _take_pairs(model, subgraph, chain: _Chain, convolution, kernels: dict[int, int]) -> None:
+    """The same sums over pairs of pixels, where a convolution is 3 wide and steps by 2."""
+    pixels, kernel = subgraph.tensors[chain.end], subgraph.tensors[convolution.inputs[1]]
+    options = convolution.builtinOptions
+    count, height, width, channels = pixels.shape
+    geometry = options.strideW, options.dilationWFactor, kernel.shape[2], width % 2
+    if geometry != (2, 1, 3, 0) or 2 * channels > _SUMMED:
+        return
+    if kernel.buffer not in kernels:
+        values = _numbers(model, kernel, np.int8).reshape(kernel.shape)
+        values = np.pad(values, ((0, 0), (0, 0), (0, 1), (0, 0)))  # the pair's other pixel
+        kernels[kernel.buffer] = _buffer(model, values)
+    kernel.buffer = kernels[kernel.buffer]
+    kernel.shape = np.int32([*kernel.shape[:2], 2, 2 * channels])
+    pixels.shape = np.int32([count, height, width // 2, 2 * channels])
+    options.strideW = 1
 
 
 def _replace(model, subgraph, pixels: int, chain: _Chain) -> None:
@@ -79,9 +109,9 @@ def _replace(model, subgraph, pixels: int, chain: _Chain) -> None:
     seen = schema.QuantizationParametersT()
     seen.scale = np.float32([end.quantization.scale[0]])
     seen.zeroPoint = np.int64([end.quantization.zeroPoint[0] + 128])
-    first = len(subgraph.tensors)
+    shape, first = _buffer(model, np.int32(end.shape)), len(subgraph.tensors)
     subgraph.tensors += [
-        _tensor(end.name + b"_shape", _TYPE.INT32, [len(end.shape)], _buffer(model, end.shape)),
+        _tensor(end.name + b"_shape", _TYPE.INT32, [len(end.shape)], shape),
         _tensor(end.name + b"_pixels", _TYPE.UINT8, end.shape, 0, seen),
         _tensor(end.name + b"_floats", _TYPE.FLOAT32, end.shape, 0),
     ]
@@ -95,18 +125,14 @@ def _replace(model, subgraph, pixels: int, chain: _Chain) -> None:
 
 
 def _correct_bias(model, subgraph, chain: _Chain, convolution, biases: dict[int, int]) -> None:
-    """Takes out of a bias what the grid adds to each pixel.
-
-    ``biases`` has those that were corrected already, since entry points share them: the buffer that
-    was, and the one that is.
-    """
+    """Takes out of a bias what the grid adds to each pixel."""
     kernel, bias = (subgraph.tensors[number] for number in convolution.inputs[1:3])
     if bias.buffer not in biases:
         zero_point = int(subgraph.tensors[chain.end].quantization.zeroPoint[0])
         aside = -128 - zero_point - chain.offset / chain.scale
         sums = _numbers(model, kernel, np.int8).reshape(kernel.shape).sum((1, 2, 3), dtype=np.int64)
         values = _numbers(model, bias, np.int32) - np.rint(aside * sums)
-        biases[bias.buffer] = _buffer(model, values)
+        biases[bias.buffer] = _buffer(model, np.int32(values))
     bias.buffer = biases[bias.buffer]
 
 
@@ -150,7 +176,7 @@ def _numbers(model, tensor, dtype) -> np.ndarray:
 
 def _buffer(model, values) -> int:
     buffer = schema.BufferT()
-    buffer.data = np.frombuffer(np.int32(values).tobytes(), np.uint8)
+    buffer.data = np.frombuffer(np.asarray(values).tobytes(), np.uint8)
     model.buffers.append(buffer)
     return len(model.buffers) - 1
 

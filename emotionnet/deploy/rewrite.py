@@ -8,6 +8,7 @@ same; all others are copied. What changes:
 - Each gate of a triplet attention becomes a convolution along one axis of its plane with the *other
   axis as channels*. The 7x7 kernel on two maps fills one lane of a vector unit; laid out as a
   banded matrix it fills all. Zero "same" padding cuts the band off at the border, so it is exact.
+- Means over the height or width of small maps are depthwise convolutions: int8 has a slow loop for means.
 - The halves of a narrow Ghost module come out of its convolutions side by side, since depthwise
   kernels take 16 channels at a time and joining costs a pass over the map.
 - The audio front-end stores factors instead of products of its matrices, about a quarter of the bytes.
@@ -28,6 +29,9 @@ from emotionnet.layers.sound_vector import SoundVector
 
 #: Channels that depthwise kernels take at a time: fewer cost as much.
 _LANES = 16
+
+#: Taps that depthwise kernels take at a time.
+_TAPS = 9
 
 _FOLDING = (layers.Conv2D, layers.DepthwiseConv2D, layers.Conv1D, layers.Dense)
 
@@ -243,7 +247,7 @@ def _banded_gate(x, axis: int, kernel: np.ndarray, offset: float, name: str):
         name: of the convolution.
     """
     _, height, width, channels = x.shape
-    reduced = [ops.max(x, axis=axis, keepdims=True), ops.mean(x, axis=axis, keepdims=True)]
+    reduced = [ops.max(x, axis=axis, keepdims=True), _mean(x, axis, f"{name}_mean")]
     # Where the plane's first axis lies, its length, and how the second one becomes the channels.
     place, along = (2, width) if axis == 1 else (1, height)
     turn = None
@@ -255,18 +259,33 @@ def _banded_gate(x, axis: int, kernel: np.ndarray, offset: float, name: str):
         if channels > along:
             # The shorter axis as channels: the band is then narrow, and the matrix small.
             turn = (0, 3, 2, 1) if place == 1 else (0, 1, 3, 2)
-            reduced = [ops.transpose(m, turn) for m in reduced]
             kernel = kernel.transpose(1, 0, 2)
     band = np.asarray(banded(kernel, across))
     size = (len(band), 1) if place == 1 else (1, len(band))
     convolution = layers.Conv2D(across, size, padding="same", activation="sigmoid", name=name)
-    gate = convolution(ops.concatenate(reduced, axis=-1))
+    if turn is None:
+        both = ops.concatenate(reduced, axis=-1)
+    else:  # joined before they are turned: one transposition, and long runs to copy
+        both = ops.transpose(ops.concatenate(reduced, axis=place), turn)
+    gate = convolution(both)
     convolution.set_weights([band.reshape(*size, *band.shape[1:]), np.full(across, offset)])
     if axis == 3:
         gate = ops.reshape(gate, (-1, height, width, 1))
     elif turn is not None:
         gate = ops.transpose(gate, turn)
     return gate * (1.0 / 3.0)
+
+
+def _mean(x, axis: int, name: str):
+    """The mean over an axis of a map (batch, height, width, channels), which is kept with length 1."""
+    length = x.shape[axis]
+    if axis == 3 or length > _TAPS:
+        return ops.mean(x, axis=axis, keepdims=True)
+    size = (length, 1) if axis == 1 else (1, length)
+    mean = layers.DepthwiseConv2D(size, use_bias=False, name=name)
+    output = mean(x)
+    mean.set_weights([np.full((*size, x.shape[3], 1), 1 / length)])
+    return output
 
 
 def _front_end(compact: type) -> Callable:

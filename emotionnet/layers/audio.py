@@ -136,11 +136,12 @@ class LogMelSpectrogram(keras.layers.Layer):
     def _sound(self, waveform, lengths):
         """The samples, 0 where they are broken or beyond ``lengths``; and these as (batch, 1)."""
         x = ops.cast(waveform, "float32")
-        sound = ops.abs(x) < LOUDEST
+        x = ops.where(ops.abs(x) < LOUDEST, x, 0.0)
         if lengths is not None:
             lengths = ops.expand_dims(ops.cast(lengths, "int32"), -1)
-            sound = ops.logical_and(sound, self._before(lengths, length(x)))
-        return ops.where(sound, x, 0.0), lengths
+            # Not by `logical_and`, for which runtimes have a slow loop only.
+            x = ops.where(self._before(lengths, length(x)), x, 0.0)
+        return x, lengths
 
     def _before(self, lengths, samples):
         """Whether a sample is one of the clip's, (batch, samples)."""

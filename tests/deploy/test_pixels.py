@@ -12,30 +12,36 @@ SIZE = 8
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """The same network in float32 and int8, calibrated on nearly grey pictures."""
+    """A network in float32 and int8, calibrated on nearly grey pictures."""
+    # Kernels of one sign: what is wrong with each pixel adds up.
+    kernel = np.full((3, 3, 3, 4), 1 / 27)
+    grey = [_picture(p) for p in range(124, 132)]
+    return _files(tmp_path_factory.mktemp("pixels"), kernel, 1, grey)
+
+
+def _files(folder, kernel, strides: int, pictures) -> dict[str, LiteModel]:
     from emotionnet.deploy import tflite
 
-    picture = keras.Input((SIZE, SIZE, 3), name="picture")
+    shape = pictures[0].shape
+    picture = keras.Input(shape[1:], name="picture")
     x = keras.layers.Rescaling(1 / 127.5, -1.0, name="scale")(picture)
-    x = keras.layers.Conv2D(4, 3, padding="same", activation="relu", name="stem")(x)
+    x = keras.layers.Conv2D(4, 3, strides, "same", activation="relu", name="stem")(x)
     x = keras.layers.Conv2D(4, 1, use_bias=False, name="as_it_is")(
         x
     )  # what comes last is an output
     encoder = keras.Model(picture, x, name="face_encoder")
-    # Kernels of one sign: what is wrong with each pixel adds up.
-    encoder.get_layer("stem").set_weights([np.full((3, 3, 3, 4), 1 / 27), np.arange(4) / 1000])
+    encoder.get_layer("stem").set_weights([kernel, np.arange(4) / 1000])
     encoder.get_layer("as_it_is").set_weights([np.eye(4)[None, None]])
 
-    folder = tmp_path_factory.mktemp("pixels")
     archive = keras.export.ExportArchive()
     archive.track(encoder)
-    spec = keras.InputSpec(shape=(1, SIZE, SIZE, 3), dtype="uint8", name="face")
+    spec = keras.InputSpec(shape=shape, dtype="uint8", name="face")
     call = lambda face: {"maps": encoder(keras.ops.cast(face, "float32"))}  # noqa: E731
     archive.add_endpoint("encode_face", call, input_signature=[spec])
     archive.write_out(str(folder / "saved_model"), verbose=False)
-    grey = [("encode_face", {"face": _picture(p)}) for p in range(124, 132)]
+    samples = [("encode_face", {"face": picture}) for picture in pictures]
     plain = tflite._convert(folder / "saved_model", ["encode_face"])
-    calibrated = tflite._convert(folder / "saved_model", ["encode_face"], lambda: grey)
+    calibrated = tflite._convert(folder / "saved_model", ["encode_face"], lambda: samples)
     found = {}
     for name, content in (
         ("float32", plain),
@@ -67,3 +73,19 @@ def test_nothing_is_computed_with_floats(files):
     assert kinds == ["RESHAPE", "DEQUANTIZE", "QUANTIZE", "CONV_2D", "DEQUANTIZE", "CONV_2D"]
     pixels = files["int8"].signatures()["encode_face"]["inputs"][0]
     assert (pixels["dtype"], pixels["scale"]) == ("uint8", None)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (8, 7)], ids=["even", "odd"])
+def test_every_other_pixel_is_taken_in_pairs(tmp_path, size):
+    """Where the width has pairs; with another weight for each pixel, maps up to 1."""
+    random = np.random.default_rng(0)
+    kernel = random.normal(0, 0.2, (3, 3, 3, 4)).astype(np.float32)
+    pictures = random.integers(0, 256, (4, 1, *size, 3)).astype(np.uint8)
+    files = _files(tmp_path, kernel, 2, pictures)
+    (graph,) = files["int8"].graph.subgraphs
+    paired = (1, 8, 4, 6) in {tuple(tensor.shape) for tensor in graph.tensors}
+    assert paired == (size == (8, 8))
+    for picture in pictures:
+        want, got = (files[name].run("encode_face", {"face": picture})["maps"] for name in files)
+        assert np.ptp(want) > 0.5
+        np.testing.assert_allclose(got, want, atol=0.02)

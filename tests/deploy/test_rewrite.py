@@ -84,6 +84,18 @@ def test_narrow_ghost_modules_join_nothing(whole):
     assert not {"bottleneck_1_expand_join", "bottleneck_1_project_join"} & names
 
 
+def test_means_of_short_axes_are_convolutions():
+    """For int8; and the gates answer as before, whichever axis is short."""
+    inputs = keras.Input((9, 12, 10))
+    model = keras.Model(inputs, TripletAttention(name="attention")(inputs))
+    form = deploy_form(model)
+    kinds = {layer.name: type(layer) for layer in form.layers}
+    assert kinds["attention_width_channels_mean"] is keras.layers.DepthwiseConv2D
+    assert "attention_height_channels_mean" not in kinds
+    x = np.random.default_rng(0).normal(size=(2, 9, 12, 10)).astype(np.float32)
+    np.testing.assert_allclose(form(x), model(x, training=False), atol=1e-5)
+
+
 def test_a_narrow_ghost_module_with_an_even_kernel_keeps_its_first_half():
     inputs = keras.Input((5, 5, 3))
     model = keras.Model(inputs, GhostModule(8, kernel_size=4)(inputs))
