@@ -12,6 +12,7 @@ from emotionnet.files import read_csv
 from emotionnet.fit import fit, main
 from emotionnet.training.config import RunConfig
 from emotionnet.training.plan import check, window_samples
+from emotionnet.training.run import Run
 
 pytestmark = pytest.mark.usefixtures("four_bottlenecks", "plain_reports")
 
@@ -102,6 +103,21 @@ def test_an_untrained_stream_never_answers(folder):
     })  # fmt: skip
     np.testing.assert_allclose(answer["probabilities"], answer["speech_probabilities"], atol=1e-6)
     np.testing.assert_allclose(answer["face_probabilities"], 1 / 3, atol=1e-6)
+
+
+@pytest.mark.usefixtures("unevaluated")
+def test_a_fold_of_a_group_is_the_one_that_is_trained_alone(records, tmp_path):
+    """Folds of a group train in one model, one after the other."""
+    group = fit(**options(records, tmp_path, system=TOY, name="group", folds=[1, 2], epochs=2))
+    alone = fit(**options(records, tmp_path, system=TOY, name="alone", folds=[2], epochs=2))
+    folds = [Run.open(folder) for folder in (group / "fold_2_seed_0", alone)]
+    weights = [run.model().get_weights() for run in folds]
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    first = Run.open(group / "fold_1_seed_0").model().get_weights()
+    assert not all(map(np.array_equal, first, weights[0]))
+    losses = [[row["loss"] for row in read_csv(run.folder / "history.csv")] for run in folds]
+    assert losses[0] == losses[1]
 
 
 @pytest.mark.slow

@@ -59,12 +59,13 @@ def refit(
     check_kind(top, several=bool(members))
     # All of them before the first is trained: what cannot be is said at once.
     configs = [refit_config(each, epochs, learning_rate) for each in runs]
+    kept: dict = {}
     for each, config in zip(runs, configs):
         opened = open_records(each, records)
         split = refit_split(each, opened)
         config = {**config, "records": opened.address, **about(split)}
         into = top / each.name if members else top
-        train_and_evaluate(into, config, split, opened, resume, devices)
+        train_and_evaluate(into, config, split, opened, resume, devices, kept)
     with devices.chief_first():
         if members and devices.chief:
             evaluate(top)

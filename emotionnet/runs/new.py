@@ -144,9 +144,10 @@ def fit(
     top = Path(out) / (name or name_for(Path(out), plan.name, resume))
     several = len(plan.splits) > 1
     check_kind(top, several)
+    kept: dict = {}
     for split, own in zip(plan.splits, plan.own):
         folder = top / f"fold_{split.fold}_seed_{split.seed}" if several else top
-        train_and_evaluate(folder, {**plan.config, **own}, split, records, resume, devices)
+        train_and_evaluate(folder, {**plan.config, **own}, split, records, resume, devices, kept)
     with devices.chief_first():
         if several and devices.chief:
             evaluate(top)

@@ -15,7 +15,13 @@ MUCH_WAITING = 0.2
 
 
 def train_and_evaluate(
-    folder: Path, config: dict, split, records, resume: bool | str, devices
+    folder: Path,
+    config: dict,
+    split,
+    records,
+    resume: bool | str,
+    devices,
+    kept: dict | None = None,
 ) -> None:
     """Trains the run in ``folder``, unless it is trained already, and evaluates it on its test part.
 
@@ -26,6 +32,7 @@ def train_and_evaluate(
         records: opened records or a cache of them.
         resume: as for `emotionnet.fit`.
         devices: see `emotionnet.training.devices.choose`.
+        kept: of the runs of a group, see `emotionnet.training.train.train_run`.
     """
     from emotionnet.evaluation.asked import Asked
     from emotionnet.evaluation.measuring import is_answered
@@ -47,7 +54,7 @@ def train_and_evaluate(
         if not run.finished:
             _announce(run, split, devices)
             try:
-                history = train_run(run, records, devices)
+                history = train_run(run, records, devices, kept)
             except EmotionNetError:
                 # Nothing was trained yet: the next try may have the name.
                 begun = run.checkpoint.exists() or (folder / "history.csv").exists()

@@ -47,6 +47,23 @@ class StreamData:
     after_epoch: Callable[[int], dict] = lambda epoch: {}
 
 
+@dataclass(frozen=True)
+class Learner:
+    """A compiled model with its step and its answer to a batch, which are traced when they are first called.
+
+    Runs that differ in their clips and seed alone take turns in one, so that its graphs are made once.
+    """
+
+    model: keras.Model
+    learn: Callable
+    answer: Callable
+
+    @classmethod
+    def of(cls, model: keras.Model, devices: Devices) -> "Learner":
+        """Of a compiled model."""
+        return cls(model, devices.training_step(model), devices.predictor(model))
+
+
 def train_stream(
     model: keras.Model,
     name: str,
@@ -59,6 +76,7 @@ def train_stream(
     saved_values: list[np.ndarray] | None = None,
     on_epoch: Callable[[dict], None] = lambda row: None,
     devices: Devices = ONE,
+    learners: dict[str, Learner] | None = None,
 ) -> None:
     """Trains one stream and leaves ``model`` with the weights of its best validation epoch.
 
@@ -74,21 +92,28 @@ def train_stream(
         on_epoch: called with each history row.
         devices: what to train on; ``model`` was made in their scope. Only the chief of several workers
             writes the checkpoint and calls ``on_epoch``.
+        learners: of each stream, of earlier runs with the same network and settings; this one's is added.
     """
     with devices.scope():
         compile_stream(model, settings, from_logits)
-    freezing = Freezing(model, settings.frozen)
-    freezing.freeze()
     if saved_values is None:
         state.begin(name)
         rewind(model)
     else:
         assign(training_variables(model), saved_values, checkpoint)
+    learners, trained = {} if learners is None else learners, model
+    if name in learners:
+        values = [np.array(each) for each in training_variables(trained)]
+        assign(training_variables(learners[name].model), values, checkpoint)
+    else:
+        learners[name] = Learner.of(trained, devices)
+    model, learn, answer = learners[name].model, learners[name].learn, learners[name].answer
+    freezing = Freezing(model, settings.frozen)
+    freezing.freeze()
     last_save = time.monotonic()
     all_steps = [data.steps(epoch) for epoch in range(settings.epochs)]
     bar = progress(total=sum(all_steps), what=f"train {name}", unit="steps")
     bar.update(sum(all_steps[: state.epoch]) + state.step)
-    learn, answer = devices.training_step(model), devices.predictor(model)
 
     def save(variables=()) -> None:
         if devices.chief:
@@ -165,7 +190,9 @@ def train_stream(
     bar.close()
 
     freezing.end()
-    assign(model.weights, state.best_weights[name], checkpoint)
+    if model is not trained:  # its random numbers too
+        assign(trained.variables, [np.array(each) for each in model.variables], checkpoint)
+    assign(trained.weights, state.best_weights[name], checkpoint)
     state.done.append(name)
     state.stream = ""
     save()

@@ -156,6 +156,12 @@ class Run:
         """Hash of everything that decides the trained weights."""
         return sha256(json.dumps(self.config, sort_keys=True))
 
+    def kind(self) -> str:
+        """Hash of what it has in common with other folds and seeds of its group: network and settings among it."""
+        own = {*_OF_SPLIT, "refit"}
+        common = {key: value for key, value in self.config.items() if key not in own}
+        return sha256(json.dumps(common, sort_keys=True))
+
     def build(self):
         """A new model of the run's system, untrained."""
         from emotionnet.systems import build_model
@@ -170,11 +176,14 @@ class Run:
         from emotionnet.keras_private import layers_inside
 
         # Else a file would keep the optimizers of nested models, and ask for them when it is read.
-        for part in (model, *layers_inside(model)):
-            if isinstance(part, keras.Model):
-                part.compiled = False
+        parts = [each for each in (model, *layers_inside(model)) if isinstance(each, keras.Model)]
+        compiled = [part for part in parts if part.compiled]
+        for part in compiled:
+            part.compiled = False
         with atomic_path(self.folder / "model.keras") as temporary:
             model.save(temporary)
+        for part in compiled:  # the next run of its kind may train in it
+            part.compiled = True
 
     def model(self):
         """The trained model.
@@ -358,16 +367,13 @@ def _besides_clips(config: dict[str, Any]) -> str:
     return "; ".join(told)
 
 
+_OF_SPLIT = ("protocol_description", "split_warning", "leaky", "fold", "folds", "seed")
+
+
 def about(split) -> dict[str, Any]:
     """The entries of a run's config about its split."""
-    return {
-        "protocol_description": split.description,
-        "split_warning": split.warning,
-        "leaky": split.leaky,
-        "fold": split.fold,
-        "folds": split.folds,
-        "seed": split.seed,
-    }
+    values = (split.description, split.warning, split.leaky, split.fold, split.folds, split.seed)
+    return dict(zip(_OF_SPLIT, values, strict=True))
 
 
 def division(configs: Sequence[dict[str, Any]]) -> str:

@@ -11,7 +11,7 @@ from emotionnet.systems.stages import Fit
 from emotionnet.training.devices import ONE, Devices
 from emotionnet.training.fitting import fit_unit
 from emotionnet.training.init import begin_with_all, warm_start
-from emotionnet.training.loop import Settings, train_stream
+from emotionnet.training.loop import Learner, Settings, train_stream
 from emotionnet.training.optimizer import find_layers
 from emotionnet.training.run import Run
 from emotionnet.training.state import TrainingState, assign
@@ -20,7 +20,9 @@ from emotionnet.training.teachers import taught_targets
 from emotionnet.training.unit import Unit, learnt_names, trained_part, units_of
 
 
-def train_run(run: Run, records, devices: Devices = ONE) -> list[dict]:
+def train_run(
+    run: Run, records, devices: Devices = ONE, kept: dict[str, dict[str, Learner]] | None = None
+) -> list[dict]:
     """Trains and fits every stage of ``run`` that is not done yet and writes ``model.keras``.
 
     Continues from the run's checkpoint where there is one, and ends with the same bits as a training
@@ -31,6 +33,8 @@ def train_run(run: Run, records, devices: Devices = ONE) -> list[dict]:
         records: opened `emotionnet.clips.records.Records` of the run.
         devices: what to train on; a run may be resumed on another number of them. Of
             several workers only the chief writes.
+        kept: of each kind of run (`Run.kind`) what learns, so that runs of one kind are traced once; this one's is
+            added. They must have been trained on the same ``devices``.
 
     Returns:
         The run's history, a row a stream and epoch.
@@ -55,6 +59,7 @@ def train_run(run: Run, records, devices: Devices = ONE) -> list[dict]:
     if run.checkpoint.exists():
         state, values = TrainingState.load(run.checkpoint, fingerprint)
     units = units_of(model, config)
+    learners = {} if kept is None else kept.setdefault(run.kind(), {})
     unfitted = {each.name: _fitted(model, each).get_weights() for each in units if _fits(each)}
     # When it resumes too: a checkpoint knows nothing of the stages that are still to come.
     if config.get("refit"):
@@ -72,7 +77,8 @@ def train_run(run: Run, records, devices: Devices = ONE) -> list[dict]:
             _fit(run, records, parts, unit, layer, state, devices, keep)
         else:
             started = values if state.stream == unit.name else None
-            _learn(run, records, parts, unit, state, started, devices, taught.get(unit.name))
+            its = taught.get(unit.name)
+            _learn(run, records, parts, unit, state, started, devices, its, learners)
     if devices.chief:
         _write_tables(run, state)  # a kill may have come between the last state and these
         run.save_model(model)
@@ -81,7 +87,8 @@ def train_run(run: Run, records, devices: Devices = ONE) -> list[dict]:
 
 
 def _learn(
-    run: Run, records, parts: dict, unit: Unit, state: TrainingState, values, devices: Devices, taught
+    run: Run, records, parts: dict, unit: Unit, state: TrainingState, values, devices: Devices, taught,
+    learners: dict[str, Learner],
 ) -> None:  # fmt: skip
     """Trains ``unit`` to its end; ``values`` are those of a training that was under way."""
     name, settings = unit.name, settings_of(run.config, unit.name)
@@ -104,6 +111,7 @@ def _learn(
             saved_values=values,
             on_epoch=lambda row: _log_epoch(run, state, row),
             devices=devices,
+            learners=learners,
         )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from emotionnet.errors import UsageError
 from emotionnet.inputs.source import epoch_order
+from emotionnet.training.devices import Devices
 from emotionnet.training.loop import Settings, StreamData, train_stream
 from emotionnet.training.mixup import mix
 from emotionnet.training.state import TrainingState, assign
@@ -19,8 +20,8 @@ Y = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
 SETTINGS = Settings(epochs=4, batch_size=8, learning_rate=0.01, patience=0, save_every_s=0.0)
 
 
-def tiny_model() -> keras.Model:
-    keras.utils.set_random_seed(3)
+def tiny_model(seed: int = 3) -> keras.Model:
+    keras.utils.set_random_seed(seed)
     x = inputs = keras.Input((6,), name="x")
     x = keras.layers.Dense(8, name="stem")(x)
     x = keras.layers.BatchNormalization(momentum=0.9, name="stem_norm")(x)
@@ -58,20 +59,20 @@ def killing(folder, moments):
     return before_step
 
 
-def begun(folder):
+def begun(folder, seed=3):
     """A model, state and checkpoint, with what a killed training has left in ``folder``."""
     folder.mkdir(exist_ok=True)
     path = folder / "state.npz"
-    model, state, values = tiny_model(), TrainingState(fingerprint="f"), None
+    model, state, values = tiny_model(seed), TrainingState(fingerprint="f"), None
     if path.exists():
         state, values = TrainingState.load(path, "f")
     return model, state, values, path
 
 
-def train(folder, settings=SETTINGS, kills=()):
-    model, state, values, path = begun(folder)
+def train(folder, settings=SETTINGS, kills=(), seed=3, **words):
+    model, state, values, path = begun(folder, seed)
     data = stream_data(killing(folder, kills))
-    train_stream(model, "x", data, settings, state, path, saved_values=values)
+    train_stream(model, "x", data, settings, state, path, saved_values=values, **words)
     return model, state
 
 
@@ -192,6 +193,35 @@ def test_it_does_so_whatever_the_settings(tmp_path, changes, kill_at, precision)
     assert np.isfinite([row["loss"] for row in state.history]).all()
     # What was frozen learns as before when the training is over.
     assert all(layer.trainable for layer in whole.get_layer("encoder").layers)
+
+
+@pytest.mark.parametrize(
+    ("changes", "precision", "made"),
+    [
+        ({}, "float32", 1),
+        (EVERYTHING, "float32", 3),  # once more in each run, when its frozen layers begin to learn
+        (EVERYTHING, "mixed_float16", 3),
+    ],
+)
+def test_a_run_that_trains_in_an_earlier_ones_learner_has_the_same_bits(
+    tmp_path, monkeypatch, changes, precision, made
+):
+    steps, training_step = [], Devices.training_step
+    monkeypatch.setattr(
+        Devices, "training_step", lambda *each: steps.append(each) or training_step(*each)
+    )
+    settings, learners = dataclasses.replace(SETTINGS, **changes), {}
+    keras.config.set_dtype_policy(precision)
+    try:
+        earlier, _ = train(tmp_path / "earlier", settings, seed=4, learners=learners)
+        before = [np.array(each) for each in earlier.weights]
+        model, state = train(tmp_path / "run", settings, learners=learners)
+        assert len(steps) == made
+        alone, state_alone = train(tmp_path / "alone", settings)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert_same(alone, state_alone, model, state)
+    assert not np.array_equal(before[0], model.weights[0])
 
 
 def test_the_best_validation_epoch_is_kept(trained):
