@@ -17,6 +17,9 @@ def main() -> None:
     parser.add_argument("--keras", action="store_true")
     parser.add_argument("--stream", choices=("faces", "speech"), default="faces")
     asked = parser.parse_args()
+    from emotionnet.environment import own_process
+
+    own_process()
     from emotionnet.systems import build_model
     from emotionnet.training.devices import choose
     from emotionnet.training.optimizer import compile_stream

@@ -17,6 +17,7 @@ import os
 import resource
 import time
 
+from emotionnet.environment import own_process
 from emotionnet.values import field_value
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -34,7 +35,10 @@ def main() -> int:
     p.add_argument("--batch-size", type=int, help="default: the system's own")
     p.add_argument("--steps", type=int, default=3)
     p.add_argument("--precision", default="float32")
+    p.add_argument("--rewritten", action="store_true", help="graphs as TensorFlow rewrites them")
     args = p.parse_args()
+    if not args.rewritten:
+        own_process()
 
     import keras
     import numpy as np
@@ -73,9 +77,10 @@ def main() -> int:
         learns, settings = cut.rest, dataclasses.replace(settings, frozen=())
     compile_stream(learns, settings, unit.logits)
     devices = choose("cpu")
-    learn = devices.training_step(learns)
+    learn, answer = devices.training_step(learns), devices.predictor(learns)
     with devices.norms(learns):
         each, _ = timed("step", lambda: learn(inputs, targets), args.steps)
+        timed("answer", lambda: answer(inputs), args.steps)
     print(f"  an epoch of {CLIPS} clips: {CLIPS / settings.batch_size * each / 60:.2f} min")
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
     return 0
