@@ -231,7 +231,7 @@ class Explainer:
 
     def _mean_of(self, training) -> dict[str, list[np.ndarray]]:
         """Stream → means over the training clips that have it, shaped to be compared with any clip's values."""
-        totals: dict[str, list[list[np.ndarray]]] = {}
+        totals: dict[str, list[list[tuple[np.ndarray, int]]]] = {}
         compared = self._layers or "geometry" in self.streams
         for batch in training if compared else ():
             inputs = {name: np.asarray(batch[name]) for name in self.model.input}
@@ -239,14 +239,19 @@ class Explainer:
             if heard.any():
                 sounding = {name: value[heard] for name, value in inputs.items()}
                 outputs = layer_outputs(self.model, sounding, self._layers)
-                totals.setdefault("speech", []).append([_mean(*each) for each in outputs])
+                totals.setdefault("speech", []).append([_total(*each) for each in outputs])
             if "geometry" in self.streams:
                 there = inputs["landmark_mask"] > 0
                 if there.any():
-                    mean = inputs["landmarks"][there].mean(axis=0)
-                    totals.setdefault("geometry", []).append([mean])
+                    found = inputs["landmarks"][there]
+                    totals.setdefault("geometry", []).append([(found.sum(axis=0), len(found))])
         return {
-            stream: [np.mean(each, axis=0).astype(np.float32) for each in zip(*batches)]
+            stream: [
+                (sum(total for total, _ in each) / sum(count for _, count in each)).astype(
+                    np.float32
+                )
+                for each in zip(*batches)
+            ]
             for stream, batches in totals.items()
         }
 
@@ -267,7 +272,8 @@ class Explainer:
         return regions.sums(heat, points, known, of), source
 
 
-def _mean(values: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
-    """Mean of features (n, …, width) over clips and what of their time is real: (width,)."""
+def _total(values: np.ndarray, mask: np.ndarray | None = None) -> tuple[np.ndarray, int]:
+    """Sum of features (n, …, width) over clips and what of their time is real, (width,); and of how many."""
     flat = values.reshape(-1, values.shape[-1])
-    return flat[mask.reshape(-1) > 0].mean(axis=0) if mask is not None else flat.mean(axis=0)
+    flat = flat if mask is None else flat[mask.reshape(-1) > 0]
+    return flat.sum(axis=0, dtype=np.float64), len(flat)

@@ -89,7 +89,7 @@ def test_sound_features_make_the_whole_answer_of_speech(system, tiny):
     np.testing.assert_array_equal(before, answer(inputs))
 
 
-def test_training_clips_without_sound_are_no_part_of_its_mean(tiny):
+def test_the_mean_of_training_clips_leaves_out_those_without_sound_and_knows_no_batches(tiny):
     inputs = tiny_inputs(tiny)
     silent = {name: inputs[name].copy() for name in inputs}
     silent["waveform"][1:], silent["waveform_samples"][1:] = 0, 0
@@ -103,6 +103,11 @@ def test_training_clips_without_sound_are_no_part_of_its_mean(tiny):
 
     np.testing.assert_allclose(mean(silent, mute), mean(first), rtol=1e-5)
     assert mean(mute) is None
+    longer = {name: np.concatenate([value, value[:1]]) for name, value in inputs.items()}
+    apart = [{name: value[i : i + 1] for name, value in inputs.items()} for i in range(2)]
+    np.testing.assert_allclose(mean(inputs, first), mean(longer), rtol=1e-5)
+    np.testing.assert_allclose(mean(*apart), mean(inputs), rtol=1e-5)
+    assert not np.allclose(mean(first), mean(inputs), rtol=1e-3)
 
 
 def test_masked_faces_make_nothing_of_an_answer():
