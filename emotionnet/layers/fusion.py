@@ -61,9 +61,11 @@ class LateFusion(keras.layers.Layer):
 
     def _present(self, stream, logits, present):
         """The logits (0, so uniform, where the stream is absent) and 1 or 0, (batch, 1)."""
-        logits = ops.cast(logits, "float32")
         if stream not in self.streams:
-            present = ops.zeros_like(present)
+            # Made of nothing that the stream's network gives, so that no backend computes that.
+            absent = ops.zeros_like(ops.cast(present, "float32"))
+            return ops.repeat(absent, logits.shape[-1], axis=-1), absent
+        logits = ops.cast(logits, "float32")
         return ops.where(present, logits, 0.0), ops.cast(present, "float32")
 
     # Not by name: Keras 3.13 gives no shape for an argument of `call` that is named a mask.
