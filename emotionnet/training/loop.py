@@ -154,6 +154,8 @@ def train_stream(
             train_s = time.monotonic() - started
             learning_rate = float(np.asarray(model.optimizer.learning_rate))
             with averaged(model):
+                if model is not trained:  # what looks at it after an epoch sees what was learnt
+                    assign(trained.weights, [np.array(w) for w in model.weights], checkpoint)
                 row = {
                     "stream": name,
                     "epoch": epoch + 1,
