@@ -1,6 +1,5 @@
 """Being here, it makes the helpers beside it (``tiny_run``) importable from every test."""
 
-import functools
 import gc
 import os
 import sys
@@ -71,17 +70,19 @@ def four_bottlenecks():
 @pytest.fixture(scope="module")
 def loaded_once():
     """The model of a run is loaded once, for tests that only look at it."""
+    from emotionnet.files import file_sha256
     from emotionnet.training.run import Run
 
-    load = Run.model
+    known = {}
 
-    @functools.cache
-    def loaded(folder, written_ns):
-        return load(Run.open(folder))
-
-    def model(run):
+    def model(run, load=Run.model):
         file = run.folder / "model.keras"
-        return loaded(run.folder, file.stat().st_mtime_ns) if file.is_file() else load(run)
+        if not file.is_file():
+            return load(run)
+        content = file_sha256(file)
+        if content not in known:
+            known[content] = load(run)
+        return known[content]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Run, "model", model)

@@ -23,7 +23,7 @@ from emotionnet.training.combining import _split, joined, with_calm
 from emotionnet.training.optimizer import find_layers
 from emotionnet.training.run import Run
 
-pytestmark = pytest.mark.usefixtures("four_bottlenecks", "plain_reports", "read_once")
+pytestmark = pytest.mark.usefixtures("four_bottlenecks", "plain_reports", "loaded_once")
 
 FACES = ("neutral", "happy", "contempt")
 SPEECH = ("neutral", "calm", "happy")
@@ -35,23 +35,6 @@ PICTURES = {
     "depthwise": "stride2",
 }
 SOUND = {"frames": 2, "image_size": 32, "samples": 16000, "variant": "F1", "speech": "S1"}
-
-
-@pytest.fixture(scope="module")
-def read_once():
-    """A model file is read once, however many tests ask for it."""
-    known = {}
-
-    def model(run, real=Run.model):
-        path = run.folder / "model.keras"
-        digest = file_sha256(path) if path.is_file() else None
-        if digest not in known:
-            known[digest] = real(run)
-        return known[digest]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Run, "model", model)
-        yield
 
 
 @pytest.fixture
