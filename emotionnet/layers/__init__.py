@@ -25,6 +25,7 @@ _MODULES = {
     "joined": ("JoinedFusion",),
     "landmarks": ("CentredLandmarks", "KeyFrames", "RegionAttention", "TakePoints"),
     "pitch": ("Pitch",),
+    "pitch_statistics": ("PitchStatistics",),
     "pixels": ("ReverseChannels",),
     "pooling": ("AttentivePooling",),
     "recurrent": ("MaskedGRU",),

@@ -31,6 +31,11 @@ def mel_to_hz(mel: np.ndarray, htk: bool = False) -> np.ndarray:
     return np.where(mel < _BREAK_MEL, mel * _LINEAR_HZ_PER_MEL, logarithmic)
 
 
+def mel_frequencies(count: int, fmin: float, fmax: float, htk: bool = False) -> np.ndarray:
+    """Frequencies in Hz, evenly spaced in mel from ``fmin`` to ``fmax``, as `librosa.mel_frequencies`."""
+    return mel_to_hz(np.linspace(hz_to_mel(fmin, htk), hz_to_mel(fmax, htk), count), htk)
+
+
 def mel_matrix(
     sample_rate: int,
     n_fft: int,
@@ -55,7 +60,7 @@ def mel_matrix(
     """
     fmax = sample_rate / 2 if fmax is None else fmax
     bins_hz = np.fft.rfftfreq(n_fft, 1.0 / sample_rate)[:, None]
-    corners = mel_to_hz(np.linspace(hz_to_mel(fmin, htk), hz_to_mel(fmax, htk), n_mels + 2), htk)
+    corners = mel_frequencies(n_mels + 2, fmin, fmax, htk)
     low, centre, high = corners[:-2], corners[1:-1], corners[2:]
     rising = (bins_hz - low) / (centre - low)
     falling = (high - bins_hz) / (high - centre)

@@ -6,6 +6,7 @@ from keras import ops
 
 from emotionnet.errors import UsageError
 from emotionnet.layers.configured import Configured
+from emotionnet.layers.frames import weighted_mean
 from emotionnet.layers.mel import dct_matrix
 
 #: Rates of change in Hz, each from one number to the next: phrases, words, syllables, sounds.
@@ -21,13 +22,15 @@ class SpectrogramStatistics(Configured):
 
     A frame is described by the means of ``groups`` groups of neighbouring bands, the first ``cepstra``
     coefficients of its DCT, and its loudest band. Each of these tracks gives nine numbers: mean, standard
-    deviation and skewness; mean size and deviation of its change over two frames; and the logarithm of its
-    mean power at four rates of change (`RATES_HZ`), under a Hann window.
+    deviation and skewness, mean size and deviation of its change over two frames, all of the frames that are
+    `heard`; and the logarithm of its mean power at four rates of change (`RATES_HZ`), under a Hann window, of
+    all frames.
 
     Few clips are enough to learn from such vectors. It computes in float32 whatever the dtype policy.
 
     Args:
         frame_rate: frames of the spectrogram a second.
+        reach: as of `heard`, in the spectrogram's units.
         groups: divides the number of bands.
         cepstra: coefficients, the first of which is the level.
 
@@ -38,15 +41,18 @@ class SpectrogramStatistics(Configured):
     which ones, and the rates of change beside them, are ours.
     """
 
-    def __init__(self, frame_rate: float, groups: int = 16, cepstra: int = 20, **kwargs):
+    def __init__(
+        self, frame_rate: float, reach: float, groups: int = 16, cepstra: int = 20, **kwargs
+    ):
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
-        if frame_rate <= 2 * RATES_HZ[-1] or groups < 1 or cepstra < 1:
+        if frame_rate <= 2 * RATES_HZ[-1] or reach <= 0 or groups < 1 or cepstra < 1:
             raise UsageError(
-                f"SpectrogramStatistics: frame_rate must be above {2 * RATES_HZ[-1]:g}, groups and cepstra at "
-                f"least 1. Received: {frame_rate}, {groups}, {cepstra}"
+                f"SpectrogramStatistics: frame_rate must be above {2 * RATES_HZ[-1]:g}, reach above 0, groups "
+                f"and cepstra at least 1. Received: {frame_rate}, {reach}, {groups}, {cepstra}"
             )
-        self.frame_rate, self.groups, self.cepstra = frame_rate, groups, cepstra
+        self.frame_rate, self.reach = frame_rate, reach
+        self.groups, self.cepstra = groups, cepstra
 
     def build(self, input_shape):
         time, bands = input_shape[1:]
@@ -63,25 +69,33 @@ class SpectrogramStatistics(Configured):
 
     def call(self, inputs):
         x = ops.cast(inputs, "float32")
+        counts = heard(x, self.reach)
         x = ops.concatenate([ops.matmul(x, self._tracks), ops.max(x, axis=2, keepdims=True)], -1)
-        mean = ops.mean(x, axis=1, keepdims=True)
-        centred = x - mean
-        deviation = _deviation(centred)
-        skewness = ops.mean(centred * centred * centred, axis=1) / (deviation**3 + _SMALL)
-        change = x[:, 2:] - x[:, :-2]
-        size = ops.mean(ops.abs(change), axis=1)
-        change = _deviation(change - ops.mean(change, axis=1, keepdims=True))
-        waves = ops.matmul(self._rates, centred)  # cosines, then sines: (batch, 2 * rates, tracks)
+        change, both = x[:, 2:] - x[:, :-2], counts[:, 2:] * counts[:, :-2]
+        # Cosines, then sines: (batch, 2 * rates, tracks).
+        waves = ops.matmul(self._rates, x - ops.mean(x, axis=1, keepdims=True))
         power = ops.log(ops.matmul(self._shares, ops.square(waves)) + _SMALL_POWER)
         pulse = ops.reshape(power, (-1, power.shape[1] * power.shape[2]))
-        return ops.concatenate([mean[:, 0], deviation, skewness, size, change, pulse], axis=-1)
+        sizes = [weighted_mean(ops.abs(change), both), moments(change, both)[1]]
+        return ops.concatenate([*moments(x, counts), *sizes, pulse], axis=-1)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], 9 * (self.groups + self.cepstra + 1))
 
 
-def _deviation(centred):
-    return ops.sqrt(ops.mean(ops.square(centred), axis=1) + _SMALL**2)
+def heard(spectrogram, reach: float):
+    """1 for frames whose loudest band comes within ``reach`` of the clip's loudest: (batch, time, 1)."""
+    loudness = ops.max(spectrogram, axis=2, keepdims=True)
+    return ops.cast(loudness >= ops.max(loudness, axis=1, keepdims=True) - reach, "float32")
+
+
+def moments(x, counts) -> tuple:
+    """Mean, standard deviation and skewness of the frames that count, (batch, tracks) each."""
+    mean = weighted_mean(x, counts)
+    centred = x - ops.expand_dims(mean, 1)
+    square = ops.square(centred)
+    deviation = ops.sqrt(weighted_mean(square, counts) + _SMALL**2)
+    return mean, deviation, weighted_mean(square * centred, counts) / (deviation**3 + _SMALL)
 
 
 def _rates(time: int, frame_rate: float) -> tuple[np.ndarray, np.ndarray]:
