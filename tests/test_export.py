@@ -57,9 +57,10 @@ def test_how_often_a_file_answers_as_the_run_does_is_said(tmp_path):
     assert line == "a_int8.tflite  1.40 MB, the run's answer to 62.5 % of 64 clips"
 
 
-def test_a_page_needs_a_file_that_browsers_run(run, tmp_path):
-    with pytest.raises(UsageError, match=r"--page: a browser runs a \.tflite file"):
-        export(run.folder, tmp_path / "bundle", precisions=("onnx",), page=True)
+@pytest.mark.parametrize("page", [False, True])
+def test_phones_and_browsers_need_a_file_that_they_run(run, tmp_path, page):
+    with pytest.raises(UsageError, match=r"phones and browsers need a \.tflite file"):
+        export(run.folder, tmp_path / "bundle", precisions=("onnx",), page=page)
     assert _nothing_left(tmp_path)
 
 

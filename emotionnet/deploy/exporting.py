@@ -63,6 +63,10 @@ def export(
     unknown = sorted(set(precisions) - set(KNOWN))
     if unknown or not precisions:
         raise UsageError(f"--precisions {','.join(unknown)}: choose some of {', '.join(KNOWN)}.")
+    if not set(precisions) - {ONNX}:
+        raise UsageError(
+            "--precisions onnx: phones and browsers need a .tflite file too. Add int8 or another."
+        )
     out = Path(out)
     if out.exists() and any(out.iterdir()) and not is_bundle(out):
         raise UsageError(f"{out}: there is something else in it. Give a new folder with --out.")
@@ -101,8 +105,6 @@ def _check_page(job: "Export") -> None:
     system = job.run.config["system"]
     takes = {each.name: each.inputs for each in signatures(job.model, system)}
     check_live(job.run.folder, system, takes)
-    if not set(job.precisions) - {ONNX}:
-        raise UsageError("--page: a browser runs a .tflite file. Add int8 to --precisions.")
     packages()
 
 
