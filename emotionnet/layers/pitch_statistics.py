@@ -8,10 +8,10 @@ from emotionnet.errors import UsageError
 from emotionnet.layers.configured import Configured
 from emotionnet.layers.frames import weighted_mean
 from emotionnet.layers.mel import mel_frequencies
-from emotionnet.layers.spectrogram_statistics import heard, moments
+from emotionnet.layers.spectrogram_statistics import changes, heard, moments
 
 #: Pitches that are tried, in Hz, and how many in an octave.
-LOWEST_HZ, HIGHEST_HZ, STEPS = 65.0, 500.0, 48
+_LOWEST_HZ, _HIGHEST_HZ, _STEPS = 65.0, 500.0, 48
 #: Bands up to here tell pitch: harmonics above lie too close together for them.
 _BANDS_HZ = 1500.0
 #: What an octave lower costs, since twice a period fits as well as a period.
@@ -78,8 +78,8 @@ class PitchStatistics(Configured):
             )
         hertz = mel_frequencies(bands + 2, self.fmin, self.fmax)[1:-1]
         self._bands = int(np.sum(hertz < _BANDS_HZ))
-        steps = np.arange(int(STEPS * np.log2(HIGHEST_HZ / LOWEST_HZ)) + 1) / STEPS
-        octaves = np.log2(LOWEST_HZ / 100) + steps
+        steps = np.arange(int(_STEPS * np.log2(_HIGHEST_HZ / _LOWEST_HZ)) + 1) / _STEPS
+        octaves = np.log2(_LOWEST_HZ / 100) + steps
         periods = 1 / (100 * 2**octaves)
         waves = np.cos(2 * np.pi * hertz[: self._bands, None] * periods)
         self._waves, self._octaves = waves.astype(np.float32), octaves.astype(np.float32)
@@ -94,13 +94,13 @@ class PitchStatistics(Configured):
         voiced = counts * ops.cast(clearness >= self.voiced, "float32")
         found = [*moments(pitch, voiced), self._slope(pitch, voiced)]
         for distance in _DISTANCES:
-            change, both = _change(pitch, distance), _both(voiced, distance)
+            change, both = changes(pitch, voiced, distance)
             both = both * ops.cast(ops.abs(change) < _JUMP * distance, "float32")
             found += [weighted_mean(ops.abs(change), both), weighted_mean(change, both)]
-        turns = ops.abs(_change(clearness, 1))
-        found += [*moments(clearness, counts), weighted_mean(turns, _both(counts, 1))]
+        change, both = changes(clearness, counts, 1)
+        found += [*moments(clearness, counts), weighted_mean(ops.abs(change), both)]
         frames = ops.maximum(ops.sum(counts, axis=1), 1.0)
-        switches = ops.sum(ops.abs(_change(voiced, 1)), axis=1)
+        switches = ops.sum(ops.abs(changes(voiced, counts, 1)[0]), axis=1)
         found += [weighted_mean(voiced, counts), self.frame_rate * switches / frames]
         return ops.concatenate([*found, ops.mean(counts, axis=1)], axis=-1)
 
@@ -120,7 +120,7 @@ class PitchStatistics(Configured):
         # The top of a parabola through the best and its neighbours.
         aside = 0.5 * (before - after) / ops.minimum(before - 2.0 * here + after, -1e-9)
         pitch = ops.sum(best * self._octaves[1:-1], axis=2, keepdims=True)
-        return pitch + ops.clip(aside, -0.5, 0.5) / STEPS, here
+        return pitch + ops.clip(aside, -0.5, 0.5) / _STEPS, here
 
     def _slope(self, pitch, voiced):
         seconds = self._seconds - ops.expand_dims(weighted_mean(self._seconds, voiced), 1)
@@ -129,11 +129,3 @@ class PitchStatistics(Configured):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], _WIDTH)
-
-
-def _change(track, distance: int):
-    return track[:, distance:] - track[:, :-distance]
-
-
-def _both(counts, distance: int):
-    return counts[:, distance:] * counts[:, :-distance]

@@ -71,7 +71,7 @@ class SpectrogramStatistics(Configured):
         x = ops.cast(inputs, "float32")
         counts = heard(x, self.reach)
         x = ops.concatenate([ops.matmul(x, self._tracks), ops.max(x, axis=2, keepdims=True)], -1)
-        change, both = x[:, 2:] - x[:, :-2], counts[:, 2:] * counts[:, :-2]
+        change, both = changes(x, counts, 2)
         # Cosines, then sines: (batch, 2 * rates, tracks).
         waves = ops.matmul(self._rates, x - ops.mean(x, axis=1, keepdims=True))
         power = ops.log(ops.matmul(self._shares, ops.square(waves)) + _SMALL_POWER)
@@ -84,7 +84,7 @@ class SpectrogramStatistics(Configured):
 
 
 def heard(spectrogram, reach: float):
-    """1 for frames whose loudest band comes within ``reach`` of the clip's loudest: (batch, time, 1)."""
+    """1 for frames whose loudest band comes within ``reach`` of the loudest of all: (batch, time, 1)."""
     loudness = ops.max(spectrogram, axis=2, keepdims=True)
     return ops.cast(loudness >= ops.max(loudness, axis=1, keepdims=True) - reach, "float32")
 
@@ -96,6 +96,11 @@ def moments(x, counts) -> tuple:
     square = ops.square(centred)
     deviation = ops.sqrt(weighted_mean(square, counts) + _SMALL**2)
     return mean, deviation, weighted_mean(square * centred, counts) / (deviation**3 + _SMALL)
+
+
+def changes(x, counts, distance: int) -> tuple:
+    """How ``x`` (batch, time, tracks) changes over ``distance`` frames, and 1 where both ends count."""
+    return x[:, distance:] - x[:, :-distance], counts[:, distance:] * counts[:, :-distance]
 
 
 def _rates(time: int, frame_rate: float) -> tuple[np.ndarray, np.ndarray]:

@@ -86,7 +86,7 @@ FRONT = "as_sequence"
 
 
 def ridge_stages() -> tuple[Stage, ...]:
-    """What is computed from all training clips, so that a class without any is told at once; then the committee."""
+    """What is computed from all training clips, which tells a class without any before the committee is trained."""
 
     def fit(layer, on, by):
         return Fit(layer, layer=layer, on=on, by=by, front=FRONT, streams=("speech",))

@@ -10,9 +10,9 @@ from emotionnet.layers import LogMelSpectrogram, PitchStatistics  # noqa: E402
 
 RATE, SECONDS = 16000, 3
 SETTINGS = {"frame_rate": 62.5, "reach": 35 / 15, "decibels": 15.0, "fmin": 50.0, "fmax": 8000.0}
-MEAN, DEVIATION, SLOPE, CHANGE, CLEARNESS, CLEARNESS_SPREAD, VOICED, HEARD = (
-    *(0, 1, 3, 4, 10, 11, 14, 16),
-)
+#: Where some of the statistics are.
+MEAN, DEVIATION, SLOPE, CHANGE = 0, 1, 3, 4
+CLEARNESS, CLEARNESS_SPREAD, VOICED, HEARD = 10, 11, 14, 16
 
 
 def statistics(*sounds):
