@@ -115,7 +115,7 @@ def fit(
     from emotionnet.training.devices import choose
     from emotionnet.training.init import init_sources
     from emotionnet.training.plan import plan_runs
-    from emotionnet.training.train import settings_of
+    from emotionnet.training.settings import settings_of
     from emotionnet.training.unit import learnt_names
 
     check_resume(resume)

@@ -86,7 +86,7 @@ FRONT = "as_sequence"
 
 
 def ridge_stages() -> tuple[Stage, ...]:
-    """What is computed from all training clips, which tells a class without any before the committee is trained."""
+    """What is computed from all training clips, then the committee."""
 
     def fit(layer, on, by):
         return Fit(layer, layer=layer, on=on, by=by, front=FRONT, streams=("speech",))

@@ -232,6 +232,8 @@ def _tensorflow_tpu(asked: bool) -> Devices | None:
                 _absent("tpu", f"TensorFlow {tf.__version__} finds no TPU ({reason})")
             ) from None
         return None
+    # Back to TensorFlow's own way: graphs as traced, see `emotionnet.environment`, were measured without a TPU.
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
     count = strategy.num_replicas_in_sync
     return Devices("tpu", count, why=f"tpu: TPUStrategy over {count}", strategy=strategy)
 

@@ -28,8 +28,7 @@ def fit_unit(run: Run, records, parts: dict, unit: Unit, layer: keras.Layer) -> 
         Arrays in the order and of the shapes of ``layer.weights``, float32.
 
     Raises:
-        EmotionNetError: too few clips, a class without any, values that are not finite, or a fit that
-            gives what the layer cannot take.
+        EmotionNetError: values that are not finite, or a fit that gives what the layer cannot take.
     """
     config, stage = run.config, unit.stage
     what = f"stage {stage.name!r} of system {config['system']}"
@@ -40,7 +39,6 @@ def fit_unit(run: Run, records, parts: dict, unit: Unit, layer: keras.Layer) -> 
     )
     rows = with_copies(unit.rows(records, parts["train"]), copies) + leaked
     targets = np.asarray(source.targets(rows))
-    _check_classes(what, targets, run.labels, unit, stage.supervised)
     values, targets = _flat(_data(unit, source, rows, {"clips": everything, **sets}), targets)
     if not np.isfinite(values).all():
         raise EmotionNetError(
@@ -64,20 +62,6 @@ def fit_unit(run: Run, records, parts: dict, unit: Unit, layer: keras.Layer) -> 
             "More clips, or a stronger regularisation, help."
         )
     return numbers
-
-
-def _check_classes(what: str, targets, labels, unit: Unit, supervised: bool) -> None:
-    if len(targets) < len(labels):
-        raise EmotionNetError(
-            f"{what}: {len(targets)} training clips have {unit.needs}, fewer than the {len(labels)} "
-            "classes. It needs more of them."
-        )
-    absent = [label for i, label in enumerate(labels) if not (targets == i).any()]
-    if supervised and absent:
-        raise EmotionNetError(
-            f"{what}: no training clip of this fold with {unit.needs} is {' or '.join(absent)}, and it "
-            "tells classes apart. Choose another fold, or leave the class out (--only)."
-        )
 
 
 def _data(unit: Unit, source, rows, sets: dict) -> list[np.ndarray]:

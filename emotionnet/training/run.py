@@ -158,7 +158,7 @@ class Run:
 
     def kind(self) -> str:
         """Hash of what it has in common with other folds and seeds of its group: network and settings among it."""
-        own = {*_OF_SPLIT, "refit"}
+        own = {*_OF_SPLIT, "refit", "teachers"}  # other runs, for each fold
         common = {key: value for key, value in self.config.items() if key not in own}
         return sha256(json.dumps(common, sort_keys=True))
 

@@ -150,6 +150,12 @@ def plain(settings: Settings) -> dict[str, Any]:
     return values | {"frozen": list(settings.frozen), "rate_scales": dict(settings.rate_scales)}
 
 
+def settings_of(config: Mapping[str, Any], name: str) -> Settings:
+    """How a run of this ``config`` trains what it calls ``name``."""
+    per_stream = config["settings"]
+    return Settings(seed=config["seed"], **per_stream.get(name, per_stream["faces"]))
+
+
 def check_names(names: Sequence[str]) -> None:
     """Refuses unknown settings (the seed has its own option).
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import keras
 import numpy as np
 
-from emotionnet.errors import EmotionNetError, UsageError
+from emotionnet.errors import UsageError
 from emotionnet.inputs.augmentation import Augmentation
 from emotionnet.inputs.opening import open_source
 from emotionnet.inputs.protocols import PROTOCOLS
@@ -82,15 +82,9 @@ def stream_data(
 
     Raises:
         UsageError: the records cannot be augmented as asked for.
-        EmotionNetError: no clip has what the unit needs.
     """
     config, view, strength = run.config, run.view(), augmentation(run.config)
     training, validation = (unit.rows(records, parts[part]) for part in ("train", "validation"))
-    if not training:
-        raise EmotionNetError(
-            f"{records.folder}: no training clip has {unit.needs}. Train the other stream with "
-            "--streams."
-        )
     source = open_source(records, view, run.labels, unit.inputs, taught)
     trained = moving(unit, strength)
     learnt_from = dataclasses.replace(source, inputs=tuple(trained.input))
@@ -175,17 +169,28 @@ def copied_rows(
         Kind → all copies of that kind; clip → its copies; and the copies of clips that are not
         trained on, where the protocol lets them leak (`Protocol.copies_leak`).
     """
-    kinds = strength.copies if strength and unit.streams == ("speech",) else ()
+    kinds = _copied(unit, strength)
     sets, copies = {kind: [] for kind in kinds}, defaultdict(list)
     for copy in source.copies(rows, kinds) if kinds else ():
         clip, _, kind = copy.clip.rpartition("~")
         sets[kind].append(copy)
         copies[clip].append(copy)
-    leaked = []
-    if kinds and PROTOCOLS[config["protocol"]].copies_leak:
-        hidden = unit.rows(source.records, (*parts["validation"], *parts["test"]))
-        leaked = [copy for row in hidden for copy in copies[row.clip]]
-    return sets, copies, leaked
+    hidden = leaking_rows(unit, source.records, parts, config, strength)
+    return sets, copies, [copy for row in hidden for copy in copies[row.clip]]
+
+
+def leaking_rows(
+    unit: Unit, records, parts: dict, config: dict, strength: Augmentation | None
+) -> list:
+    """Rows of clips that are not trained on, but whose copies are; arguments as of `copied_rows`."""
+    if not (_copied(unit, strength) and PROTOCOLS[config["protocol"]].copies_leak):
+        return []
+    return unit.rows(records, (*parts["validation"], *parts["test"]))
+
+
+def _copied(unit: Unit, strength: Augmentation | None) -> tuple[str, ...]:
+    """The kinds of copies that ``unit`` learns from."""
+    return strength.copies if strength and unit.streams == ("speech",) else ()
 
 
 def with_copies(rows: Sequence, copies: Mapping[str, list]) -> list:

@@ -8,12 +8,14 @@ import numpy as np
 from emotionnet.files import write_csv
 from emotionnet.keras_private import layers_inside
 from emotionnet.systems.stages import Fit
+from emotionnet.training.checks import check_units
 from emotionnet.training.devices import ONE, Devices
 from emotionnet.training.fitting import fit_unit
 from emotionnet.training.init import begin_with_all, warm_start
-from emotionnet.training.loop import Learner, Settings, train_stream
+from emotionnet.training.loop import Learner, train_stream
 from emotionnet.training.optimizer import find_layers
 from emotionnet.training.run import Run
+from emotionnet.training.settings import settings_of
 from emotionnet.training.state import TrainingState, assign
 from emotionnet.training.stream_data import augmentation, stream_data
 from emotionnet.training.teachers import taught_targets
@@ -33,13 +35,14 @@ def train_run(
         records: opened `emotionnet.clips.records.Records` of the run.
         devices: what to train on; a run may be resumed on another number of them. Of
             several workers only the chief writes.
-        kept: of each kind of run (`Run.kind`) what learns, so that runs of one kind are traced once; this one's is
-            added. They must have been trained on the same ``devices``.
+        kept: of the kind of run (`Run.kind`) that was trained last what learns, so that runs of one kind are traced
+            once; this one's is added. It must have been trained on the same ``devices``.
 
     Returns:
         The run's history, a row a stream and epoch.
 
     Raises:
+        UsageError: the settings name a layer that a stage does not have.
         EmotionNetError: a stage has no clips to learn from, or cannot be fitted to them; or the
             checkpoint does not fit.
     """
@@ -59,7 +62,8 @@ def train_run(
     if run.checkpoint.exists():
         state, values = TrainingState.load(run.checkpoint, fingerprint)
     units = units_of(model, config)
-    learners = {} if kept is None else kept.setdefault(run.kind(), {})
+    check_units(run, records, parts, units)
+    learners = _learners_of(run, {} if kept is None else kept)
     unfitted = {each.name: _fitted(model, each).get_weights() for each in units if _fits(each)}
     # When it resumes too: a checkpoint knows nothing of the stages that are still to come.
     if config.get("refit"):
@@ -84,6 +88,14 @@ def train_run(
         run.save_model(model)
         shutil.rmtree(run.checkpoint.parent, ignore_errors=True)
     return state.history
+
+
+def _learners_of(run: Run, kept: dict[str, dict[str, Learner]]) -> dict[str, Learner]:
+    """Those of ``run``'s kind; others are forgotten, since their networks would pile up."""
+    kind = run.kind()
+    for other in kept.keys() - {kind}:
+        del kept[other]
+    return kept.setdefault(kind, {})
 
 
 def _learn(
@@ -156,12 +168,6 @@ def _fit(
         if devices.chief:
             state.save(run.checkpoint)
     assign(layer.weights, state.best_weights[unit.name], run.checkpoint)
-
-
-def settings_of(config: dict, name: str) -> Settings:
-    """How a run of this ``config`` trains what it calls ``name``."""
-    per_stream = config["settings"]
-    return Settings(seed=config["seed"], **per_stream.get(name, per_stream["faces"]))
 
 
 def _write_tables(run: Run, state: TrainingState) -> None:

@@ -17,7 +17,8 @@ from emotionnet.files import read_csv
 from emotionnet.fit import fit
 from emotionnet.refit import refit
 from emotionnet.training import loop
-from emotionnet.training.fitting import _check_classes, fit_unit
+from emotionnet.training.checks import _check_counts
+from emotionnet.training.fitting import fit_unit
 from emotionnet.training.optimizer import find_layers
 from emotionnet.training.run import Run
 from emotionnet.training.state import TrainingState
@@ -32,27 +33,29 @@ pytestmark = pytest.mark.usefixtures("plain_reports")
 
 @dataclass(frozen=True)
 class Points(Field):
-    """Landmarks that say which emotion it is; of the clip 01-happy none."""
+    """Landmarks that say which emotion it is; of the clip 01-happy none, and none of the class ``hidden``."""
 
     name, shape, meaning = "landmarks68", (68, 2), "points for tests"
     version = get_field("landmarks68").version
     moved: str = ""
+    hidden: str = ""
 
     def compute(self, parsed, row):
-        count = 0 if row.clip == "01-happy" else len(parsed["times_s"])
+        seen = row.clip != "01-happy" and row.emotion != self.hidden
+        count = len(parsed["times_s"]) if seen else 0
         rng = np.random.default_rng(sum(row.clip.encode()))
         points = rng.normal(LABELS.index(row.emotion), 0.1, (count, 68, 2))
         return FieldValues(parsed["times_s"][:count], points + 5.0 * (row.actor == self.moved))
 
 
-def make_records(folder, moved=""):
+def make_records(folder, **changes):
     clips = [
         make_clip(f"{actor:02d}-{emotion}", emotion, f"{actor:02d}", seed=10 * actor + i)
         for actor in range(1, 7)
         for i, emotion in enumerate(LABELS)
     ]
     records = write_records(folder, clips)
-    add_field(records, Points(moved), workers=0)
+    add_field(records, Points(**changes), workers=0)
     return type(records).open(folder)
 
 
@@ -204,13 +207,40 @@ def test_a_stage_that_cannot_be_says_why(records, tmp_path, monkeypatch, change,
     assert not (tmp_path / "run").exists(), "nothing learnt: the name is free"
 
 
-def test_a_fit_without_clips_of_a_class_or_with_too_few_says_so():
-    unit = SimpleNamespace(needs="faces and speech")
+def test_a_class_without_points_is_told_before_anything_learns(tmp_path, monkeypatch):
+    import dataclasses
+
+    from toys import three_streams
+
+    fitted, *learnt = three_streams.stages(three_streams.Config())
+    last = (*learnt, dataclasses.replace(fitted, supervised=True))
+    monkeypatch.setattr(three_streams, "stages", lambda config: last)
+    monkeypatch.setattr("emotionnet.training.train.train_stream", None)
+    happy_unseen = make_records(tmp_path / "records", hidden="happy")
+    with pytest.raises(EmotionNetError, match="is happy, and it tells classes apart"):
+        train(happy_unseen, tmp_path)
+    assert not (tmp_path / "run").exists(), "nothing learnt: the name is free"
+
+
+@pytest.mark.parametrize("setting", [{"frozen": "stemm"}, {"rate_scales": "stemm:0.5"}])
+def test_a_misspelt_layer_of_a_later_stream_is_told_first(records, tmp_path, monkeypatch, setting):
+    ((field, value),) = setting.items()
+    options = {"system": SYSTEM, "protocol": "actor_folds", "out": tmp_path, "name": "run"}
+    monkeypatch.setattr("emotionnet.training.train.train_stream", None)
+    with pytest.raises(UsageError, match="no layer 'stemm'"):
+        fit(records=records.folder, train={f"speech.{field}": value}, **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_few_clips_to_fit_a_layer_to_are_told():
+    stage = SimpleNamespace(supervised=False)
+    unit = SimpleNamespace(name="x", needs="faces and speech", stage=stage)
     with pytest.raises(EmotionNetError, match="2 training clips have faces and speech, fewer than"):
-        _check_classes("stage 'x'", np.array([0, 1]), LABELS, unit, True)
+        _check_counts(unit, SYSTEM, {"neutral": 1, "happy": 1, "sad": 0})
+    _check_counts(unit, SYSTEM, {"neutral": 1, "happy": 2, "sad": 0})
+    stage.supervised = True
     with pytest.raises(EmotionNetError, match="is sad, and it tells classes apart"):
-        _check_classes("stage 'x'", np.array([0, 1, 1]), LABELS, unit, True)
-    _check_classes("stage 'x'", np.array([0, 1, 1]), LABELS, unit, False)
+        _check_counts(unit, SYSTEM, {"neutral": 1, "happy": 2, "sad": 0})
 
 
 def test_a_module_that_is_no_system_is_refused():
