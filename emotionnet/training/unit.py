@@ -97,7 +97,8 @@ def unit_of(model: keras.Model, config: dict[str, Any], stage: Stage | str) -> U
     streams = seen_by(stage, config["streams"])
     where = stage.layer if isinstance(stage, Learn) else stage.on
     if not where:  # through the fusion
-        return Unit(stage, streams, keras.Model(model.input, model.output["probabilities"]))
+        answer = model.output["probabilities"]
+        return Unit(stage, streams, keras.Model(model.input, answer, name=stage.name))
     layer = _layer(model, where, config, stage)
     if not isinstance(stage, Learn):
         _layer(model, stage.layer, config, stage)
@@ -114,7 +115,8 @@ def unit_of(model: keras.Model, config: dict[str, Any], stage: Stage | str) -> U
     if isinstance(stage, Fit) and stage.mask:
         outputs = [outputs, owner.input[stage.mask]]
     inputs = {name: owner.input[name] for name in needed_inputs(outputs, owner.input)}
-    return Unit(stage, streams or streams_in(inputs), keras.Model(inputs, outputs))
+    part = keras.Model(inputs, outputs, name=stage.name)
+    return Unit(stage, streams or streams_in(inputs), part)
 
 
 def _layer(model: keras.Model, name: str, config: dict, stage: Stage) -> keras.Layer:
