@@ -5,7 +5,6 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-import keras
 import numpy as np
 
 from emotionnet.errors import UsageError
@@ -17,10 +16,10 @@ from emotionnet.systems.stages import Fit
 from emotionnet.systems.usual import usual
 from emotionnet.training.devices import ONE, Devices
 from emotionnet.training.front import Front, uncertainty
-from emotionnet.training.loop import Settings, StreamData
+from emotionnet.training.loop import StreamData
 from emotionnet.training.run import Run
 from emotionnet.training.uncertainty import LabelPool, Learning
-from emotionnet.training.unit import Unit, cut_of, is_still, moving, run_stages
+from emotionnet.training.unit import Trained, Unit, run_stages
 
 
 def augmentation(config: dict) -> Augmentation | None:
@@ -62,41 +61,35 @@ def check_labels(config: dict) -> None:
 
 
 def stream_data(
-    run: Run, records, parts: dict, unit: Unit, settings: Settings, moved: list[list],
+    run: Run, records, parts: dict, unit: Unit, trained: Trained, moved: list[list],
     devices: Devices = ONE, taught: Mapping[str, np.ndarray] | None = None,
-) -> tuple[keras.Model, StreamData]:  # fmt: skip
-    """The model to train and its batches.
+) -> StreamData:  # fmt: skip
+    """What a unit learns from.
 
     Args:
         run: which is trained.
         records: opened `emotionnet.clips.records.Records` or `emotionnet.inputs.cache.ViewCache`.
         parts: rows of ``train`` and ``validation``.
         unit: what is trained.
-        settings: how.
+        trained: the part of it that is given to train.
         moved: clips that have moved out of the pool, see `LabelPool`; appended to.
         devices: what the model is trained on.
         taught: clip → the target instead of its label, see `emotionnet.training.teachers`.
-
-    Returns:
-        The unit's model, or the part of it that has the weights; and what it learns from.
 
     Raises:
         UsageError: the records cannot be augmented as asked for.
     """
     config, view, strength = run.config, run.view(), augmentation(run.config)
+    settings = trained.settings
     training, validation = (unit.rows(records, parts[part]) for part in ("train", "validation"))
     source = open_source(records, view, run.labels, unit.inputs, taught)
-    trained = moving(unit, strength)
-    learnt_from = dataclasses.replace(source, inputs=tuple(trained.input))
-    learnt_from.check(strength)
     learning = Learning(**config.get("learning", {}))
     pool = LabelPool(training, learning, config["seed"], moved)
     # Of all clips, so that folds share what is computed of them.
     everything = unit.rows(records, run.classes.rows(records.rows))
     sets, copies, leaked = copied_rows(source, unit, everything, parts, config, strength)
     kinds = tuple(sets)
-    cut = cut_of(unit, settings)
-    front = cut and Front(cut, source, {"clips": everything, **sets})
+    front = trained.cut and Front(trained.cut, source, {"clips": everything, **sets})
     order = {"batch_size": settings.batch_size, "seed": config["seed"]}
     if not settings.mixup:  # which looks at the whole batch
         order["share"] = (devices.worker, devices.workers)
@@ -104,14 +97,15 @@ def stream_data(
     def rows_now() -> list:
         return with_copies(pool.labelled, copies) + leaked
 
-    if front and is_still(unit, strength):
-        model, validation_batches = front.rest, front.inference_batches(validation)
+    if trained.from_front:
+        validation_batches = front.inference_batches(validation)
 
         def epoch_batches(epoch: int, start_step: int):
             return front.training_batches(rows_now(), epoch=epoch, start_step=start_step, **order)
 
     else:
-        model = trained
+        learnt_from = dataclasses.replace(source, inputs=tuple(trained.model.input))
+        learnt_from.check(strength)
         # Read once for each run rather than once for each epoch, as far as that stays small.
         few = len(validation) * view.frames * view.image_size**2 * 3 < 300e6
         validation_batches = learnt_from.inference_batches(
@@ -141,7 +135,7 @@ def stream_data(
             return {"labels_used": used}
         return {"labels_used": used, "pool_s": round(time.monotonic() - started, 2)}
 
-    return model, StreamData(
+    return StreamData(
         steps=lambda epoch: training_steps(
             (1 + len(kinds)) * pool.size(epoch) + len(leaked), settings.batch_size
         ),

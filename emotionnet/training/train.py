@@ -104,19 +104,19 @@ def _learn(
 ) -> None:  # fmt: skip
     """Trains ``unit`` to its end; ``values`` are those of a training that was under way."""
     name, settings = unit.name, settings_of(run.config, unit.name)
-    trained, its_settings = trained_part(unit, settings, augmentation(run.config))
+    trained = trained_part(unit, settings, augmentation(run.config))
     if name in state.done:
-        assign(trained.weights, state.best_weights[name], run.checkpoint)
+        assign(trained.model.weights, state.best_weights[name], run.checkpoint)
         return
     with records.guard():
         moved = state.labelled.setdefault(name, [])
         with devices.chief_first():  # copies of the sound may be made, once for all
-            trained, data = stream_data(run, records, parts, unit, settings, moved, devices, taught)
+            data = stream_data(run, records, parts, unit, trained, moved, devices, taught)
         train_stream(
-            trained,
+            trained.model,
             name,
             data,
-            its_settings,
+            trained.settings,
             state,
             run.checkpoint,
             from_logits=unit.logits,

@@ -211,10 +211,28 @@ def moving(unit: Unit, strength: Augmentation | None) -> keras.Model:
     return keras.Model({**inputs, WINDOW_MOVES.name: moves}, rest(given), name=unit.model.name)
 
 
-def trained_part(
-    unit: Unit, settings: Settings, strength: Augmentation | None
-) -> tuple[keras.Model, Settings]:
-    """The part of ``unit`` that is given to train, and the settings that concern it.
+@dataclass(frozen=True)
+class Trained:
+    """The part of a unit that is given to train.
+
+    Attributes:
+        model: inputs by name to what the unit answers.
+        settings: those that concern it.
+        cut: the unit in two parts, where what the first one gives need not be computed again; else None.
+    """
+
+    model: keras.Model
+    settings: Settings
+    cut: Cut | None
+
+    @property
+    def from_front(self) -> bool:
+        """Whether it learns from what the front gave once, rather than from clips."""
+        return self.cut is not None and self.model is self.cut.rest
+
+
+def trained_part(unit: Unit, settings: Settings, strength: Augmentation | None) -> Trained:
+    """What of ``unit`` a run with these settings and this augmentation trains.
 
     Raises:
         UsageError: the settings name a layer that ``unit`` does not have.
@@ -222,15 +240,16 @@ def trained_part(
     settings = settings_for(unit, settings)
     cut = cut_of(unit, settings)
     if not cut or not is_still(unit, strength):
-        return moving(unit, strength), settings
+        return Trained(moving(unit, strength), settings, cut)
     weights = {id(weight) for weight in cut.rest.weights}
 
     def concerns(name: str) -> bool:
         layers = find_layers(unit.model, name)
         return any(id(weight) in weights for layer in layers for weight in layer.weights)
 
-    return cut.rest, dataclasses.replace(
+    concerning = dataclasses.replace(
         settings,
         frozen=tuple(filter(concerns, settings.frozen)),
         rate_scales={k: v for k, v in settings.rate_scales.items() if concerns(k)},
     )
+    return Trained(cut.rest, concerning, cut)

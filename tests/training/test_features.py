@@ -181,14 +181,16 @@ def test_a_front_that_learns_is_no_front():
 def test_what_is_trained_behind_a_frozen_front_is_the_rest():
     settings = Settings(frozen=FROZEN, rate_scales={"backbone": 0.1, "classifier": 2.0})
     whole = unit()
-    model, its = trained_part(whole, settings, None)
-    assert len(model.weights) == 2
-    assert its.frozen == ()
-    assert its.rate_scales == {"classifier": 2.0}
+    part = trained_part(whole, settings, None)
+    assert part.from_front
+    assert len(part.model.weights) == 2
+    assert part.settings.frozen == ()
+    assert part.settings.rate_scales == {"classifier": 2.0}
     faces_change = Augmentation(noise_share=0.0)
-    model, its = trained_part(whole, settings, faces_change)
-    assert model is whole.model
-    assert its == settings
+    part = trained_part(whole, settings, faces_change)
+    assert not part.from_front
+    assert part.model is whole.model
+    assert part.settings == settings
     with pytest.raises(UsageError, match="no layer 'head'"):
         trained_part(whole, dataclasses.replace(settings, frozen=(*FROZEN, "head")), None)
 
@@ -198,10 +200,10 @@ def test_a_stage_that_trains_some_layers_alone_never_thaws_the_others():
     stage = dataclasses.replace(whole.stage, learns=("classifier",))
     few, settings = Unit(stage, whole.streams, whole.model), Settings(frozen_epochs=3)
     assert cut_of(few, settings) is not None
-    model, its = trained_part(few, settings, Augmentation())
-    assert model is whole.model
-    assert set(FROZEN) <= set(its.frozen)
-    assert its.frozen_epochs == 0
+    part = trained_part(few, settings, Augmentation())
+    assert part.model is whole.model
+    assert set(FROZEN) <= set(part.settings.frozen)
+    assert part.settings.frozen_epochs == 0
 
 
 def test_a_stage_that_is_still_names_what_is_computed_once():

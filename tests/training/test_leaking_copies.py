@@ -14,7 +14,7 @@ from emotionnet.inputs.source import training_steps
 from emotionnet.training import stream_data as data
 from emotionnet.training.loop import Settings
 from emotionnet.training.run import Run
-from emotionnet.training.unit import unit_of
+from emotionnet.training.unit import trained_part, unit_of
 
 pytestmark = pytest.mark.usefixtures("plain_reports")
 
@@ -52,7 +52,8 @@ def trained_on(records, protocol, folder, monkeypatch):
     run = Run.create(folder, config, split)
     unit = unit_of(run.build(), config, "speech")
     settings = Settings(batch_size=4)
-    _, fed = data.stream_data(run, records, run.split_rows(records), unit, settings, [])
+    part = trained_part(unit, settings, data.augmentation(config))
+    fed = data.stream_data(run, records, run.split_rows(records), unit, part, [])
     fed.training(0, 0)
     return seen, fed.steps(0), split
 

@@ -15,10 +15,10 @@ from emotionnet.systems import build_model
 from emotionnet.training import loop
 from emotionnet.training.front import Cut, Front, uncertainty
 from emotionnet.training.run import Run
-from emotionnet.training.stream_data import stream_data
+from emotionnet.training.stream_data import augmentation, stream_data
 from emotionnet.training.train import train_run
 from emotionnet.training.uncertainty import LabelPool, Learning, divide_by_person, entropy_bits
-from emotionnet.training.unit import unit_of
+from emotionnet.training.unit import trained_part, unit_of
 
 
 def rows(actors=6, clips=4):
@@ -273,7 +273,8 @@ def test_a_stream_scores_its_own_pool(records, tmp_path):
     settings = loop.Settings(epochs=2, batch_size=4)
     for name in ("faces", "speech"):
         unit = unit_of(model, run.config, name)
-        _, data = stream_data(run, records, parts, unit, settings, state.setdefault(name, []))
+        part = trained_part(unit, settings, augmentation(run.config))
+        data = stream_data(run, records, parts, unit, part, state.setdefault(name, []))
         assert data.after_epoch(0)["labels_used"] > 0
     assert len(state["faces"]) == len(state["speech"]) == 3
     assert [bits for *_, bits in state["faces"]] != [bits for *_, bits in state["speech"]]
