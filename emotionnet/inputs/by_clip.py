@@ -5,7 +5,7 @@ What is divided are units: a recording and all copies of it, or, for system 4's 
 
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from emotionnet.clips.copies import original
 from emotionnet.errors import UsageError
@@ -28,11 +28,19 @@ def _units(rows: Rows) -> list[Rows]:
     return [units[key] for key in sorted(units)]
 
 
-def _stratified_folds(units: list[Rows], most: int, seed: int) -> list[list[int]]:
-    """Indices of the units in each fold; fewer folds where no class has ``most`` clips."""
+def stratified_folds(classes: Sequence[str], most: int, seed: int) -> list[list[int]]:
+    """Folds with like shares of each class.
+
+    Args:
+        classes: of each unit that is divided; at least one.
+        most: folds; fewer where no class has so many units.
+        seed: of the draw.
+
+    Returns:
+        Indices of the units in each fold; no fold where no class has two units.
+    """
     from sklearn.model_selection import StratifiedKFold
 
-    classes = [unit[0].emotion for unit in units]
     count = min(most, max(Counter(classes).values()))
     if count < 2:
         return []
@@ -43,9 +51,13 @@ def _stratified_folds(units: list[Rows], most: int, seed: int) -> list[list[int]
         return [held.tolist() for _, held in folds.split(classes, classes)]
 
 
+def _classes(units: list[Rows]) -> list[str]:
+    return [unit[0].emotion for unit in units]
+
+
 def stratified_count(rows: Rows) -> int:
     """The number of stratified folds: `MOST_FOLDS`, or as many as the largest class has units."""
-    largest = max(Counter(unit[0].emotion for unit in _units(rows)).values())
+    largest = max(Counter(_classes(_units(rows))).values())
     if largest < 2:
         raise UsageError("no class has two clips: too few to divide. Add clips.")
     return min(MOST_FOLDS, largest)
@@ -54,7 +66,8 @@ def stratified_count(rows: Rows) -> int:
 def divide_stratified(rows: Rows, fold: int, seed: int, validation: bool) -> Parts:
     """Tests on one of several folds with like shares of each class; arguments as of `Protocol.divide`."""
     units = _units(rows)
-    return _by_index(units, _stratified_folds(units, MOST_FOLDS, seed)[fold - 1], seed, validation)
+    folds = stratified_folds(_classes(units), MOST_FOLDS, seed)
+    return _by_index(units, folds[fold - 1], seed, validation)
 
 
 def divide_random(rows: Rows, fold: int, seed: int, validation: bool) -> Parts:
@@ -87,7 +100,7 @@ def _by_index(units: list[Rows], tested: Iterable[int], seed: int, validation: b
     rest = [unit for i, unit in enumerate(units) if i not in tested]
     held: set[int] = set()
     if validation:
-        folds = _stratified_folds(rest, round(1 / VALIDATION_SHARE), seed)
+        folds = stratified_folds(_classes(rest), round(1 / VALIDATION_SHARE), seed)
         held = set(folds[0]) if folds else held
     return Parts(
         train=[row for i, unit in enumerate(rest) if i not in held for row in unit],

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from emotionnet.corpora import CORPORA, get_corpus
 from emotionnet.errors import UsageError
 from emotionnet.inputs.apart import Parts, shown
+from emotionnet.inputs.by_clip import stratified_folds
 from emotionnet.inputs.split import Rows, person_of, recording_of
 
 #: One in this many of the training clips validates, where the corpus has no validation part.
@@ -106,17 +107,8 @@ def _people(learnt: Rows, test: Rows) -> tuple[list[str], list[str]]:
 
 def _tenth(rows: Rows, seed: int) -> set:
     """The recordings that validate."""
-    import warnings
-
-    from sklearn.model_selection import StratifiedKFold
-
+    # Of identical pictures that are labelled differently the last one's label counts.
     emotions = {recording_of(row): row.emotion for row in rows}
     units = sorted(emotions)
-    classes = [emotions[unit] for unit in units]
-    most = max((classes.count(each) for each in set(classes)), default=0)
-    if most < 2:
-        return set()
-    folds = StratifiedKFold(min(VALIDATION_FOLDS, most), shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of classes with fewer clips than folds
-        return {units[i] for i in next(iter(folds.split(classes, classes)))[1]}
+    folds = stratified_folds([emotions[unit] for unit in units], VALIDATION_FOLDS, seed)
+    return {units[i] for i in folds[0]} if folds else set()
