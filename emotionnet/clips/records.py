@@ -24,12 +24,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from emotionnet.clips import fields as side_fields
 from emotionnet.clips.clip import ClipData
+from emotionnet.clips.fields.field import FieldValues
 from emotionnet.clips.fields.files import FieldFiles
 from emotionnet.corpora.manifest import COLUMNS, LATER, ManifestRow, manifest_hash
 from emotionnet.errors import EmotionNetError, UsageError
@@ -140,6 +142,27 @@ def parse(serialized, fields: Sequence[str] = ()) -> dict:
         values = tf.io.decode_raw(raw[f"{name}/values"], field.dtype, little_endian=True)
         parsed[name] = tf.reshape(values, [-1, *field.shape])
         parsed[f"{name}_times_s"] = raw[f"{name}/times_s"]
+    return parsed
+
+
+def parsed_of(
+    clip: ClipData, fields: Mapping[str, FieldValues] = MappingProxyType({})
+) -> dict[str, np.ndarray]:
+    """What `parse` gives of the record of a clip, as NumPy arrays, without making one.
+
+    Args:
+        clip: as it was read.
+        fields: the values of side fields by name.
+    """
+    parsed = {
+        "jpegs": np.array(clip.faces, object),
+        "times_s": np.asarray(clip.times_s, np.float32),
+        "boxes": np.reshape(clip.boxes, (-1, 4)).astype(np.float32),
+        "landmarks": np.reshape(clip.landmarks, (-1, 5, 2)).astype(np.float32),
+        "waveform": clip.waveform.astype(np.float32) / np.float32(32768),
+    }
+    for name, found in fields.items():
+        parsed |= {name: found.values, f"{name}_times_s": found.times_s}
     return parsed
 
 

@@ -251,7 +251,7 @@ class Predictor:
         """Length of a clip in seconds, and what gives the inputs of windows of it."""
         from emotionnet.inputs.clip_windows import clip_seconds, clip_windows
 
-        points = self._points(clip)
+        points = self._fields(clip).get(STREAMS["geometry"].field)
         return clip_seconds(clip), lambda starts_s: clip_windows(clip, self.view, starts_s, points)
 
     def record(self, path: str | os.PathLike) -> tuple[Any, dict]:
@@ -260,33 +260,25 @@ class Predictor:
         Raises:
             BadClip: the clip cannot be used.
         """
-        import tensorflow as tf
-
         from emotionnet.clips.company import Company
-        from emotionnet.clips.fields.add import with_fields
-        from emotionnet.clips.records import parse, serialize
+        from emotionnet.clips.records import parsed_of
 
         clip = self._read(Path(path), Company(one_person=False))
-        fields = self._fields(clip)
-        serialized = with_fields(serialize(clip), clip.row, fields)
-        return clip, parse(tf.constant(serialized), [field.name for field in fields])
+        return clip, parsed_of(clip, self._fields(clip))
 
-    def _points(self, clip):
-        """The landmarks of a clip, where the run looks at them and they can be had."""
-        fields = self._fields(clip)
-        arrays = {**vars(clip), "jpegs": clip.faces}
-        return fields[0].of_clip(arrays, clip.row) if fields else None
-
-    def _fields(self, clip) -> list:
-        """The side fields that the run's streams need, as far as they can be had; else a note says why not."""
+    def _fields(self, clip) -> dict[str, Any]:
+        """Values of the side fields that the run's streams need, by name; none where a note says why."""
         from emotionnet.clips.fields import make_fields
+        from emotionnet.clips.records import parsed_of
 
         needed = [name for name in self.view.fields if name in self._side_fields]
         try:
-            return make_fields(needed, {})
+            fields = make_fields(needed, {})
         except EmotionNetError as error:
             clip.notes.append(f"answered without {', '.join(needed)}: {error}")
-            return []
+            return {}
+        parsed = parsed_of(clip) if fields else {}
+        return {field.name: field.of_clip(parsed, clip.row) for field in fields}
 
     @property
     def _side_fields(self) -> set[str]:

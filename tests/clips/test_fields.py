@@ -15,9 +15,9 @@ import emotionnet
 from emotionnet.clips.clip import ClipData
 from emotionnet.clips.crop import CROP_SIZE, crop_face, in_crop_units
 from emotionnet.clips.fields import FIELDS, get_field, make_fields
-from emotionnet.clips.fields.add import add_field, add_fields, with_fields
+from emotionnet.clips.fields.add import add_field, add_fields
 from emotionnet.clips.fields.landmarks5 import Landmarks5
-from emotionnet.clips.records import Records, parse, serialize
+from emotionnet.clips.records import Records, parse, parsed_of, serialize
 from emotionnet.corpora.media import write_clip
 from emotionnet.errors import BadClip, EmotionNetError, UsageError
 from emotionnet.inputs.opening import open_clips
@@ -266,12 +266,15 @@ def test_another_kind_of_the_same_field_is_refused_and_not_mixed(records, monkey
     assert Records.open(records.folder).fields["landmarks5"]["content"] == {"source": "tables"}
 
 
-def test_a_clip_without_records_gets_its_fields_the_same_way():
-    clip = CLIPS[0]
-    serialized = with_fields(serialize(clip), clip.row, [Landmarks5()])
-    parsed = parse(tf.constant(serialized), ("landmarks5",))
-    assert parsed["landmarks5"].shape == (8, 5, 2)
-    np.testing.assert_array_equal(parsed["times_s"], parsed["landmarks5_times_s"])
+def test_a_clip_without_records_is_parsed_the_same_way(records):
+    add_field(records, Landmarks5(), workers=0)
+    for clip, wanted in zip([*CLIPS, silent_film("x-sound")], read(Records.open(records.folder))):
+        values = Landmarks5().of_clip(parsed_of(clip), clip.row)
+        found = parsed_of(clip, {"landmarks5": values})
+        assert set(found) == set(wanted)
+        for name, value in wanted.items():
+            assert found[name].dtype == value.dtype
+            np.testing.assert_array_equal(found[name], value, strict=True)
 
 
 def test_every_field_says_what_it_is():

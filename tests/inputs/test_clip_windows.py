@@ -11,7 +11,7 @@ tf = pytest.importorskip("tensorflow")
 from tiny_run import make_clip  # noqa: E402
 
 from emotionnet.clips.fields.field import FieldValues  # noqa: E402
-from emotionnet.clips.records import parse, serialize  # noqa: E402
+from emotionnet.clips.records import parse, parsed_of, serialize  # noqa: E402
 from emotionnet.inputs.clip_windows import clip_seconds, clip_windows, decode_face  # noqa: E402
 from emotionnet.inputs.views import View  # noqa: E402
 
@@ -20,11 +20,14 @@ def same(clip, view, starts_s, points=None):
     parsed = parse(tf.constant(serialize(clip)))
     if points is not None:
         parsed |= {"landmarks68": points.values, "landmarks68_times_s": points.times_s}
+    unrecorded = parsed_of(clip, {"landmarks68": points} if points else {})
     found = clip_windows(clip, view, starts_s, points)
     assert set(found) == set(view.inputs)
     for i, start_s in enumerate(starts_s):
+        viewed = view(unrecorded, start_s)
         for name, wanted in view(parsed, start_s).items():
             np.testing.assert_array_equal(found[name][i], wanted, err_msg=name)
+            np.testing.assert_array_equal(viewed[name], wanted, err_msg=name)
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -25,7 +25,6 @@ from emotionnet.clips.fields.files import serialize_field
 from emotionnet.clips.records import META_FILE, RecordRow, Records, parse, read_meta
 from emotionnet.clips.remote import is_url
 from emotionnet.clips.shards import Shard, write_examples
-from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.errors import BadClip, UsageError
 from emotionnet.files import sha256, write_csv, write_json
 
@@ -116,16 +115,6 @@ def describe(summary: dict[str, Any], shown: int = 5) -> str:
     if len(s["notes"]) > shown:
         lines.append(f"  … and {len(s['notes']) - shown:,} more in {s['field']}/{NOTES_FILE}")
     return "\n".join(lines)
-
-
-def with_fields(serialized: bytes, row: ManifestRow, fields: Sequence[Field]) -> bytes:
-    """A serialized record with its fields, as `Records.dataset` gives it; for clips that have no records.
-
-    Raises:
-        BadClip: the clip cannot have a field.
-    """
-    parsed = _as_arrays(serialized)
-    return serialized + b"".join(serialize_field(f, row, f.of_clip(parsed, row)) for f in fields)
 
 
 def _as_arrays(serialized) -> dict[str, Any]:
