@@ -54,12 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Whatever a library prints must not get between the answers.
     with contextlib.redirect_stdout(sys.stderr):
         classes = Classes.of(args.merge, args.only)
-        predictor = Predictor(args.run, classes, bool(args.features), args.people)
+        features = bool(args.features)
+        predictor = Predictor(args.run, classes, features, args.people, args.moments)
         if not predictor.knows_people:
             print(NEVER_SEEN, file=sys.stderr)
         if not args.json:
             print(f"trained on: {predictor.run.config['corpus']}", file=out)
-        for answer in answer_all(predictor, args.clips, outputs, args.moments, ignored):
+        for answer in answer_all(predictor, args.clips, outputs, ignored):
             print(_line(answer, args.json, out), file=out, flush=True)
             bad = bad or "error" in answer
         written = outputs.write(predictor.labels)

@@ -100,8 +100,8 @@ def length_of(values: np.ndarray, seconds: float, window_s: float) -> float:
     return window_s if len(values) == 1 else seconds
 
 
-def adds_moments(predictor: Any) -> Callable[[dict[str, Any]], None]:
-    """What adds to an answer which moments make it.
+def adds_moments(predictor: Any) -> Callable[[dict[str, Any], Mapping[str, Any]], None]:
+    """What adds to an answer which moments make it, given the clip as it was read for that, see `moments`.
 
     Args:
         predictor: an `emotionnet.prediction.predictor.Predictor`.
@@ -115,10 +115,7 @@ def adds_moments(predictor: Any) -> Callable[[dict[str, Any]], None]:
         raise UsageError("--moments explains the run's own emotions: leave out --merge and --only.")
     explainer = Explainer(predictor.network(), predictor.view, predictor.labels, predictor.streams)
 
-    def add(answer: dict[str, Any]) -> None:
-        if "error" in answer:
-            return
-        _, parsed = predictor.record(answer["clip"])
+    def add(answer: dict[str, Any], parsed: Mapping[str, Any]) -> None:
         starts_s = [each["start_s"] for each in answer["timeline"] if each["emotion"]]
         found = moments(explainer, parsed, starts_s, answer["duration_s"], answer["emotion"])
         answer["moments"] = found[0]

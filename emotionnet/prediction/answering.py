@@ -52,8 +52,8 @@ def predict(
         clips = [clips]
     outputs = outputs_for(clips, csv=csv, vtt=vtt, features=features)
     embeddings = embeddings or features is not None
-    predictor = Predictor(run, Classes.of(merge, only), embeddings, people)
-    answers = list(answer_all(predictor, clips, outputs, moments))
+    predictor = Predictor(run, Classes.of(merge, only), embeddings, people, moments)
+    answers = list(answer_all(predictor, clips, outputs))
     outputs.write(predictor.labels)
     return answers
 
@@ -62,7 +62,6 @@ def answer_all(
     predictor: Predictor,
     clips: Sequence[str | os.PathLike],
     outputs: Outputs,
-    moments: bool = False,
     ignored: list[tuple[str, str]] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Answers clips in order, and adds each answer to ``outputs``.
@@ -71,16 +70,9 @@ def answer_all(
         predictor: of the run.
         clips: files and folders.
         outputs: of `outputs_for`; they are not written yet.
-        moments: as of `predict`.
         ignored: takes what in the folders is no recording, and why.
     """
-    if moments:
-        from emotionnet.attribution.moments import adds_moments
-
-        add_moments = adds_moments(predictor)
     for answer in iterate(predictor, clips, ignored):
-        if moments:
-            add_moments(answer)
         outputs.add(answer)
         yield answer
 

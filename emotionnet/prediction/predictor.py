@@ -8,6 +8,7 @@ the mean of the windows' probabilities.
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,11 @@ class Predictor:
         embeddings: whether answers hold what the networks have made of the clip, see
             `emotionnet.prediction.embeddings`.
         people: whether everybody in the picture is answered, see `answer`.
+        moments: whether answers hold the share of each second, see `answer`.
 
     Raises:
         UsageError: no run there, classes of emotions that it does not know, people of a run
-            that was trained without faces, or embeddings of a bundle.
+            that was trained without faces, embeddings or moments of a bundle, or moments of such classes.
         EmotionNetError: the run is not trained, damaged, or of another version.
     """
 
@@ -81,6 +83,7 @@ class Predictor:
         classes: Classes | None = None,
         embeddings: bool = False,
         people: bool = False,
+        moments: bool = False,
     ):
         from emotionnet.clips.faces import FaceFinder
 
@@ -100,6 +103,11 @@ class Predictor:
             from emotionnet.prediction.embeddings import Embedder
 
             self._embedder = Embedder(self.network(), self.run.config)
+        self._add_moments = None
+        if moments:
+            from emotionnet.attribution.moments import adds_moments
+
+            self._add_moments = adds_moments(self)
         self._finder = FaceFinder()  # loads MTCNN at the first picture
 
     def network(self):
@@ -146,7 +154,8 @@ class Predictor:
             each stream → (windows, width) float32, NaN where a window lacks what it is made of. If
             asked for, ``people``: each of them by the face alone, since it is not known whose the voice
             is: ``emotion``, ``probabilities``, ``timeline`` and ``faces_found`` as above, and
-            ``centre``, where they are on average (shares of the picture's width and height).
+            ``centre``, where they are on average (shares of the picture's width and height). If asked
+            for, ``moments``, see `emotionnet.attribution.moments.moments`.
 
         Raises:
             BadClip: the clip cannot be used, or has nothing that the run can answer from.
@@ -154,12 +163,14 @@ class Predictor:
         """
         from emotionnet.clips import SAMPLE_RATE
         from emotionnet.clips.company import Company
+        from emotionnet.clips.records import parsed_of
 
         company = Company(one_person=self._people)
         clip = self._read(Path(path), company)
+        fields = self._fields(clip)
         answer = {
             "clip": os.fspath(path),
-            **self._answer(clip),
+            **self._answer(clip, fields),
             "other_faces": company.others,
             "frames": len(clip.faces),
             "audio_s": round(len(clip.waveform) / SAMPLE_RATE, 3),
@@ -169,13 +180,17 @@ class Predictor:
         }
         if self._people:
             answer["people"] = list(self._each_person(Path(path), clip))
+        if self._add_moments:
+            self._add_moments(answer, parsed_of(clip, fields))
         return answer
 
-    def _answer(self, clip, leave_out: str | None = None) -> dict[str, Any]:
-        """The answer to a clip, from everything that it has, or without one of the streams."""
+    def _answer(self, clip, fields, leave_out: str | None = None) -> dict[str, Any]:
+        """The answer to a clip with its ``fields``, from everything that it has, or without one of the streams."""
         from emotionnet.evaluation.answers import check_answers
+        from emotionnet.inputs.clip_windows import clip_seconds, clip_windows
 
-        duration_s, windows = self._windows_of(clip)
+        duration_s, points = clip_seconds(clip), fields.get(STREAMS["geometry"].field)
+        windows = partial(clip_windows, clip, self.view, points=points)
         starts_s = window_starts(duration_s, self.view.window_s)
         probabilities, has, embeddings = self._answer_windows(windows, starts_s, leave_out)
         if not has.any():
@@ -205,7 +220,7 @@ class Predictor:
         for _ in range(MOST_PEOPLE):
             if clip.faces_found < max(1, LEAST_SEEN * len(clip.faces)):
                 return
-            answer = self._answer(clip, leave_out="speech")
+            answer = self._answer(clip, self._fields(clip), leave_out="speech")
             kept = ("emotion", "probabilities", "faces_found", "timeline")
             middle = np.nanmean(clip.boxes[:, :2] + clip.boxes[:, 2:] / 2, axis=0)
             centre = [round(float(x), 3) for x in middle / clip.picture_size[::-1]]
@@ -246,13 +261,6 @@ class Predictor:
     def _is_face(self, path: Path) -> bool:
         """Whether a file is taken as the picture of one face."""
         return path.suffix.lower() in self.picture_suffixes
-
-    def _windows_of(self, clip) -> tuple[float, Callable[[Sequence[float]], dict]]:
-        """Length of a clip in seconds, and what gives the inputs of windows of it."""
-        from emotionnet.inputs.clip_windows import clip_seconds, clip_windows
-
-        points = self._fields(clip).get(STREAMS["geometry"].field)
-        return clip_seconds(clip), lambda starts_s: clip_windows(clip, self.view, starts_s, points)
 
     def record(self, path: str | os.PathLike) -> tuple[Any, dict]:
         """A clip as it is read, and as `emotionnet.clips.records.parse` gives it.

@@ -1,12 +1,14 @@
 """The share of each second of a clip in its answer."""
 
 import json
+from unittest import mock
 
 import numpy as np
 import pytest
 from tiny_run import make_run
 
 from emotionnet import predict as predicting
+from emotionnet.clips import clip as reading
 from emotionnet.corpora.media import write_clip
 from emotionnet.errors import UsageError
 
@@ -29,9 +31,12 @@ def clip(tmp_path_factory):
 
 
 @pytest.mark.parametrize("streams", [("faces", "speech"), ("speech",)])
-def test_each_second_has_its_share_of_each_stream(clip, tmp_path, streams, capsys):
+def test_each_second_has_its_share_of_each_stream(clip, tmp_path, streams, capsys, monkeypatch):
     run = make_run(tmp_path / "run", streams=streams).folder
+    read = mock.Mock(wraps=reading.read_clip)
+    monkeypatch.setattr(reading, "read_clip", read)
     assert predicting.main([str(run), str(clip), "--json", "--moments"]) == 0
+    read.assert_called_once()
     (answer,) = map(json.loads, capsys.readouterr().out.splitlines())
     rows = answer["moments"]
     assert [row["start_s"] for row in rows] == [0, 1, 2]
