@@ -101,7 +101,7 @@ def _numbers(one) -> str:
     shape = f"{folds} fold{'s' * (folds > 1)} × {seeds} seed{'s' * (seeds > 1)}"
     runs = shape if folds * seeds == len(one.runs) else f"{len(one.runs)} of {shape}"
     cells = [spread("accuracy"), ends(one.scores["speech"]["interval_95"])]
-    cells += [spread("uar"), ends(one.uar_over_people("speech")), runs]
+    cells += [spread("uar"), ends(one.uar_over_people["speech"]), runs]
     return " | ".join(cells)
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from tiny_run import LABELS
 
 from emotionnet import compare as comparing
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.evaluation import side_by_side
+from emotionnet.evaluation import comparison, side_by_side
 from emotionnet.evaluation.answers import AnsweredClip, Answers, measure
 from emotionnet.evaluation.comparison import (
     Candidate,
@@ -229,7 +230,7 @@ def test_across_protocols_the_same_clips_tell_what_the_protocol_is_worth(tmp_pat
 
 def test_several_answers_a_clip_count_by_their_share_and_have_no_mcnemar(tmp_path):
     a = candidate("a", make_run(tmp_path / "a0"), make_run(tmp_path / "a1", {"c00"}, seed=1))
-    per_clip = a.per_clip("speech")
+    per_clip = a.per_clip["speech"]
     assert per_clip.clips[0] == "c00"
     assert per_clip.right[0] == 0.5
     assert not per_clip.once
@@ -246,7 +247,7 @@ def test_changed_copies_of_a_clip_are_answers_to_it(tmp_path):
         candidate(name, make_run(tmp_path / name, wrong, clips=clips, answered=range(72)))
         for name, wrong in (("a", {"c00"}), ("b", {"c00", "c00~pitch"}))
     )
-    per_clip = a.per_clip("speech")
+    per_clip = a.per_clip["speech"]
     assert (len(per_clip.clips), per_clip.right[0]) == (36, 0.5)
     (pair,) = paired_tests([a, b])
     assert (pair["clips"], pair["mcnemar"]) == (36, None)
@@ -380,6 +381,14 @@ def test_the_interval_over_actors_is_of_the_rate_beside_it(tmp_path):
     )  # of twelve people those answered often
     expected = np.percentile(6 * draws / (6 * draws + 12 - draws), (2.5, 97.5))
     assert [row["uar_low_actors"], row["uar_high_actors"]] == pytest.approx(list(expected))
+
+
+@unrendered
+def test_the_interval_over_actors_is_drawn_once_for_table_and_page(tmp_path, monkeypatch):
+    draw = mock.Mock(wraps=comparison.bootstrap_difference)
+    monkeypatch.setattr(comparison, "bootstrap_difference", draw)
+    comparing.compare([make_run(tmp_path / "a")], tmp_path / "out")
+    draw.assert_called_once()
 
 
 def test_one_fold_that_leaks_makes_the_group_leak(tmp_path):

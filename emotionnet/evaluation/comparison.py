@@ -187,8 +187,15 @@ class Candidate:
             result[f"sd_{by}s"] = mean_and_sd([float(np.mean(g)) for g in groups.values()])[1]
         return result
 
-    def per_clip(self, kind: str) -> PerClip:
-        """How often the runs had each clip, or its changed copies, right; clips without such an answer are left out."""
+    @cached_property
+    def per_clip(self) -> dict[str, PerClip]:
+        """Of each kind of answer how often the runs had each clip, or its changed copies, right.
+
+        Clips without such an answer are left out.
+        """
+        return {kind: self._per_clip(kind) for kind in KINDS if kind in self.scores}
+
+    def _per_clip(self, kind: str) -> PerClip:
         rights, facts = defaultdict(list), {}
         for run in self.runs:
             answers = run.answers
@@ -207,9 +214,16 @@ class Candidate:
             np.array([len(rights[clip]) for clip in clips]),
         )
 
-    def uar_over_people(self, kind: str) -> list[float] | None:
-        """95 % interval of the UAR of all answers, actors resampled; None where actors are unknown or one."""
-        mine = self.per_clip(kind)
+    @cached_property
+    def uar_over_people(self) -> dict[str, list[float] | None]:
+        """Of each of `kinds` the 95 % interval of the UAR of all answers, actors resampled.
+
+        None where actors are unknown or one.
+        """
+        return {kind: self._over_people(self.per_clip[kind]) for kind in self.kinds}
+
+    @staticmethod
+    def _over_people(mine: PerClip) -> list[float] | None:
         if not all(mine.actors):
             return None
         # As often as it was answered: runs may be of unequal numbers of seeds.
@@ -284,7 +298,7 @@ def paired_tests(
     for other in candidates[1:]:
         problem = pair_problem(first, other, across_protocols)
         for kind in _paired_kinds(first, other):
-            one, two = first.per_clip(kind), other.per_clip(kind)
+            one, two = first.per_clip[kind], other.per_clip[kind]
             why = problem or (
                 "" if set(one.clips) & set(two.clips) else "no clip was answered by both"
             )
@@ -327,7 +341,7 @@ def table(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
     for one in candidates:
         for kind in one.kinds:
             s, c = one.scores[kind], one.calibrated.get(kind, {})
-            people = one.uar_over_people(kind) or (None, None)
+            people = one.uar_over_people[kind] or (None, None)
             over = {m: one.over(kind, m) for m in ("accuracy", "uar")}
             row = {
                 **{"name": one.name, "kind": kind, "system": one.config["system"]},

@@ -101,7 +101,7 @@ def _headline(candidates: Sequence[Candidate]) -> list[str]:
     rows, dots = [], []
     for one in candidates:
         for kind in one.kinds:
-            s, people = one.scores[kind], one.uar_over_people(kind)
+            s, people = one.scores[kind], one.uar_over_people[kind]
             uar, accuracy = one.over(kind, "uar"), one.over(kind, "accuracy")
             rows.append(
                 [
@@ -116,8 +116,8 @@ def _headline(candidates: Sequence[Candidate]) -> list[str]:
         kind = one.main_kind
         runs = [run.metrics[kind]["uar"] for run in one.runs if kind in run.metrics]
         mean = sum(runs) / len(runs)
-        people = one.uar_over_people(kind)
-        dots.append({"name": one.name, "runs": runs, "mean": mean, "interval": people})
+        interval = one.uar_over_people[kind]
+        dots.append({"name": one.name, "runs": runs, "mean": mean, "interval": interval})
     header = [
         *("", "protocol", "UAR", "all together (95 % over actors)"),
         *("accuracy", "all together (95 %, Wilson)"),
