@@ -14,7 +14,11 @@ import numpy as np
 
 from emotionnet.emotions import EMOTIONS, label_order
 from emotionnet.errors import UsageError
+from emotionnet.files import sha256
 from emotionnet.votes import renamed
+
+#: A name of a file has room for 255 bytes, and says more than its classes.
+LONGEST_SLUG = 150
 
 
 @dataclass(frozen=True)
@@ -84,10 +88,14 @@ class Classes:
         return "; ".join(told)
 
     def slug(self) -> str:
-        """For the name of a file."""
+        """For the name of a file, in at most `LONGEST_SLUG` bytes."""
         told = [f"{name}={'+'.join(parts)}" for name, parts in self.merge.items()]
         words = "_".join([*told, *(["only", *self.only] if self.only else [])])
-        return "".join(c if c.isalnum() or c in "=+_-" else "-" for c in words)
+        name = "".join(c if c.isalnum() or c in "=+_-" else "-" for c in words)
+        if len(name.encode()) <= LONGEST_SLUG:
+            return name
+        few = name.encode()[: LONGEST_SLUG - 13].decode(errors="ignore")
+        return f"{few}-{sha256(words)[:12]}"
 
     def called(self, emotion: str) -> str | None:
         """What clips of ``emotion`` are called; None where they do not count."""

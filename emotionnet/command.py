@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import io
 import os
 import shlex
 import sys
@@ -169,7 +170,12 @@ def run_command(main: Callable[[Sequence[str] | None], int | None]) -> None:
 
 
 def _open_streams() -> None:
-    """Puts something that takes text where the caller has closed an output (``>&-``)."""
+    """Makes both outputs take any text: where the caller has closed one (``>&-``), and in any encoding.
+
+    A log on Windows, or on a machine of another language, has no room for all letters of a class or a file.
+    """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(getattr(sys, name), io.TextIOWrapper):
+            getattr(sys, name).reconfigure(errors="backslashreplace")

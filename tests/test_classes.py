@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotionnet.classes import Classes
+from emotionnet.classes import LONGEST_SLUG, Classes
 from emotionnet.corpora.manifest import ManifestRow
 from emotionnet.emotions import EMOTIONS
 from emotionnet.errors import UsageError
@@ -60,6 +60,14 @@ def test_what_is_plain_data_comes_back():
     assert str(classes) == "negative = angry + sad; only happy, negative"
     assert classes.slug() == "negative=angry+sad_only_happy_negative"
     assert (str(Classes()), bool(Classes())) == ("", False)
+
+
+def test_many_classes_have_a_name_that_fits_into_that_of_a_file():
+    names = [f"gefühl{number:03}" for number in range(100)]
+    slugs = {Classes.of(only=names[first:]).slug() for first in range(3)}
+    assert len(slugs) == 3
+    assert all(len(slug.encode()) <= LONGEST_SLUG for slug in slugs)
+    assert all(slug.startswith("only_gefühl00") for slug in slugs)
 
 
 @pytest.mark.parametrize(

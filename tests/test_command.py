@@ -103,6 +103,16 @@ def test_a_closed_output_is_no_traceback():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_an_output_that_has_not_all_letters_is_no_traceback():
+    code = (
+        "from emotionnet.command import run_command; run_command(lambda _: print('fröhlich 高兴'))"
+    )
+    env = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.split() == ["fröhlich".encode("latin-1"), rb"\u9ad8\u5174"]
+
+
 def test_who_writes_the_same_folder_waits_for_its_turn(tmp_path, capsys):
     folder, order, inside, go = tmp_path / "records", [], threading.Event(), threading.Event()
 

@@ -406,6 +406,19 @@ def test_one_fold_that_leaks_makes_the_group_leak(tmp_path):
     assert split_warnings(runs) == [told["split_warning"]]
 
 
+def test_a_group_of_runs_that_were_trained_otherwise_says_so(tmp_path):
+    runs = [Run.open(make_run(tmp_path / str(fold), fold=fold)) for fold in (1, 2)]
+    for run in runs:
+        run.config |= {"augment": "ours", "settings": {"speech": {"epochs": 5, "mixup": 0.1}}}
+    assert split_warnings(runs) == []
+    del runs[0].config["settings"]["speech"]["mixup"]  # of an earlier version
+    assert split_warnings(runs) == []
+    runs[1].config["settings"] = {"speech": {"epochs": 3}}
+    runs[1].config["augment"] = "none"
+    said = "Its runs were trained otherwise from each other (settings, augment)."
+    assert split_warnings(runs) == [said]
+
+
 def test_a_learning_curve_is_of_one_setting(tmp_path):
     plain = candidate("plain", make_run(tmp_path / "plain"))
     changes = {"less": {}, "corpus": {"corpus": "crema_d"}, "begun": {"init": {"run": "/runs/x"}}}

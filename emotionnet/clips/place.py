@@ -1,5 +1,6 @@
 """Which folder the records of a corpus go to, and whether it is free for them."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,11 @@ FILES = (
     "summary.txt",
     "contact_sheet.png",
 )
+
+
+def folder_name(*words: object) -> str:
+    """A folder's name out of a corpus and its options, on any system: one may be a path, or a layout with ``*``."""
+    return re.sub(r'[\\/:?"<>|]', "-", "-".join(map(str, words))).replace("*", "_")
 
 
 def default_place(home: Path, config: dict[str, Any]) -> Path:

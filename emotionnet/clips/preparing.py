@@ -79,7 +79,7 @@ def prepare(
     from emotionnet.clips.copies import write_rows
     from emotionnet.clips.fields import make_fields
     from emotionnet.clips.fields.add import add_fields
-    from emotionnet.clips.place import claim, default_place
+    from emotionnet.clips.place import claim, default_place, folder_name
     from emotionnet.clips.records import Records, read_meta
     from emotionnet.clips.remote import is_url, mirror
     from emotionnet.clips.runners import by_beam, by_processes, by_tf_data, clips_a_shard
@@ -114,8 +114,8 @@ def prepare(
     here = mirror(root) if is_url(root) else root
     config = _config(corpus, root, options, direct)
     if out is None:
-        name = "-".join([corpus, *map(str, options.values()), *["direct"] * direct])
-        out = default_place(DATA / name.replace("/", "-").replace("*", "_"), config)
+        name = folder_name(corpus, *options.values(), *["direct"] * direct)
+        out = default_place(DATA / name, config)
     out = Path(out)
     if out.resolve() == here.resolve():
         raise UsageError(f"{out}: is the folder of the clips; choose another --out")

@@ -70,6 +70,11 @@ _KINDS = (
 _FIRM = ("part", "media")
 
 
+def may_be_person(name: str) -> bool:
+    """Whether a folder may be called after a person: not if it is after an emotion, a part, a date or the like."""
+    return not (words.is_emotion(name) or any(called(plain(name)) for _, called in _KINDS))
+
+
 @dataclass(frozen=True)
 class Place:
     """The meaning of one recording's folders.

@@ -264,7 +264,8 @@ def _inside(root: Path, folder: Path, name: str) -> PurePosixPath:
         raise ValueError("no file is given")
     forms = dict.fromkeys(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))
     tries = [name, name.replace("\\", "/"), *forms]
-    path = next((folder / each for each in tries if (folder / each).is_file()), None)
+    # What cannot be the name of a file (too long) is none.
+    path = next((folder / each for each in tries if os.path.isfile(folder / each)), None)
     if path is None:
         raise ValueError(f"no such file: {folder / name.replace(chr(92), '/')}")
     if is_lfs_pointer(path):

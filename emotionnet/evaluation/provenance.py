@@ -10,6 +10,13 @@ from emotionnet.errors import EmotionNetError
 from emotionnet.files import read_json
 from emotionnet.training.run import Run, besides_clips, division
 
+#: What decides how a run is trained, beside its clips and its seed → what it is where a config does not say it.
+_SETTINGS = {
+    **{key: {} for key in ("system_config", "settings", "learning")},
+    **dict.fromkeys(("augment", "augmentation", "train_actors")),
+    **{"joint": False, "precision": "float32"},
+}
+
 
 def open_group(folder: Path, children: Sequence[Path]) -> tuple[list[Run], list[str]]:
     """The runs of a group that are trained, and the names of those that are not yet.
@@ -67,11 +74,27 @@ def provenance(run: Run) -> dict[str, Any]:
 
 
 def split_warnings(runs: Sequence[Run]) -> list[str]:
-    """What a reader must know about the splits of runs, each once."""
+    """What a reader must know about the splits of runs, and whether they were trained alike; each once."""
     found = dict.fromkeys(filter(None, (run.config.get("split_warning") for run in runs)))
     if len({run.config.get("manifest_hash") for run in runs}) > 1:
         found["Its runs divide different lists of clips (manifests)."] = None
+    others = [
+        key
+        for key, usual in _SETTINGS.items()
+        if _differ([run.config.get(key, usual) for run in runs])
+    ]
+    if others:
+        found[f"Its runs were trained otherwise from each other ({', '.join(others)})."] = None
     return list(found)
+
+
+def _differ(values: Sequence[Any]) -> bool:
+    """Whether any differ; of mappings what all have, since an earlier version had fewer settings."""
+    if not all(isinstance(value, dict) for value in values):
+        return any(value != values[0] for value in values)
+    return any(
+        _differ([value[key] for value in values]) for key in set.intersection(*map(set, values))
+    )
 
 
 def group_provenance(runs: Sequence[Run]) -> dict[str, Any]:

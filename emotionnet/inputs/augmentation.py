@@ -69,7 +69,8 @@ class Augmentation:
     def __post_init__(self):
         # JSON has lists only, and a command line words.
         kinds = self.copies.split(",") if isinstance(self.copies, str) else self.copies or ()
-        object.__setattr__(self, "copies", tuple(kind.strip() for kind in kinds if kind.strip()))
+        named = (str(kind).strip() for kind in kinds)
+        object.__setattr__(self, "copies", tuple(filter(None, named)))
 
     @property
     def moves_faces(self) -> bool:

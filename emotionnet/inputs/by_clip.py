@@ -28,7 +28,7 @@ def _units(rows: Rows) -> list[Rows]:
     return [units[key] for key in sorted(units)]
 
 
-def stratified_folds(classes: Sequence[str], most: int, seed: int) -> list[list[int]]:
+def _stratified_folds(classes: Sequence[str], most: int, seed: int) -> list[list[int]]:
     """Folds with like shares of each class.
 
     Args:
@@ -51,6 +51,23 @@ def stratified_folds(classes: Sequence[str], most: int, seed: int) -> list[list[
         return [held.tolist() for _, held in folds.split(classes, classes)]
 
 
+def held_back(classes: Sequence[str], folds: int, seed: int) -> set[int]:
+    """Which of the units that a run may learn from choose its epoch: one in ``folds``, with each class's share.
+
+    The only unit of a class is never one of them, since the class could not be learnt.
+
+    Args:
+        classes: of the units; at least one.
+        folds: at most.
+        seed: of the draw.
+
+    Returns:
+        Indices of the units; none where no class has two.
+    """
+    counts, drawn = Counter(classes), _stratified_folds(classes, folds, seed)
+    return {i for i in drawn[0] if counts[classes[i]] > 1} if drawn else set()
+
+
 def _classes(units: list[Rows]) -> list[str]:
     return [unit[0].emotion for unit in units]
 
@@ -66,7 +83,7 @@ def stratified_count(rows: Rows) -> int:
 def divide_stratified(rows: Rows, fold: int, seed: int, validation: bool) -> Parts:
     """Tests on one of several folds with like shares of each class; arguments as of `Protocol.divide`."""
     units = _units(rows)
-    folds = stratified_folds(_classes(units), MOST_FOLDS, seed)
+    folds = _stratified_folds(_classes(units), MOST_FOLDS, seed)
     return _by_index(units, folds[fold - 1], seed, validation)
 
 
@@ -98,10 +115,8 @@ def _by_chance(units: list[Rows], share: float, seed: int, validation: bool) -> 
 def _by_index(units: list[Rows], tested: Iterable[int], seed: int, validation: bool) -> Parts:
     tested = set(tested)
     rest = [unit for i, unit in enumerate(units) if i not in tested]
-    held: set[int] = set()
-    if validation:
-        folds = stratified_folds(_classes(rest), round(1 / VALIDATION_SHARE), seed)
-        held = set(folds[0]) if folds else held
+    share = round(1 / VALIDATION_SHARE)
+    held = held_back(_classes(rest), share, seed) if validation else set()
     return Parts(
         train=[row for i, unit in enumerate(rest) if i not in held for row in unit],
         validation=[row for i, unit in enumerate(rest) if i in held for row in unit],

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from emotionnet.corpora import CORPORA, get_corpus
 from emotionnet.errors import UsageError
 from emotionnet.inputs.apart import Parts, shown
-from emotionnet.inputs.by_clip import stratified_folds
+from emotionnet.inputs.by_clip import held_back
 from emotionnet.inputs.split import Rows, person_of, recording_of
 
 #: One in this many of the training clips validates, where the corpus has no validation part.
@@ -110,5 +110,5 @@ def _tenth(rows: Rows, seed: int) -> set:
     # Of identical pictures that are labelled differently the last one's label counts.
     emotions = {recording_of(row): row.emotion for row in rows}
     units = sorted(emotions)
-    folds = stratified_folds([emotions[unit] for unit in units], VALIDATION_FOLDS, seed)
-    return {units[i] for i in folds[0]} if folds else set()
+    held = held_back([emotions[unit] for unit in units], VALIDATION_FOLDS, seed)
+    return {units[i] for i in held}

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from emotionnet.corpora.layout import may_be_person
 from emotionnet.corpora.words import is_missing
 from emotionnet.errors import UsageError
 from emotionnet.files import read_csv, read_given_csv, sha256, write_csv
@@ -120,9 +121,9 @@ class Session:
             self._rows, self._skipped = rows, skipped
 
     def actor_of(self, file: str) -> str:
-        """Who the clip shows, as far as its folder tells: the name of the innermost folder."""
-        parts = PurePosixPath(file).parts
-        return parts[-2] if len(parts) > 1 else ""
+        """Who the clip shows, as far as its folders tell: the innermost that may be called after a person."""
+        folders = PurePosixPath(file).parts[:-1]
+        return next(filter(may_be_person, reversed(folders)), "")
 
     def counts(self) -> dict[str, int]:
         """How many clips of this sitting have each answer; "" counts the skipped ones."""

@@ -64,17 +64,23 @@ def answer_all(
     outputs: Outputs,
     ignored: list[tuple[str, str]] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Answers clips in order, and adds each answer to ``outputs``.
+    """Answers clips in order, and adds each answer to ``outputs``; after Ctrl-C, writes what was answered.
 
     Args:
         predictor: of the run.
         clips: files and folders.
-        outputs: of `outputs_for`; they are not written yet.
+        outputs: of `outputs_for`; whoever takes the last answer writes them.
         ignored: takes what in the folders is no recording, and why.
     """
-    for answer in iterate(predictor, clips, ignored):
-        outputs.add(answer)
-        yield answer
+    try:
+        for answer in iterate(predictor, clips, ignored):
+            outputs.add(answer)
+            yield answer
+    except KeyboardInterrupt as error:
+        if written := outputs.write(predictor.labels):
+            places = ", ".join(map(str, written.values()))
+            error.add_note(f"the answers so far are in {places}")
+        raise
 
 
 def outputs_for(clips: Sequence[str | os.PathLike], **places: str | os.PathLike | None) -> Outputs:

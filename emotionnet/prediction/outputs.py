@@ -71,7 +71,7 @@ class Outputs:
             labels: of the run, the order of the columns.
         """
         written = {}
-        if self.places["csv"]:
+        if self.places["csv"] and self._rows:
             columns = [*_FACTS, *(f"probability_{label}" for label in labels), "error"]
             write_csv(self.places["csv"], self._rows, columns)
             written["csv"] = Path(self.places["csv"])

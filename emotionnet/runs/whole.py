@@ -82,6 +82,15 @@ def _waiting(history: Sequence[dict]) -> str:
     return text
 
 
+def _longer(view, rows: Sequence) -> tuple[float, int]:
+    """Seconds of a clip that a view shows, and how many of ``rows``, of records, are longer."""
+    from emotionnet.clips.decode import MAX_RATE
+
+    frames = MAX_RATE * view.window_s  # where there is no sound it is not known how long they last
+    longer = sum(row.samples > view.samples or row.frames > frames for row in rows)
+    return view.window_s, longer
+
+
 def _announce(run, split, devices) -> None:
     from emotionnet.training.run import besides_clips
 
@@ -101,6 +110,9 @@ def _announce(run, split, devices) -> None:
         f"clips      {len(split.train)} to learn from, {len(split.validation)} to choose the epoch, "
         f"{len(split.test)} to test"
     )
+    window_s, longer = _longer(run.view(), (*split.train, *split.validation, *split.test))
+    if longer:
+        print(f"window     {window_s:g} s: of {longer} clips that are longer, their middle")
     if besides := besides_clips([config]):
         print(f"besides    {besides}")
     print(f"device     {devices.why}")

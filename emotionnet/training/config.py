@@ -102,11 +102,13 @@ class RunConfig:
             object.__setattr__(self, each.name, typed(each, getattr(self, each.name)))
         for name in ("folds", "seeds"):
             numbers = getattr(self, name)
-            numbers = (numbers,) if isinstance(numbers, int) else numbers
+            numbers = (numbers,) if isinstance(numbers, int | float) else numbers
             if numbers != "all" or name != "folds":
                 whole = not isinstance(numbers, str) and all(type(each) is int for each in numbers)
-                if not whole or not numbers:
-                    raise UsageError(f"{name} is {numbers!r}; it needs whole numbers, like 0,1,2.")
+                if not whole or not numbers or len({*numbers}) < len(numbers):
+                    raise UsageError(
+                        f"{name} is {numbers!r}; it needs whole numbers, each once, like 0,1,2."
+                    )
                 numbers = tuple(numbers)
             object.__setattr__(self, name, numbers)
         check_choices(precision=(self.precision, PRECISIONS))
@@ -171,7 +173,11 @@ class RunConfig:
         """
         own = {name: value for name, value in fields.items() if name in FIELDS}
         rest = {name: value for name, value in fields.items() if name not in FIELDS}
-        joined = {name: dict(own.pop(name, None) or {}) for name in _MAPPINGS}
+        joined = {name: own.pop(name, None) or {} for name in _MAPPINGS}
+        for name, values in joined.items():
+            if not isinstance(values, Mapping):
+                raise UsageError(f"{name} is {values!r}; it needs settings and their values.")
+        joined = {name: dict(values) for name, values in joined.items()}
         system = dataclasses.replace(self, **own)._any_system() if rest else ""
         for name, value in rest.items():
             plain = os.fspath(value) if isinstance(value, os.PathLike) else value

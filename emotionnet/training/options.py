@@ -122,9 +122,12 @@ def arguments(p: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> 
             many = range(many)
         args[several] = many if one is None else [one]
     args["merge"] = args["merge"] or None
+    fields = dict(args.pop("fields"))
+    for name in fields:
+        if args.get(name) not in (None, p.get_default(name)):
+            p.error(f"give --{name.replace('_', '-')} or --set {name}, not both")
     for pairs in ("train", "augmentation"):
         args[pairs] = dict(args[pairs])
-    fields = dict(args.pop("fields"))
     args |= fields
     options = {
         key: args.pop(key) for key in ("channel", "labels", "happy", "parts", "table", "layout")

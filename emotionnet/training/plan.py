@@ -204,8 +204,7 @@ def plan_runs(run: RunConfig, records: Any) -> Plan:
     check_joint(run.joint, run.system, config)
     instead = {}
     if tuned:
-        epochs = run.train.get("epochs")
-        instead = tuning.settings_of(run.system, config, labels, trained, run.joint, epochs)
+        instead = tuning.settings_of(run.system, config, labels, trained, run.joint, run.train)
     common = {
         "system": run.system,
         "system_config": config,

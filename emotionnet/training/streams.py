@@ -26,14 +26,15 @@ def streams_of(asked: str, system: str, records: Any) -> list[str]:
 
 
 def left_out(trained: Sequence[str], system: str, records: Any) -> list[str]:
-    """A line for each stream of the system that is not trained since the records lack a side field."""
-    fields = {
-        each: STREAMS[each].field for each in get_system(system).STREAMS if each not in trained
-    }
-    have = getattr(records, "fields", {})
-    return [
-        f"{stream:<10} left out: these records have no {field}; `python -m emotionnet.prepare --records "
-        f"{records.address} --fields {field}` adds it"
-        for stream, field in fields.items()
-        if field and field not in have
-    ]
+    """A line for each stream of the system that is not trained since no clip has it: the records may lack a side field."""
+    missing = [each for each in get_system(system).STREAMS if each not in trained]
+    have, lines = getattr(records, "fields", {}), []
+    for stream in missing:
+        field, why = STREAMS[stream].field, "no clip has it (silence counts as none)"
+        if field and field not in have:
+            why = (
+                f"these records have no {field}; `python -m emotionnet.prepare --records {records.address} "
+                f"--fields {field}` adds it"
+            )
+        lines.append(f"{stream:<10} left out: {why}")
+    return lines

@@ -13,6 +13,7 @@ from emotionnet.inputs.kinds import STREAMS, has
 from emotionnet.inputs.protocols import LEAST_ACTORS
 from emotionnet.inputs.split import company_of, person_of
 from emotionnet.training.run import Run
+from emotionnet.training.settings import Settings
 
 #: Not searched for; what they give is measured in docs/make_it_yours.md.
 SETTINGS = {"batch_size": 8, "learning_rate": 1e-3, "patience": 0}
@@ -114,13 +115,17 @@ def settings_of(
     labels: Sequence[str],
     streams: Sequence[str],
     joint: bool,
-    epochs: int | None,
+    train: Mapping[str, Any],
 ) -> dict[str, dict[str, Any]]:
     """Stage → how it is fine-tuned, fields of `emotionnet.training.settings.Settings`.
 
     Args:
         system, fields, labels, streams, joint: of the new run.
-        epochs: that the user asks for; in the first half the last layers learn alone.
+        train: what the user asks for, as of `emotionnet.training.config.RunConfig`; in the first half of the
+            ``epochs`` the last layers learn alone.
+
+    Raises:
+        UsageError: there can be no such number of epochs.
     """
     from emotionnet.systems import build_model, without_weights
     from emotionnet.systems.stages import Learn
@@ -137,11 +142,13 @@ def settings_of(
     for unit in units_of(model, config):
         if isinstance(unit.stage, Learn):
             inner = [*_inner(unit.model)]
+            asked = train.get(f"{unit.name}.epochs", train.get("epochs", EPOCHS))
+            epochs = Settings(epochs=asked).epochs
             settings[unit.name] = {
                 **SETTINGS,
-                "epochs": epochs or EPOCHS,
+                "epochs": epochs,
                 "frozen": inner,
-                "frozen_epochs": max(1, (epochs or EPOCHS) // 2),
+                "frozen_epochs": max(1, epochs // 2),
                 "rate_scales": dict.fromkeys(inner, INNER_RATE),
             }
     return settings

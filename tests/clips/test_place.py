@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from emotionnet.clips.place import claim, default_place
+from emotionnet.clips.place import claim, default_place, folder_name
 from emotionnet.clips.records import META_FILE, SCHEMA_VERSION, read_meta
 from emotionnet.corpora import corpus_options
 from emotionnet.errors import UsageError
@@ -44,6 +44,19 @@ def test_a_second_root_has_a_place_of_its_own(first, tmp_path, capsys):
     said = capsys.readouterr().err
     assert str(root) in said
     assert "folder-interviews" in said
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [
+        ("labels.csv", "folder-labels.csv"),
+        ("*/emotion", "folder-_-emotion"),
+        ("/data/a.csv", "folder--data-a.csv"),
+        (r"C:\data\a.csv", "folder-C--data-a.csv"),
+    ],
+)
+def test_an_option_that_is_a_path_names_one_folder(option, name):
+    assert folder_name("folder", option) == name
 
 
 def test_a_place_that_is_taken_says_what_helps(first, tmp_path):

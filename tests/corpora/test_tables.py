@@ -156,6 +156,13 @@ def test_a_column_twice_and_more_cells_than_columns(tmp_path):
     assert [("more cells" in reason) for _, reason in ignored] == [True]
 
 
+def test_a_cell_that_can_be_no_name_of_a_file_stops_no_other(tmp_path):
+    put(tmp_path, "1.wav")
+    rows, ignored, _ = read(tmp_path, f"file,emotion\n{'a' * 300}.wav,sad\n1.wav,happy\n")
+    assert [row.sound for row in rows] == ["1.wav"]
+    assert "clips.csv, line 2: no such file" in ignored[0][1]
+
+
 def test_votes_are_for_the_classes_of_the_clips(tmp_path):
     put(tmp_path, "1.wav", "2.wav", "3.wav", "4.wav")
     votes = ['{"Happiness": 3, "happy": 1, "Bored": 2}', "", "7", '{"happy": "many"}']

@@ -43,6 +43,13 @@ def test_without_one_a_tenth_validates_and_without_a_test_part_the_validation_pa
     assert "its part validation tests" in split.description
 
 
+def test_the_only_training_clip_of_a_class_trains():
+    few = [row for row in rows("train", 4) if row.emotion == "happy" or row.clip.endswith("/0")]
+    split = split_rows([*few, *rows("test", 2)], "given")
+    assert {row.emotion for row in split.train} == {"happy", "sad"}
+    assert [row.emotion for row in split.validation] == ["happy"]
+
+
 def test_other_parts_and_clips_in_none_stay_aside():
     data = [*rows("train", 20), *rows("test", 5), *rows("private", 3), *rows("", 2)]
     split = split_rows(data, "given")

@@ -228,6 +228,20 @@ def test_rare_class_in_stratified_is_named_not_fatal():
     assert all("proud" in text for text in warned)
 
 
+@pytest.mark.parametrize("protocol", ["stratified", "random"])
+def test_the_only_clip_of_a_class_to_learn_from_does_not_choose_the_epoch(protocol):
+    for happy in range(2, 12):
+        rows = [*made(1, happy, ("happy",)), *made(1, 2, ("sad",))]
+        for seed in range(4):
+            split = split_rows(rows, protocol, seed=seed)
+            learnt = [row.emotion for row in split.train]
+            assert split.test
+            assert "happy" in learnt
+            assert "sad" in learnt or protocol == "random"  # by chance both sad ones may test
+            left = [row.emotion for row in (*split.train, *split.validation)]
+            assert {*learnt} == {*left}
+
+
 def test_too_few_people():
     with pytest.raises(UsageError, match=r"at least 3 actors, found 1 \(01\).*stratified"):
         split_rows(made(1))

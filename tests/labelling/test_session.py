@@ -158,6 +158,20 @@ def test_another_kind_of_file_is_never_overwritten(pool):
         session(pool)
 
 
+@pytest.mark.parametrize(
+    ("file", "actor"),
+    [
+        ("anna/b.wav", "anna"),
+        ("anna/2024-05-01/b.wav", "anna"),
+        ("Actor_01/Happy/audio/b.wav", "Actor_01"),
+        ("2024-05-01/b.wav", ""),
+        ("b.wav", ""),
+    ],
+)
+def test_a_folder_that_is_called_after_no_person_names_none(pool, file, actor):
+    assert session(pool).actor_of(file) == actor
+
+
 def test_only_clips_and_labels_of_the_sitting_are_taken(pool):
     s = session(pool)
     for file, emotion in (("../secret.wav", "happy"), ("anna/a.wav", "bored")):

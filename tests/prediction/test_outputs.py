@@ -1,11 +1,14 @@
 """The files that answers go to, read back by those who read such files."""
 
+from types import SimpleNamespace
+
 import av
 import numpy as np
 import pytest
 
 from emotionnet.errors import UsageError
 from emotionnet.files import read_csv
+from emotionnet.prediction.answering import answer_all
 from emotionnet.prediction.outputs import Outputs, as_vtt, write_features
 
 LABELS = ("happy", "sad <&> --> angry")
@@ -57,6 +60,29 @@ def test_a_table_has_a_row_a_window_and_one_for_a_clip_without_an_answer(answer,
     ]
     assert [r["probability_happy"] for r in rows] == ["0.75", "", "0.25", ""]
     assert [r["error"] for r in rows] == ["", "", "", "two lines"]
+
+
+def test_what_was_answered_before_an_interrupt_is_written(answer, tmp_path):
+    for name in ("a.wav", "b.wav", "c.wav"):
+        (tmp_path / name).touch()
+
+    def answered(path):
+        if path.name == "c.wav":
+            raise KeyboardInterrupt
+        return {**answer, "clip": str(path)}
+
+    predictor = SimpleNamespace(answer=answered, labels=LABELS, picture_suffixes=())
+    outputs = Outputs(csv=tmp_path / "a.csv")
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        list(answer_all(predictor, [tmp_path], outputs))
+    assert stopped.value.__notes__ == [f"the answers so far are in {tmp_path / 'a.csv'}"]
+    assert [row["clip"] for row in read_csv(tmp_path / "a.csv")[::3]] == [
+        str(tmp_path / name) for name in ("a.wav", "b.wav")
+    ]
+    with pytest.raises(KeyboardInterrupt) as stopped:  # before the first answer
+        list(answer_all(predictor, [tmp_path / "c.wav"], Outputs(csv=tmp_path / "a.csv")))
+    assert not hasattr(stopped.value, "__notes__")
+    assert len(read_csv(tmp_path / "a.csv")) == 6
 
 
 def cues(path):

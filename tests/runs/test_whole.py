@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from emotionnet.clips.records import RecordRow
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.evaluation import run_or_group
 from emotionnet.locks import alone
@@ -36,6 +37,26 @@ def test_a_run_that_cannot_be_trained_leaves_its_name_and_what_was_there_before(
     assert not (tmp_path / "new").exists()
     assert own.read_bytes() == b"of the user"
     assert [each.name for each in own.parents[1].iterdir()] == ["recordings"]
+
+
+def test_it_is_said_that_of_long_clips_the_middle_is_used(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(train, "train_run", lambda *_: [])
+    monkeypatch.setattr(run_or_group, "evaluate", lambda folder, records: None)
+    sizes = {"image_size": 32, "samples": 32000}
+    config = {"system": "ghost_fan", "system_config": sizes, "streams": ["faces", "speech"]}
+    config |= {"corpus": "folder", "labels": ["happy", "sad"]}
+    lasting = {"a": (32000, 60), "b": (32001, 0), "c": (0, 60), "d": (0, 61)}
+    rows = [
+        RecordRow(clip, "folder", "happy", samples=samples, frames=frames)
+        for clip, (samples, frames) in lasting.items()
+    ]
+    for name, train_rows, said in (("long", rows, True), ("short", rows[::2], False)):
+        split = SimpleNamespace(train=train_rows, validation=[], test=[])
+        split.description = split.warning = ""
+        records = SimpleNamespace(address="records")
+        train_and_evaluate(tmp_path / name, config, split, records, False, ONE)
+        line = "window     2 s: of 2 clips that are longer, their middle\n"
+        assert (line in capsys.readouterr().out) == said
 
 
 def test_a_model_that_was_trained_anew_is_evaluated_anew(tmp_path, monkeypatch):

@@ -58,6 +58,9 @@ def test_what_is_said_for_every_stream_later_is_meant_for_each():
         ({"faces.lerning_rate": 1}, "Did you mean learning_rate"),
         ({"seed": 1}, "Did you mean seeds"),
         ({"seeds": "many"}, "needs whole numbers"),
+        ({"seeds": 1.5}, "needs whole numbers"),
+        ({"folds": (1, 2, 1)}, "each once"),
+        ({"system_config": "F1"}, "needs settings and their values"),
         ({"joint": "yes"}, "joint is 'yes'; it needs true or false"),
         ({"per_epoch": 0.5}, "needs a whole number"),
         ({"augment": "heavy"}, "Choose one of none, light"),
@@ -67,6 +70,18 @@ def test_what_is_said_for_every_stream_later_is_meant_for_each():
 def test_what_is_no_setting_or_no_value_is_explained(fields, says):
     with pytest.raises(UsageError, match=says):
         RunConfig().changed(fields)
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [(["--epochs", "5", "--set", "epochs=7"], "epochs"), (["--seed", "1", "--set", "seeds=2"], "seeds")],
+)  # fmt: skip
+def test_one_setting_is_not_asked_for_twice(words, option, capsys):
+    with pytest.raises(SystemExit) as end:
+        arguments(parser(), words)
+    assert end.value.code == 2
+    assert f"give --{option} or --set {option}, not both" in capsys.readouterr().err
+    assert arguments(parser(), words[2:])[option]
 
 
 def test_no_setting_has_two_places():

@@ -86,14 +86,22 @@ def test_the_last_layers_learn_alone_first(people, tmp_path):
     speech = {**config["system_config"]["speech"]}
     speech["config"] = {**speech["config"], "speech": "logmel"}
     fields = {**config["system_config"], "speech": speech}
-    found = tuning.settings_of("pair", fields, OWN, ("faces", "speech"), False, 10)
+    asked = {"epochs": 10, "speech.epochs": 6}
+    found = tuning.settings_of("pair", fields, OWN, ("faces", "speech"), False, asked)
     assert found["faces"]["frozen"] == ["face_encoder"]
     assert found["speech"]["frozen"] == [
         f"member_{n}_{what}" for what in ("encoder", "pool") for n in (1, 2, 3)
     ]
+    halves = {name: (each["epochs"], each["frozen_epochs"]) for name, each in found.items()}
+    assert halves == {"faces": (10, 5), "speech": (6, 3)}
     for each in found.values():
-        assert (each["epochs"], each["frozen_epochs"]) == (10, 5)
         assert set(each["rate_scales"]) == set(each["frozen"])
+
+
+def test_epochs_that_there_cannot_be_are_refused(people):
+    for asked in ("ten", 0):
+        with pytest.raises(UsageError, match=f"epochs is {asked!r}; it needs a"):
+            tuning.settings_of("faces", {}, OWN, ("faces",), False, {"epochs": asked})
 
 
 def test_clips_that_cannot_be_learnt_from_are_refused(people, tmp_path):
