@@ -130,7 +130,7 @@ def fit(
             "several workers (TF_CONFIG) train from prepared --records, under a --name."
         )
     # A misspelt name is told before clips are prepared, which may take long.
-    init_sources(init=run.init, init_faces=run.init_faces, init_speech=run.init_speech)
+    init_sources(run)
     records = clips_for(run, root, workers, direct, records_cache)
     plan = plan_runs(run, records)
     records.check_streams(plan.config["streams"])

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from emotionnet.errors import UsageError
 from emotionnet.training import plan
-from emotionnet.training.init import INIT_STREAMS
+from emotionnet.training.config import BEGINNINGS
 from emotionnet.training.run import Run
 from emotionnet.training.state import recover
 
 #: In a run's config only where asked for.
-_OPTIONAL = ("augmentation", "classes", "init", *INIT_STREAMS, "refit", "teachers", "train_actors")
+_OPTIONAL = ("augmentation", "classes", *BEGINNINGS, "refit", "teachers", "train_actors")
 #: What is reported of the split; the split itself follows from the rest.
 _TOLD = ("protocol_description", "split_warning", "leaky")
 #: Another machine that prepares the same recordings may round otherwise: that is said, and not refused.

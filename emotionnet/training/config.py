@@ -131,7 +131,7 @@ class RunConfig:
                     f"this run was made by `python -m emotionnet.{verb}`, which repeats it too."
                 )
         learning, taught = config.get("learning", {}), config.get("teachers", {})
-        begun = {name: config[name]["run"] for name in _BEGINNINGS if config.get(name)}
+        begun = {name: config[name]["run"] for name in BEGINNINGS if config.get(name)}
         fields = {"start_fraction", "per_epoch"} & set(learning)
         return cls(
             corpus=config["corpus"],
@@ -205,7 +205,8 @@ class RunConfig:
 
 #: Names of the choices of a run.
 FIELDS = tuple(each.name for each in dataclasses.fields(RunConfig))
-_BEGINNINGS = ("init", "init_faces", "init_speech")
+#: Those of them that name a run which a new one begins with.
+BEGINNINGS = ("init", "init_faces", "init_speech")
 #: Options of `emotionnet.fit` that are no choice of a run.
 _HOW = (
     *("config", "recipe", "root", "records_cache", "name", "out"),

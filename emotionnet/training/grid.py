@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from emotionnet.errors import UsageError
-from emotionnet.training.config import home_of
+from emotionnet.training.config import BEGINNINGS, home_of
 from emotionnet.values import value_of
 
 #: Options of `emotionnet.fit`, beside the fields of a system, a training and an augmentation, that cells
 #: may differ in.
 FLAGS = (
-    *("augment", "backbone_weights", "init", "init_faces", "init_speech", "joint", "learning"),
+    *BEGINNINGS,
+    *("augment", "backbone_weights", "joint", "learning"),
     *("per_epoch", "pool_every", "precision", "start_fraction", "teachers_share", "train_actors"),
 )
 #: How a cell's own fusion is called in ``CONCERNS``, beside the streams.

@@ -21,6 +21,7 @@ from emotionnet.systems import (
     with_labels,
     without_weights,
 )
+from emotionnet.training.config import BEGINNINGS, RunConfig
 from emotionnet.training.optimizer import find_layers
 from emotionnet.training.run import Run, beginnings
 
@@ -50,9 +51,10 @@ def init_source(folder: str | os.PathLike) -> dict[str, str]:
     }
 
 
-def init_sources(**runs: str | os.PathLike | None) -> dict[str, dict[str, str]]:
-    """Option → what `init_source` says, of the options that are given."""
-    return {option: init_source(run) for option, run in runs.items() if run is not None}
+def init_sources(run: RunConfig) -> dict[str, dict[str, str]]:
+    """Option → what `init_source` says, of those of `BEGINNINGS` that ``run`` is given."""
+    given = {option: getattr(run, option) for option in BEGINNINGS}
+    return {option: init_source(folder) for option, folder in given.items() if folder is not None}
 
 
 def note_leaks(splits: Sequence[Split], config: dict[str, Any]) -> None:

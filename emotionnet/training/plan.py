@@ -181,7 +181,7 @@ def plan_runs(run: RunConfig, records: Any) -> Plan:
     classes = run.classes
     labels = classes.labels(row.emotion for row in records.rows)
     rows, corpus = classes.rows(records.rows), records.rows[0].corpus
-    begun = init_sources(init=run.init, init_faces=run.init_faces, init_speech=run.init_speech)
+    begun = init_sources(run)
     tuned = Run.open(run.init) if run.init is not None and run.system is None else None
     if tuned:
         system, trained, form = tuning.form_of(tuned, run.streams, labels, records)
