@@ -50,7 +50,7 @@ from emotionnet.layers import (
     UnfoldFrames,
 )
 from emotionnet.systems.backbones import check_backbone, face_encoder
-from emotionnet.systems.base import check_fields, check_streams, clip_inputs, softmax
+from emotionnet.systems.base import check_fields, check_streams, clip_inputs, of_logits
 from emotionnet.systems.stages import JOINT, Learn
 from emotionnet.systems.usual import Usual
 
@@ -217,15 +217,13 @@ def build(config: Config, num_classes: int) -> keras.Model:
         )
 
     joint = layers.Activation("linear", name="joint_logits")(logits(*config.streams))
-    answers = {"probabilities": softmax("probabilities")(joint)}
+    alone = {}
     for stream in STREAMS:
-        output = KINDS[stream].output
         if stream not in steps:
-            alone = layers.Rescaling(0.0, name="untrained")(joint)
+            alone[stream] = layers.Rescaling(0.0, name="untrained")(joint)
         else:
-            alone = joint if len(steps) == 1 else logits(stream)
-        answers[output] = softmax(output)(alone)
-    return keras.Model(inputs, answers, name=NAME)
+            alone[stream] = joint if len(steps) == 1 else logits(stream)
+    return of_logits(NAME, inputs, joint, alone, STREAMS)
 
 
 def sound_encoder(config: Config) -> keras.Model:

@@ -28,8 +28,6 @@ import keras
 from keras import layers
 
 from emotionnet.errors import UsageError
-from emotionnet.inputs.kinds import STREAMS as KINDS
-from emotionnet.inputs.kinds import outputs_of
 from emotionnet.layers import (
     FoldFrames,
     GreyFaces,
@@ -41,7 +39,7 @@ from emotionnet.layers import (
     UnfoldFrames,
 )
 from emotionnet.systems.apart import Apart, Step, named, part
-from emotionnet.systems.base import check_fields, check_streams, clip_inputs, softmax
+from emotionnet.systems.base import check_fields, check_streams, clip_inputs, of_logits
 from emotionnet.systems.stages import JOINT, Learn
 from emotionnet.systems.usual import Usual
 
@@ -172,20 +170,15 @@ def build(config: Config, num_classes: int) -> keras.Model:
     x = layers.Dropout(config.dropout, name="dropout")(embeddings)
     joint = MaskedMean(name="joint_logits")(classify(x), either)
 
-    answers = {"probabilities": softmax("probabilities")(joint)}
-    uniform = None
+    alone = {}
     for stream in STREAMS:
-        output = KINDS[stream].output
         if stream not in masks:
-            uniform = output
+            alone[stream] = layers.Rescaling(0.0, name="untrained")(joint)
             continue
         first = 0 if stream == config.streams[0] else WIDTHS[config.streams[0]]
         x = KeepFeatures(first, first + WIDTHS[stream], name=f"{stream}_alone")(embeddings)
-        x = MaskedMean(name=f"{stream}_logits")(classify(x), masks[stream])
-        answers[output] = softmax(output)(x)
-    if uniform:
-        answers[uniform] = softmax(uniform)(layers.Rescaling(0.0, name="untrained")(joint))
-    return keras.Model(inputs, {name: answers[name] for name in outputs_of(STREAMS)}, name=NAME)
+        alone[stream] = MaskedMean(name=f"{stream}_logits")(classify(x), masks[stream])
+    return of_logits(NAME, inputs, joint, alone, STREAMS)
 
 
 def take_apart(model: keras.Model) -> Apart | None:
