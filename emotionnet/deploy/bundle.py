@@ -100,8 +100,6 @@ class Bundle:
 
     def view(self):
         """The `emotionnet.inputs.views.View` of the run's system."""
-        from dataclasses import fields
-
         from emotionnet.inputs.views import View
 
         faces, sound = self.contract["faces"], self.contract["sound"]
@@ -113,7 +111,7 @@ class Bundle:
             "image_size": faces["size"],
             "samples": sound["samples"],
         }
-        return View(**{f.name: sizes[f.name] for f in fields(View) if f.name in sizes})
+        return View.of(sizes)
 
     def read(self, name: str) -> bytes:
         """The content of a file, checked against ``SHA256SUMS``.

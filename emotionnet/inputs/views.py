@@ -6,9 +6,9 @@ Runs in graph mode inside tf.data; `emotionnet.inputs.clip_windows` gives the sa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,6 +48,18 @@ class View:
     frame_hz: float = 0.0
     landmarks: int = 0
     skip_frames: int = 0
+
+    @classmethod
+    def of(cls, sizes: Any) -> View:
+        """The view of a model; what ``sizes`` lacks is as by default.
+
+        Args:
+            sizes: a mapping, or a system's ``Config``; what else it has is not looked at.
+        """
+        names = [field.name for field in fields(cls)]
+        if not isinstance(sizes, Mapping):
+            sizes = {name: getattr(sizes, name) for name in names if hasattr(sizes, name)}
+        return cls(**{name: sizes[name] for name in names if name in sizes})
 
     @property
     def window_s(self) -> float:

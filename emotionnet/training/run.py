@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -311,8 +310,7 @@ def view_of(config: dict[str, Any]):
     from emotionnet.inputs.views import View
     from emotionnet.systems import get_system
 
-    own = get_system(config["system"]).Config(**config["system_config"])
-    return View(**{f.name: getattr(own, f.name) for f in fields(View) if hasattr(own, f.name)})
+    return View.of(get_system(config["system"]).Config(**config["system_config"]))
 
 
 def group_members(folder: str | os.PathLike) -> list[Path]:
