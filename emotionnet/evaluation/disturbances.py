@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from emotionnet.clips import SAMPLE_RATE
 from emotionnet.files import sha256
+from emotionnet.inputs.array_augment import shift_sound
 from emotionnet.inputs.kinds import STREAMS
 
 #: Voices of other clips that make a babble.
@@ -111,13 +111,7 @@ def lost_sound(inputs: Inputs, share: float, rng, voices) -> Inputs:
 def shifted_sound(inputs: Inputs, seconds: float, rng, voices) -> Inputs:
     """Moves the sound later (or earlier) against the picture; what leaves is lost, silence enters."""
     length = int(inputs["waveform_samples"])
-    shift = max(-length, min(length, round(seconds * SAMPLE_RATE)))
-    sound, waveform = inputs["waveform"][:length], np.zeros_like(inputs["waveform"])
-    if shift >= 0:
-        waveform[shift:length] = sound[: length - shift]
-    else:
-        waveform[: length + shift] = sound[-shift:]
-    return {"waveform": waveform}
+    return {"waveform": shift_sound(inputs["waveform"], length, seconds)}
 
 
 def occluded(inputs: Inputs, share: float, rng, voices) -> Inputs:
