@@ -1,6 +1,5 @@
 """The cost of a backbone: parameters, bytes and multiply-adds, exactly, without training; and time."""
 
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,12 +101,9 @@ def _counts(model) -> tuple[tuple[int, int], tuple[int, int]]:
 
 def _timed(model) -> tuple[float, float]:
     """Size and time of the float32 file that goes to a phone."""
-    from emotionnet.deploy.convert import convert
     from emotionnet.deploy.latency import measure
+    from emotionnet.deploy.target import float32_file
 
     with tempfile.TemporaryDirectory() as scratch:
-        saved = os.path.join(scratch, "model.keras")
-        model.save(saved)
-        convert(scratch, {"model": saved, "precisions": ["float32"], "onnx": False})
-        file = Path(scratch) / "float32.tflite"
+        file = float32_file(model, Path(scratch))
         return file.stat().st_size / 1e6, measure(file, threads=1).cpu_ms

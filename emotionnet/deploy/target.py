@@ -38,7 +38,7 @@ def read_target(
             return graphs.onnx_graph(path), path
         return graphs.tflite_graph(path, signature), path
     model = _model(path, str(target), num_classes, config)
-    return graphs.keras_graph(model), _converted(model, scratch) if timed else None
+    return graphs.keras_graph(model), float32_file(model, scratch) if timed else None
 
 
 def _model(path: Path, name: str, num_classes: int, config: dict):
@@ -57,8 +57,16 @@ def _model(path: Path, name: str, num_classes: int, config: dict):
     )
 
 
-def _converted(model, scratch: Path) -> Path:
-    """The model as the float32 file that goes to a phone."""
+def float32_file(model, scratch: Path) -> Path:
+    """The model as the file that goes to a phone, in float32.
+
+    Args:
+        model: of Keras.
+        scratch: folder that it is made in.
+
+    Raises:
+        EmotionNetError: it cannot be converted.
+    """
     model.save(scratch / "model.keras")
     convert(scratch, {"model": str(scratch / "model.keras"), "precisions": ["float32"],
                       "onnx": False})  # fmt: skip
