@@ -21,7 +21,6 @@ the answers with the other embedding set to zero, i.e. of the same clip without 
 segment with neither does not vote, and a clip with neither is answered uniformly.
 """
 
-import dataclasses
 from dataclasses import dataclass
 
 import keras
@@ -245,25 +244,6 @@ def audio_net(config: Config) -> keras.Model:
         return _wav2vec2_net(config)
     columns = 1 + (config.window - config.n_fft) // config.hop_length
     return _convolutions((config.n_mels, columns, 1), AUDIO, AUDIO_FEATURES, "audio", config)
-
-
-def with_segments(model: keras.Model, config: Config, segments: int) -> keras.Model:
-    """The same trained network for another number of segments.
-
-    Args:
-        model: of `build`, with shared weights.
-        config: that it was built with.
-        segments: the new N.
-
-    Raises:
-        UsageError: every segment has its own network.
-    """
-    if not config.shared:
-        raise UsageError(f"{NAME}: with shared=False the number of segments is fixed.")
-    num_classes = model.output["probabilities"].shape[-1]
-    other = build(dataclasses.replace(config, segments=segments, audio_weights=""), num_classes)
-    other.set_weights(model.get_weights())
-    return other
 
 
 def _encoder_inputs(config: Config) -> tuple[str, ...]:
