@@ -73,35 +73,6 @@ def pca(
     return _projection(mean, kernel, units)
 
 
-def linear_discriminant(
-    values: np.ndarray,
-    labels: np.ndarray,
-    *,
-    num_classes: int | None = None,
-    units: int | None = None,
-    shrinkage: float | str = "auto",
-) -> list[np.ndarray]:
-    """Fisher's linear discriminants, for `emotionnet.layers.Projection`.
-
-    Args:
-        values: (rows, width).
-        labels: (rows,) class numbers.
-        num_classes: classes that must be there; None takes those that are.
-        units: number of discriminants; None is one fewer than classes, which is the most.
-        shrinkage: of the covariance within classes, 0 to 1, or "auto" (Ledoit and Wolf).
-
-    Returns:
-        ``kernel`` (width, units), ``bias`` (units,); projected rows have mean 0 and, within
-        classes, the covariance 1.
-
-    Raises:
-        EmotionNetError: as `standard_scaler`; or a class without rows, or fewer rows than classes.
-    """
-    values, labels = _labelled_rows(values, labels, num_classes)
-    kernel = _discriminants(values, labels, shrinkage)
-    return _projection(values.mean(axis=0), kernel, units or kernel.shape[1])
-
-
 def marginal_fisher(
     values: np.ndarray,
     labels: np.ndarray,
@@ -139,7 +110,7 @@ def marginal_fisher(
         count for more; all are divided by one number, so that their mean variance is 1.
 
     Raises:
-        EmotionNetError: as `linear_discriminant`.
+        EmotionNetError: as `standard_scaler`; or a class without rows, or fewer rows than classes.
 
     Source: Yan et al., "Graph Embedding and Extensions" (PAMI 29, 2007); DV EmotionNet, equations
     16 to 25. All constants are ours.
@@ -196,7 +167,7 @@ def kernel_discriminant(
         projected rows have mean 0 and, within classes, the covariance 1.
 
     Raises:
-        EmotionNetError: as `linear_discriminant`.
+        EmotionNetError: as `marginal_fisher`.
 
     Source: Baudat and Anouar, "Generalized Discriminant Analysis Using a Kernel Approach" (2000);
     system 5's paper, section II-C, which names neither kernel nor widths.
@@ -237,7 +208,7 @@ def kernel_ridge(
         ``points`` (points, width), ``gamma`` (), ``kernel`` (points, classes), ``bias`` (classes,).
 
     Raises:
-        EmotionNetError: as `linear_discriminant`.
+        EmotionNetError: as `marginal_fisher`.
 
     Source: Saunders, Gammerman and Vovk, "Ridge Regression Learning Algorithm in Dual Variables" (ICML
     1998); the logits are ours.
@@ -279,7 +250,7 @@ def even_classes(
         ``kernel`` (classes, classes), which changes nothing; ``bias`` (classes,) with mean 0.
 
     Raises:
-        EmotionNetError: as `linear_discriminant`.
+        EmotionNetError: as `marginal_fisher`.
 
     Source: Saerens, Latinne and Decaestecker, "Adjusting the Outputs of a Classifier to New a Priori
     Probabilities" (Neural Computation 14, 2002), equation 2.4.
@@ -313,7 +284,7 @@ def _kernel_arrays(nystroem, kernel, bias, points: int) -> list[np.ndarray]:
 
 
 def _discriminants(values, labels, shrinkage):
-    """Linear discriminants (width, classes - 1), float64; see `linear_discriminant`."""
+    """Fisher's linear discriminants (width, classes - 1), float64: within classes rows have the covariance 1."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
     fitted = LinearDiscriminantAnalysis(solver="eigen", shrinkage=shrinkage)

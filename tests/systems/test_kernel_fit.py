@@ -48,12 +48,12 @@ def test_where_the_kernel_is_linear_it_is_lda():
     """A Gaussian so wide that it is a plane over all rows: its kernel is that of a product."""
     values, labels = digits()
     median = 1.0 / fits._median_gamma(values)
-    settings = {"units": 5, "shrinkage": 0.1}
     wide = fits.kernel_discriminant(
-        values, labels, points=len(values), gamma=1e-4 / median, **settings
+        values, labels, points=len(values), gamma=1e-4 / median, shrinkage=0.1
     )
-    kernel, bias = fits.linear_discriminant(values, labels, **settings)
-    check_same_axes(projected(values, wide), values @ kernel + bias, 0.02)
+    lda = LinearDiscriminantAnalysis(solver="eigen", shrinkage=0.1).fit(values, labels)
+    expected = lda.transform(values)[:, :5]
+    check_same_axes(projected(values, wide), expected - expected.mean(axis=0), 0.02)
 
 
 def test_it_tells_apart_what_no_plane_does():
@@ -64,8 +64,8 @@ def test_it_tells_apart_what_no_plane_does():
         return np.ptp(means) ** 2 / np.mean([x[labels == c].var() for c in (0, 1)])
 
     curved = projected(values, fits.kernel_discriminant(values, labels, points=64))[:, 0]
-    kernel, _ = fits.linear_discriminant(values, labels)
-    assert fisher(curved) > 3 * fisher((values @ kernel)[:, 0])
+    straight = LinearDiscriminantAnalysis(solver="eigen").fit(values, labels).transform(values)
+    assert fisher(curved) > 3 * fisher(straight[:, 0])
 
 
 def test_fewer_rows_than_points_are_filled_up_with_points_that_do_not_count():
