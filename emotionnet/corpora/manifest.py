@@ -1,13 +1,10 @@
-"""A manifest: one CSV, a row a clip. Everything to the right of a corpus reads only this."""
+"""A manifest: a row a clip. Everything to the right of a corpus reads only this."""
 
 import dataclasses
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-from emotionnet.errors import UsageError
-from emotionnet.files import read_csv, sha256, write_csv
+from emotionnet.files import sha256
 
 
 @dataclass(frozen=True)
@@ -57,28 +54,6 @@ class ManifestRow:
 _LATER_GROUPS = (("part", "start_s", "end_s"), ("votes",))
 LATER = tuple(name for group in _LATER_GROUPS for name in group)
 COLUMNS = tuple(field.name for field in dataclasses.fields(ManifestRow))
-
-
-def write_manifest(path: str | os.PathLike, rows: Iterable[ManifestRow]) -> None:
-    """Writes the rows as CSV, whole or not at all."""
-    write_csv(path, (dataclasses.asdict(row) for row in rows), COLUMNS)
-
-
-def read_manifest(path: str | os.PathLike) -> list[ManifestRow]:
-    """Reads a manifest; columns beyond `COLUMNS` are left out.
-
-    Raises:
-        UsageError: the file is missing, or a needed column is.
-    """
-    if not Path(path).is_file():
-        raise UsageError(f"{path}: no such manifest. `python -m emotionnet.prepare` writes one.")
-    rows = []
-    for number, raw in enumerate(read_csv(path), start=2):
-        missing = [c for c in ("clip", "corpus", "emotion") if not raw.get(c)]
-        if missing:
-            raise UsageError(f"{path}, line {number}: column {missing[0]!r} is missing or empty.")
-        rows.append(ManifestRow(**{c: raw[c] for c in COLUMNS if raw.get(c) is not None}))
-    return rows
 
 
 def manifest_hash(rows: Iterable[ManifestRow]) -> str:

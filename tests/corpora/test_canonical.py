@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from emotionnet.corpora import canonical
-from emotionnet.corpora.manifest import read_manifest
 from emotionnet.emotions import EMOTIONS
 from emotionnet.errors import UsageError
+from emotionnet.files import read_csv
 
 SCRIPT = Path(__file__).resolve().parents[2] / canonical.FOLDER / "make.py"
 
@@ -62,10 +62,12 @@ def test_folds_are_consecutive_actors(corpus, sizes):
     assert [in_order.count(fold) for fold in sorted(set(in_order))] == sizes
 
 
-def test_lists_read_as_manifests():
+def test_lists_name_every_clip_once_in_order_with_its_emotion():
     for corpus in canonical.CORPORA:
-        rows = read_manifest(canonical.manifest_file(f"{corpus}.csv"))
-        assert [row.clip for row in rows] == sorted(canonical.clip_list(corpus))
+        rows = read_csv(canonical.manifest_file(f"{corpus}.csv"))
+        assert [row["clip"] for row in rows] == sorted(canonical.clip_list(corpus))
+        assert {row["corpus"] for row in rows} == {corpus}
+        assert {row["emotion"] for row in rows} <= set(EMOTIONS)
 
 
 def test_copies_have_an_original():

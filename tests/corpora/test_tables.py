@@ -5,7 +5,7 @@ import json
 import pytest
 
 from emotionnet.corpora import folder
-from emotionnet.corpora.manifest import manifest_hash, read_manifest, write_manifest
+from emotionnet.corpora.manifest import manifest_hash
 from emotionnet.corpora.tables import seconds
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.votes import shares
@@ -112,8 +112,6 @@ def test_parts_of_a_file_are_clips(tmp_path):
     assert "'x' is no time" in said[1]
     assert "listed twice" in said[2]
     assert len(said) == 3
-    write_manifest(tmp_path / "manifest.csv", rows)
-    assert read_manifest(tmp_path / "manifest.csv") == rows
 
 
 def test_names_of_columns_may_have_blanks(tmp_path):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from emotionnet.corpora import canonical
-from emotionnet.corpora.manifest import ManifestRow, read_manifest
+from emotionnet.corpora.manifest import COLUMNS, ManifestRow
 from emotionnet.emotions import EMOTIONS
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.inputs.protocols import (
@@ -33,8 +33,8 @@ def made(actors: int, takes: int = 2, emotions=EMOTIONS, corpus="demo") -> list[
 
 
 def canonical_rows(corpus: str, channel: str = "speech") -> list[ManifestRow]:
-    rows = read_manifest(canonical.manifest_file(f"{corpus}.csv"))
     facts = canonical.clip_list(corpus)
+    rows = [ManifestRow(**{c: raw[c] for c in COLUMNS if c in raw}) for raw in facts.values()]
     return [r for r in rows if channel in (r.channel, "all") and not facts[r.clip]["problem"]]
 
 
