@@ -72,11 +72,9 @@ def test_the_run_folder_gets_predictions_metrics_and_report(run, metrics):
 
 
 def test_answers_are_those_of_the_model_on_the_view(run, records, metrics):
-    from emotionnet.inputs.views import view_example
-
     model, view = run.model(), run.view()
     for i, example in enumerate(records.dataset(records.rows)):
-        inputs = {k: np.asarray(v)[None] for k, v in view_example(example, view).items()}
+        inputs = {k: np.asarray(v)[None] for k, v in view(records.parse(example)).items()}
         expected = np.asarray(model(inputs)["probabilities"])[0]
         np.testing.assert_allclose(answers_of(run).probabilities["fused"][i], expected, atol=1e-5)
 
@@ -123,8 +121,6 @@ def test_masks_that_leave_nothing_or_are_unknown(records, tmp_path):
 
 
 def test_mirrored_is_the_mean_of_both_answers_and_replaces_nothing(run, metrics, records, tmp_path):
-    from emotionnet.inputs.views import view_example
-
     folder = tmp_path / "run"
     shutil.copytree(run.folder, folder)
     before = (folder / "metrics.json").read_bytes()
@@ -135,7 +131,7 @@ def test_mirrored_is_the_mean_of_both_answers_and_replaces_nothing(run, metrics,
     table = Answers.read(folder / "predictions_mirrored.csv", LABELS).probabilities["fused"]
     model, view, moved = run.model(), run.view(), 0.0
     for i, example in enumerate(records.dataset(records.rows)):
-        inputs = {k: np.asarray(v)[None] for k, v in view_example(example, view).items()}
+        inputs = {k: np.asarray(v)[None] for k, v in view(records.parse(example)).items()}
         one = np.asarray(model(inputs)["probabilities"])[0]
         other = np.asarray(
             model({**inputs, "faces": inputs["faces"][:, :, :, ::-1]})["probabilities"]

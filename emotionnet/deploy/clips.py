@@ -65,13 +65,10 @@ def demo_clips(run, count: int = 2) -> dict[str, np.ndarray]:
     Raises:
         EmotionNetError: no face was found in them.
     """
-    import tensorflow as tf
-
     from emotionnet.clips.clip import read_clip
     from emotionnet.clips.faces import FaceFinder
-    from emotionnet.clips.records import serialize
+    from emotionnet.clips.records import parsed_of
     from emotionnet.corpora import demo
-    from emotionnet.inputs.views import view_example
 
     view, finder = run.view(), FaceFinder()
     with tempfile.TemporaryDirectory() as folder:
@@ -80,5 +77,5 @@ def demo_clips(run, count: int = 2) -> dict[str, np.ndarray]:
         clips = [read_clip(row, Path(folder), finder) for row in rows]
     if not all(clip.faces_found for clip in clips):
         raise EmotionNetError("no face was found in the drawn clips that the bundle ships.")
-    viewed = [view_example(tf.constant(serialize(clip)), view) for clip in clips]
+    viewed = [view(parsed_of(clip)) for clip in clips]
     return {name: np.stack([np.array(clip[name]) for clip in viewed]) for name in viewed[0]}

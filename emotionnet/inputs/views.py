@@ -233,12 +233,3 @@ class View:
 def shrinks_by(size: int) -> int:
     """By how much libjpeg shrinks a stored face of which ``size`` is wanted while decoding, at a fraction of the cost."""
     return next((ratio for ratio in (8, 4, 2) if CROP_SIZE // ratio >= size), 1)
-
-
-def view_example(
-    serialized: tf.Tensor, view: View, fields: Sequence[str] = (), jitter: tf.Tensor | None = None
-) -> dict:
-    """Parses one serialized record, with the side ``fields`` that it was read with, and views it."""
-    from emotionnet.clips.records import parse
-
-    return view(parse(serialized, fields), jitter=jitter)
