@@ -183,3 +183,4 @@ def test_where_few_clips_have_all_streams_others_fill_up(model, tmp_path):
         assert len({row.clip for row in rows}) == len(rows) == min(count, 5)
         assert rows[0].clip == "c2"
         assert len(inputs["faces"]) == len(rows)
+    assert job._crop_sensitivity([(rows, inputs)])["clips"] == 1  # where there is a face to move

@@ -160,10 +160,11 @@ class Export:
         tolerances = golden.write(self.bundle, inputs, reference, models, features)
         names = next(iter(models.values())).names
         say("moving the crops")
-        contract = self._contract(files, models, tolerances, self._crop_sensitivity(clips))
+        tested = self._clips("test", clips, seed=3)
+        contract = self._contract(files, models, tolerances, self._crop_sensitivity(tested))
         write_json(self.bundle / "contract.json", contract)
         write_text(self.bundle / "labels.txt", "\n".join(self.run.labels) + "\n")
-        compared = self._accuracy(models, clips, accuracy)
+        compared = self._accuracy(models, tested, accuracy)
         if compared:
             write_json(self.bundle / "accuracy.json", compared)
         say("timing")
@@ -197,16 +198,13 @@ class Export:
             )
         return []
 
-    def _clips(
-        self, part: str, count: int, seed: int, faces: bool = False
-    ) -> list[tuple[list, dict]]:
+    def _clips(self, part: str, count: int, seed: int) -> list[tuple[list, dict]]:
         """Of each source up to ``count`` rows of a part, with their inputs; those with all streams first.
 
         Args:
             part: of the run.
             count: of clips.
             seed: decides which.
-            faces: only clips with a face.
         """
         from emotionnet.deploy.clips import load, spread
 
@@ -215,7 +213,6 @@ class Export:
             whole, others = self._by_streams(records, parts[part])
             rows = spread(whole, count, seed)
             rows += spread(others, count - len(rows), seed)
-            rows = [row for row in rows if row.faces_found > 0] if faces else rows
             if rows:
                 found.append((rows, load(self.run, records, rows)))
         return found
@@ -313,18 +310,20 @@ class Export:
                 return layer
         return None
 
-    def _crop_sensitivity(self, clips: int) -> dict[str, Any] | None:
-        """Of the answer from faces, on few of the clips on which the precisions are compared."""
+    def _crop_sensitivity(self, tested: list[tuple[list, dict]]) -> dict[str, Any] | None:
+        """Of the answer from faces, on few of the clips on which the precisions are compared, see `_clips`."""
         from emotionnet.deploy.jitter import crop_sensitivity
         from emotionnet.deploy.measure import MARGIN
 
         output = OUTPUTS["faces" if "faces" in self.run.config["streams"] else FUSED]
         if set(self.run.config["streams"]) == {"speech"}:
             return None
-        found = self._clips("test", min(clips, MOVED_CLIPS), seed=3, faces=True)
-        if not found:
-            return None
-        return crop_sensitivity(lambda clips: self._keras(clips)[output], found[0][1], MARGIN)
+        for rows, inputs in tested:
+            seen = [i for i, row in enumerate(rows[:MOVED_CLIPS]) if row.faces_found > 0]
+            if seen:
+                few = {name: values[seen] for name, values in inputs.items()}
+                return crop_sensitivity(lambda clips: self._keras(clips)[output], few, MARGIN)
+        return None
 
     def _contract(self, files, models, tolerances, crop_sensitivity) -> dict[str, Any]:
         from emotionnet import __version__
@@ -361,14 +360,13 @@ class Export:
             faces_hz=self.run.view().frame_hz,
         )
 
-    def _accuracy(self, models, clips: int, accuracy) -> dict[str, Any] | None:
+    def _accuracy(self, models, tested, accuracy) -> dict[str, Any] | None:
         import numpy as np
 
-        found = self._clips("test", clips, seed=3)
-        if not found:
+        if not tested:
             return None
-        rows = [row for rows, _ in found for row in rows]
-        inputs = {name: np.concatenate([each[name] for _, each in found]) for name in found[0][1]}
+        rows = [row for rows, _ in tested for row in rows]
+        inputs = {name: np.concatenate([each[name] for _, each in tested]) for name in tested[0][1]}
         targets = np.array([self.run.labels.index(row.emotion) for row in rows])
         return accuracy(models, inputs, targets, self._keras(inputs), self.run.config["streams"])
 
