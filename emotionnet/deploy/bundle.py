@@ -17,7 +17,7 @@ import numpy as np
 
 from emotionnet.classes import Classes
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import read_json, sha256, write_text
+from emotionnet.files import file_sha256, read_json, sha256, write_text
 from emotionnet.shipped import shipped_bundle
 
 #: Of the contract; rises when the meaning of a field changes.
@@ -205,7 +205,7 @@ def quick_bundle(run) -> Bundle | None:
         or "float32" not in bundle.contract["files"]
     ):
         return None
-    if model.is_file() and bundle.config.get("model_sha256") == sha256(model.read_bytes()):
+    if model.is_file() and bundle.config.get("model_sha256") == file_sha256(model):
         return bundle
     print(f"note: {folder} is of another model than {model}, and is not used.", file=sys.stderr)
     return None
@@ -255,5 +255,5 @@ def write_sums(folder: str | os.PathLike) -> None:
     """Writes ``SHA256SUMS`` over every other file, in the format of ``sha256sum``."""
     folder = Path(folder)
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    lines = [f"{sha256((folder / name).read_bytes())}  {name}" for name in names if name != SUMS]
+    lines = [f"{file_sha256(folder / name)}  {name}" for name in names if name != SUMS]
     write_text(folder / SUMS, "\n".join(lines) + "\n")

@@ -10,7 +10,7 @@ from emotionnet.deploy import golden
 from emotionnet.deploy.bundle import SUMS, Bundle, read_sums
 from emotionnet.deploy.litert import open_model
 from emotionnet.errors import EmotionNetError
-from emotionnet.files import sha256
+from emotionnet.files import file_sha256
 
 _NEEDED = ("contract.json", "labels.txt", "MODEL_CARD.md", "golden/expected.json")
 _SMALL = {"INT8", "UINT8", "INT16"}
@@ -40,7 +40,7 @@ def _check_sums(folder: Path) -> None:
         if name not in listed:
             raise EmotionNetError(f"{folder / SUMS}: does not name {name}: it was changed.")
     for name, digest in sorted(listed.items()):
-        if sha256((folder / name).read_bytes()) != digest:
+        if file_sha256(folder / name) != digest:
             raise EmotionNetError(f"{folder / name}: was changed or damaged: wrong SHA-256.")
 
 

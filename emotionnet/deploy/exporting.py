@@ -11,7 +11,7 @@ from typing import Any
 from emotionnet.deploy.bundle import is_bundle, write_sums
 from emotionnet.deploy.convert import PRECISIONS
 from emotionnet.errors import EmotionNetError, UsageError
-from emotionnet.files import sha256, write_json, write_text
+from emotionnet.files import file_sha256, write_json, write_text
 from emotionnet.inputs.kinds import FUSED, OUTPUTS, has
 
 ONNX = "onnx"
@@ -350,7 +350,7 @@ class Export:
                 **{key: config.get(key) for key in kept},
                 **({"combined": config["combined"]} if "combined" in config else {}),
                 "manifest_hash": config.get("manifest_hash"),
-                "model_sha256": sha256((self.run.folder / "model.keras").read_bytes()),
+                "model_sha256": file_sha256(self.run.folder / "model.keras"),
                 "classes": self.run.classes.plain(),
                 "commit": told["commit"],
             },
