@@ -116,7 +116,7 @@ def main() -> int:
     found = candidates(folder)
     text, rows = markdown(found), table(list(found.values()))
     if rows:
-        write_csv(folder / "cells.csv", rows, list(rows[0]))
+        write_csv(folder / "cells.csv", rows)
     write_text(folder / "table.md", text)
     print(text)
     return 0

@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             told.append(answer_rows(run.model(), run.view(), third, asked, run.labels, streams))
         lines.append({"learnt from": name, **numbers(Answers.pool(told), len(asked))})
         print(lines[-1], flush=True)
-        write_csv(args.out / "table.csv", lines, list(lines[0]))
+        write_csv(args.out / "table.csv", lines)
 
 
 if __name__ == "__main__":

@@ -160,7 +160,7 @@ def main() -> int:
         for seed, run in zip(seeds, runs[scheme])
         for epoch, (labels, accuracy) in enumerate(zip(run["labels"], run["accuracy"]))
     ]
-    write_csv(folder / "curves.csv", rows, list(rows[0]))
+    write_csv(folder / "curves.csv", rows)
     config = Run.open(folder / RUNS[0]["name"]).config
     what = f"{config['corpus']}, {' and '.join(config['streams'])}, {config['system']}"
     draw(runs, f"{what}: seeds {', '.join(map(str, seeds))}", folder / "curves.png")

@@ -108,9 +108,18 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
 
 
 def write_csv(
-    path: str | os.PathLike, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]
+    path: str | os.PathLike, rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None
 ) -> None:
-    """Writes dicts as CSV with a header, whole or not at all."""
+    """Writes dicts as CSV with a header, whole or not at all; of None, and of what a row lacks, nothing.
+
+    Args:
+        path: of the file.
+        rows: column → value.
+        columns: in order; by default all that any row has, in the order in which they come.
+    """
+    if columns is None:
+        rows = list(rows)
+        columns = list(dict.fromkeys(column for row in rows for column in row))
     with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()

@@ -106,9 +106,7 @@ def write_cells(
                 for name, folder in trainings.items()
             ]
         )
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    plain = ({k: "" if v is None else v for k, v in row.items()} for row in rows)
-    write_csv(table_path, plain, columns)
+    write_csv(table_path, rows)
     write_page(page, candidates, [], pairs, parts)
     return rows
 

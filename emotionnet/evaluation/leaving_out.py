@@ -80,8 +80,7 @@ def write_leave_out(
     labels: Sequence[str],
 ) -> None:
     """Writes the table as CSV, and the page."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    write_csv(table, ({k: "" if v is None else v for k, v in row.items()} for row in rows), columns)
+    write_csv(table, rows)
 
     def p(value: float | None) -> str:
         return "–" if value is None else f"{value:.3f}"

@@ -61,8 +61,7 @@ def compare(
         "differences": [*unfinished, *differences(candidates)],
         "pairs": paired_tests(candidates, across_protocols),
     }
-    columns = list(dict.fromkeys(key for row in result["rows"] for key in row))
-    write_csv(Path(out) / TABLE, result["rows"], columns)
+    write_csv(Path(out) / TABLE, result["rows"])
     write_page(Path(out) / PAGE, candidates, result["differences"], result["pairs"])
     return result
 

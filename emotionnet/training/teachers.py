@@ -152,7 +152,7 @@ def _ask_all(run: Run, records, names: Sequence[str], table) -> None:
         for row, answer in zip(answerable, mean):
             cells = zip(run.labels, answer)
             lines[row.clip] |= {f"{name}_{label}": f"{p:.7g}" for label, p in cells}
-    write_csv(table, ({**dict.fromkeys(columns, ""), **line} for line in lines.values()), columns)
+    write_csv(table, lines.values(), columns)
 
 
 def _ask(teacher: Run, name: str, records, rows: Sequence, bar) -> np.ndarray:

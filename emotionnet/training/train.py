@@ -172,15 +172,14 @@ def _fit(
 
 def _write_tables(run: Run, state: TrainingState) -> None:
     """Writes history.csv and labelled.csv again; they are small."""
-    columns = dict.fromkeys(key for each in state.history for key in each)
-    write_csv(run.folder / "history.csv", state.history, list(columns))
+    write_csv(run.folder / "history.csv", state.history)
     if any(state.labelled.values()):
         moved = [
             dict(zip(("stream", "clip", "epoch", "bits"), (stream, *each)))
             for stream, clips in state.labelled.items()
             for each in clips
         ]
-        write_csv(run.folder / "labelled.csv", moved, list(moved[0]))
+        write_csv(run.folder / "labelled.csv", moved)
 
 
 def _log_epoch(run: Run, state: TrainingState, row: dict) -> None:
