@@ -1,5 +1,6 @@
 """A product of settings: which trainings it needs, and their results, on records of noise."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +14,7 @@ from emotionnet.evaluation.answers import Answers
 from emotionnet.evaluation.cells import CellResult, write_cells
 from emotionnet.files import read_csv
 from emotionnet.sweep import sweep
-from emotionnet.systems import get_system, make_config
+from emotionnet.systems import SYSTEMS, get_system, make_config
 from emotionnet.training.grid import axes_of, cells_of, read_axes
 
 pytestmark = pytest.mark.usefixtures("four_bottlenecks", "plain_reports")
@@ -57,17 +58,28 @@ def test_a_setting_of_one_stream_alone_does_not_train_the_other_again():
     assert "speech-dropout=0.1-epochs=2" in names
 
 
+def test_every_field_of_a_system_is_said_to_concern_one_stream_or_is_known_to_concern_all():
+    #: Fields that are no stream's own: every network has BatchNorm.
+    all_streams = {"ghost_fan": {"batch_norm_momentum", "streams"}}
+    systems = {name: get_system(name) for name in SYSTEMS}
+    systems = {name: each for name, each in systems.items() if hasattr(each, "CONCERNS")}
+    assert set(systems) == set(all_streams)
+    for name, system in systems.items():
+        said = [field for fields in system.CONCERNS.values() for field in fields]
+        fields = [field.name for field in dataclasses.fields(system.Config)]
+        assert sorted([*said, *all_streams[name]]) == sorted(fields)
+
+
 def test_what_a_stream_is_said_not_to_be_concerned_by_leaves_it_as_it_is():
-    import dataclasses
     import json
 
     system = get_system("ghost_fan")
     fields = {name for names in system.CONCERNS.values() for name in names}
-    assert fields < {field.name for field in dataclasses.fields(system.Config)}
     others = {
         "frames": 4, "image_size": 48, "variant": "F1", "depthwise": "stride2", "tam_residual": False,
         "face_dropout": 0.3, "sample_rate": 8000, "samples": 8000, "speech": "S1", "n_mfcc": 13,
-        "n_fft": 1024, "hop_length": 256, "dropout": 0.4, "augment_spectrogram": 2.0, "fusion": "AM",
+        "n_fft": 1024, "hop_length": 256, "mel": "htk", "dropout": 0.4, "augment_spectrogram": 2.0,
+        "skip_frames": 5, "fusion": "AM",
     }  # fmt: skip
     assert set(others) == fields
     plain = make_config("ghost_fan", **SYSTEM_CONFIG)

@@ -70,9 +70,11 @@ SPEECH = {"S1": (128,) * 4 + (64,) * 4, "S2": (128,) * 6 + (64,) * 2, "S3": (128
 #: Fields of `Config` that concern one stream alone, and those of the fusion, which has no weights: streams are
 #: trained apart, and what is the same for one of them need not be trained twice.
 CONCERNS = {
-    "faces": ("frames", "image_size", "variant", "depthwise", "tam_residual", "face_dropout"),
+    "faces": (
+        "frames", "image_size", "variant", "depthwise", "tam_residual", "skip_frames", "face_dropout",
+    ),
     "speech": (
-        "sample_rate", "samples", "speech", "n_mfcc", "n_fft", "hop_length", "dropout",
+        "sample_rate", "samples", "speech", "n_mfcc", "n_fft", "hop_length", "mel", "dropout",
         "augment_spectrogram",
     ),
     "fusion": ("fusion",),
