@@ -97,6 +97,7 @@ def check_same(records, expected):
 
 def test_who_reads_what_is_decided_by_the_header(native, direct):
     readers = {clip: file.decoder for clip, file in direct.files.items()}
+    assert set(map(bool, readers.values())) == {True, False}
     for name, decoder in readers.items():
         assert bool(decoder) == (name[-1] in "abcde" and name[-2] == "-"), name
 
