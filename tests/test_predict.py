@@ -330,6 +330,10 @@ def test_files_are_written_beside_the_answers(tmp_path, capsys):
 def test_one_file_of_subtitles_is_for_one_clip(run, tmp_path):
     with pytest.raises(UsageError, match="give a folder"):
         predicting.main([str(run), "a.mp4", "b.mp4", "--vtt", "x.vtt"])
+    recording = tmp_path / "a.mp4"
+    recording.touch()
+    with pytest.raises(UsageError, match=r"is a file\. Give a folder"):
+        predicting.main([str(run), str(recording), "--vtt", str(recording)])
 
 
 def test_a_pipe_and_an_address_are_answers_with_a_reason(run, tmp_path, capsys):

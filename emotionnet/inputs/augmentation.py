@@ -110,6 +110,11 @@ class Augmentation:
         return some_are_dropped or any(changed.get(name) for name in inputs)
 
 
+#: Strengths that are chances, or shares of the whole.
+_SHARES = (
+    *("flip", "brightness", "contrast", "scale", "shift", "noise_share", "frame_jitter"),
+    *("modality_dropout", "erase_share", "erase_area"),
+)
 #: Strengths that change nothing.
 NOTHING = {
     field.name: () if field.name == "copies" else 0.0
@@ -135,6 +140,8 @@ def plain_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
             )
         if name != "copies" and not number:
             raise UsageError(f"augmentation: {name} is {value!r}; it needs a number of at least 0.")
+        if name in _SHARES and value > 1:
+            raise UsageError(f"augmentation: {name} is {value!r}; it needs a number from 0 to 1.")
     made = Augmentation(**fields)
     for kind in made.copies:
         parse_kind(kind)

@@ -88,6 +88,9 @@ def outputs_for(clips: Sequence[str | os.PathLike], **places: str | os.PathLike 
     for clip in clips:
         not_empty(clip, "a clip")
     vtt, several = places["vtt"], len(clips) > 1 or any(Path(clip).is_dir() for clip in clips)
-    if vtt is not None and Path(vtt).suffix.lower() == ".vtt" and several:
+    one_file = vtt is not None and Path(vtt).suffix.lower() == ".vtt"
+    if one_file and several:
         raise UsageError(f"--vtt {vtt}: is one file, and clips are several: give a folder.")
+    if vtt is not None and not one_file and Path(vtt).is_file():
+        raise UsageError(f"--vtt {vtt}: is a file. Give a folder, or a name that ends in .vtt.")
     return Outputs(**places)

@@ -13,8 +13,9 @@ from emotionnet.training.state import recover
 _OPTIONAL = ("augmentation", "classes", *BEGINNINGS, "refit", "teachers", "train_actors")
 #: What is reported of the split; the split itself follows from the rest.
 _TOLD = ("protocol_description", "split_warning", "leaky")
-#: Another machine that prepares the same recordings may round otherwise: that is said, and not refused.
-_MAY_CHANGE = ("content_hash",)
+#: Another machine that prepares the same recordings may round otherwise: that is said, and not refused. What the options
+#: of a corpus make of it is in the list of clips; they were not always noted.
+_MAY_CHANGE = ("content_hash", "corpus_options")
 
 
 def open_run(folder: Path, config: dict, split, resume: bool | str) -> Run:

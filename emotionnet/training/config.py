@@ -135,6 +135,7 @@ class RunConfig:
         fields = {"start_fraction", "per_epoch"} & set(learning)
         return cls(
             corpus=config["corpus"],
+            corpus_options=config.get("corpus_options", {}),
             records=config["records"],
             system=config["system"],
             streams="+".join(config["streams"]),
@@ -287,9 +288,11 @@ def asked(options: Mapping[str, Any]) -> RunConfig:
         if len(recipe.runs) > 1:
             raise UsageError(f"recipe {recipe.name} is several runs: only `fit` can follow it.")
         run = run.changed(recipe.runs[0])
+    before = run.corpus
     run = run.changed({name: value for name, value in given.items() if name not in _HOW})
     if {"corpus", "root"} & set(given):
-        return dataclasses.replace(run, records=given.get("records"))
+        options = run.corpus_options if run.corpus == before else given.get("corpus_options", {})
+        return dataclasses.replace(run, records=given.get("records"), corpus_options=dict(options))
     records = run.records is not None or "records_cache" in given
     return dataclasses.replace(run, corpus=None) if records else run
 

@@ -27,6 +27,7 @@ def records(tmp_path_factory):
         (["--augmentation", "noise_share=much"], "noise_share is 'much'"),
         (["--augmentation", "copies=echo"], "copies of kind 'echo'"),
         (["--augmentation", "copies=3"], "needs kinds"),
+        (["--augmentation", "flip=50"], "flip is 50; it needs a number from 0 to 1"),
         (["--augmentation", "copies=[3]"], "copies of kind '3'"),
         (["--augment", "none", "--augmentation", "noise_share=0"], "needs --augment light"),
         (["--init-faces", "nowhere"], "no run here"),
