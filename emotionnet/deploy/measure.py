@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from emotionnet.deploy.bundle import Answerer
 from emotionnet.deploy.latency import litert_runner, onnx_runner, time_runs
 from emotionnet.inputs.kinds import FUSED, OUTPUTS, present
 from emotionnet.interpreter import hidden_stderr
@@ -43,13 +44,7 @@ def accuracy(
     count = len(targets)
     answers = {"keras": {output: np.asarray(reference[output]) for output in kinds.values()}}
     for precision, model in models.items():
-        given = [
-            model.run("classify", {name: values[i : i + 1] for name, values in clips.items()})
-            for i in range(count)
-        ]
-        answers[precision] = {
-            output: np.concatenate([g[output] for g in given]) for output in kinds.values()
-        }
+        answers[precision] = Answerer(model, clips).predict_on_batch(clips)
     # A clip without a stream is no question to it: all files agree there on the same even answer.
     asked = {stream: present(clips, stream) for stream in streams}
     asked[FUSED] = np.any(list(asked.values()), axis=0)
