@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from emotionnet.evaluation.paired import bootstrap_difference, holm, mcnemar
 from emotionnet.evaluation.temperature import pool_calibrated
 from emotionnet.files import read_csv, read_json
 from emotionnet.inputs.kinds import FUSED
+from emotionnet.training.run import Run
 
 KINDS = tuple(OUTPUTS)
 #: What must be the same for numbers to be comparable, and how it is called.
@@ -53,19 +53,15 @@ class RunResult:
         Raises:
             EmotionNetError: a file is missing or cannot be read.
         """
-        folder, config = Path(folder), {}
+        run = Run.open(folder)
+        folder, config = run.folder, run.config
         try:
-            config = read_json(folder / "config.json")
             metrics = read_json(folder / "metrics.json")
             history = folder / "history.csv"
-            people = {
-                row["actor"]
-                for row in read_csv(folder / "split.csv")
-                if row["part"] == "train" and row["actor"]
-            }
+            people = {actor for _, actor in run.learnt("actor") if actor}
             return cls(
                 config,
-                Answers.read(folder / "predictions.csv", config["labels"]),
+                Answers.read(folder / "predictions.csv", run.labels),
                 metrics,
                 read_csv(history) if history.is_file() else [],
                 len(people),
