@@ -11,6 +11,9 @@ from test_predict import pictures, voice
 
 from emotionnet import shipped
 from emotionnet.corpora.media import write_clip
+from emotionnet.deploy.bundle import open_run
+from emotionnet.errors import UsageError
+from emotionnet.runs.continued import refit
 from emotionnet.training.measured import on_other_clips
 from emotionnet.verify import verify
 
@@ -63,6 +66,14 @@ def test_a_clone_on_windows_keeps_the_bytes_of_bundles():
     for bundle in ("demo_bundle", "people/bundle"):
         assert (HOME / "saved_models" / bundle / "SHA256SUMS").is_file()
         assert f"saved_models/{bundle}/** -text" in rules
+
+
+def test_what_looks_inside_opens_the_run_itself(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert open_run("people").folder == PEOPLE / shipped.BUNDLE
+    assert open_run("people", inside=True).folder == PEOPLE
+    with pytest.raises(UsageError, match=r"is combined out of two runs\. Refit these"):
+        refit("people")
 
 
 @pytest.mark.slow

@@ -43,10 +43,16 @@ def explain_part(
 
 
 def training_batches(run, records: str | os.PathLike | None, model) -> Iterator[dict[str, Any]]:
-    """Some training clips of ``run``, evenly spread; none where its records are not there."""
+    """Some training clips of ``run``, evenly spread; none where its own records are not there.
+
+    Raises:
+        UsageError, EmotionNetError: ``records`` that are given cannot be used.
+    """
     try:
         opened, rows = open_part(run, records, "train")
     except EmotionNetError:
+        if records is not None:
+            raise
         return
     names = tuple(model.input)
     source = open_source(opened, run.view(), run.labels, names)

@@ -18,7 +18,7 @@ import numpy as np
 from emotionnet.classes import Classes
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import file_sha256, read_json, sha256, write_text
-from emotionnet.shipped import shipped_bundle
+from emotionnet.shipped import shipped, shipped_bundle
 
 #: Of the contract; rises when the meaning of a field changes.
 FORMAT = 1
@@ -211,11 +211,12 @@ def quick_bundle(run) -> Bundle | None:
     return None
 
 
-def open_run(place: str | os.PathLike):
+def open_run(place: str | os.PathLike, inside: bool = False):
     """Opens what answers about clips: a run, or a bundle.
 
     Args:
         place: a folder, or the name of a run that comes with EmotionNet, which is asked as its bundle.
+        inside: whether its networks are wanted themselves; of such a name then the run is opened.
 
     Returns:
         A `Bundle`, or an `emotionnet.training.run.Run`.
@@ -224,7 +225,7 @@ def open_run(place: str | os.PathLike):
         UsageError: there is neither.
         EmotionNetError: it is damaged, or of another version.
     """
-    place = shipped_bundle(place)
+    place = shipped(place) if inside else shipped_bundle(place)
     if is_bundle(place):
         return Bundle.open(place)
     from emotionnet.training.run import Run

@@ -58,7 +58,7 @@ def explain(
         not_empty(clip, "a clip")
     _check_asked(clips, emotion, part, each)
     asked = streams.split(",") if isinstance(streams, str) else streams
-    predictor = Predictor(run)
+    predictor = Predictor(run, inside=True)
     known, model = predictor.streams, predictor.network()
     if emotion is not None and emotion not in predictor.labels:
         raise UsageError(f"--emotion {emotion}: the run knows {', '.join(predictor.labels)}.")

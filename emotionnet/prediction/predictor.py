@@ -70,6 +70,7 @@ class Predictor:
             `emotionnet.prediction.embeddings`.
         people: whether everybody in the picture is answered, see `answer`.
         moments: whether answers hold the share of each second, see `answer`.
+        inside: whether `network` will be asked for.
 
     Raises:
         UsageError: no run there, classes of emotions that it does not know, people of a run
@@ -84,10 +85,11 @@ class Predictor:
         embeddings: bool = False,
         people: bool = False,
         moments: bool = False,
+        inside: bool = False,
     ):
         from emotionnet.clips.faces import FaceFinder
 
-        self.run = open_run(local_run(run))
+        self.run = open_run(local_run(run), inside or embeddings or moments)
         self.classes = classes or Classes()
         self.labels = self.classes.labels(self.run.labels)
         answering = quick_bundle(self.run) or self.run

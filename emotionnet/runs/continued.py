@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from emotionnet.errors import UsageError
+from emotionnet.shipped import shipped
 
 
 def refit(
@@ -49,7 +50,7 @@ def refit(
         if value is not None and value <= 0:
             raise UsageError(f"--{option} {value}: it needs a number above 0.")
     devices = choose(device, replicas)
-    folder = Path(os.path.abspath(run))
+    folder = Path(os.path.abspath(shipped(run)))
     members = group_members(folder)
     runs = [Run.open(each) for each in members or [folder]]
     home, own_name = folder.parent, folder.name

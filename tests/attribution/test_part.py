@@ -1,5 +1,6 @@
 """Sums over a part of a run's clips, and the checks that say whether attributions mean anything."""
 
+import json
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -18,6 +19,7 @@ from emotionnet.errors import UsageError
 from emotionnet.explain import explain
 from emotionnet.files import read_csv
 from emotionnet.inputs.views import View
+from emotionnet.training.run import Run
 
 pytestmark = pytest.mark.usefixtures("four_bottlenecks")
 
@@ -42,6 +44,14 @@ def test_the_mean_is_of_clips_from_all_over_the_training_part(monkeypatch, run):
     assert list(asking.training_batches(run, None, SimpleNamespace(input={}))) == []
     assert (len(shown), shown[0]) == (16, 0)
     assert set(np.diff([*shown, len(rows)])) <= {1, 2}
+
+
+def test_wrong_records_are_refused_where_they_are_given(run, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(run.config | {"records": "elsewhere"}))
+    moved, model = Run.open(tmp_path), SimpleNamespace(input={})
+    assert list(asking.training_batches(moved, None, model)) == []
+    with pytest.raises(UsageError, match="elsewhere: the records of this run are not there"):
+        list(asking.training_batches(moved, "elsewhere", model))
 
 
 def test_a_part_becomes_a_table_pictures_and_a_page(run, tmp_path):
