@@ -114,7 +114,7 @@ def fit(
     from emotionnet.training.begin import check_kind, check_resume, name_for
     from emotionnet.training.devices import choose
     from emotionnet.training.init import init_sources
-    from emotionnet.training.plan import plan_runs
+    from emotionnet.training.plan import check, plan_runs
     from emotionnet.training.settings import settings_of
     from emotionnet.training.unit import learnt_names
 
@@ -129,8 +129,10 @@ def fit(
         raise UsageError(
             "several workers (TF_CONFIG) train from prepared --records, under a --name."
         )
-    # A misspelt name is told before clips are prepared, which may take long.
+    # A misspelt name, or value, is told before clips are prepared, which may take long.
     init_sources(run)
+    if run.records is records_cache is None and (run.init is None or run.system is not None):
+        check(run, run.corpus or "demo")
     records = clips_for(run, root, workers, direct, records_cache)
     plan = plan_runs(run, records)
     records.check_streams(plan.config["streams"])

@@ -8,8 +8,8 @@ from typing import Any
 
 from emotionnet.corpora import CORPORA, corpus_options
 from emotionnet.errors import UsageError
-from emotionnet.training.config import DEFAULT_SYSTEM, RunConfig
-from emotionnet.training.streams import left_out, streams_of
+from emotionnet.training.config import DEFAULT_SYSTEM, RunConfig, check_choices
+from emotionnet.training.streams import left_out, named_streams, streams_of
 
 #: Sound given to a model is at most this long.
 LONGEST_S = 6.0
@@ -110,10 +110,16 @@ def check(run: RunConfig, corpus: str) -> None:
         UsageError: says which.
     """
     from emotionnet.inputs.augmentation import plain_fields
+    from emotionnet.inputs.protocols import PROTOCOLS
     from emotionnet.systems import make_config
+    from emotionnet.training.uncertainty import Learning
 
     system = run.system or DEFAULT_SYSTEM
     make_config(system, **run.system_config)
+    named_streams(run.streams, system)
+    if run.protocol is not None:
+        check_choices(protocol=(run.protocol, PROTOCOLS))
+    Learning(run.learning, run.start_fraction, run.per_epoch, run.pool_every)
     check_joint(run.joint, system, run.system_config)
     stream_settings(system, corpus, run.train, run.system_config)
     plain_fields(run.augmentation)

@@ -18,10 +18,18 @@ def streams_of(asked: str, system: str, records: Any) -> list[str]:
     Raises:
         UsageError: a stream that there is not, or that the system does not look at.
     """
+    named = named_streams(asked, system)
+    if named is not None:
+        return named
     known = get_system(system).STREAMS
+    return [each for each in known if any(has(records, row, each) for row in records.rows)]
+
+
+def named_streams(asked: str, system: str) -> list[str] | None:
+    """The streams that were asked for by name, as of `streams_of`; None for ``both``."""
     if asked in ("both", "all"):
-        return [each for each in known if any(has(records, row, each) for row in records.rows)]
-    words = asked.replace(",", "+").split("+")
+        return None
+    known, words = get_system(system).STREAMS, asked.replace(",", "+").split("+")
     return list(ordered(stream_named(word.strip(), "--streams", known) for word in words))
 
 

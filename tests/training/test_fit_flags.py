@@ -4,6 +4,7 @@ import pytest
 from tiny_run import SYSTEM_CONFIG, make_clip, write_records
 
 from emotionnet import fit as verb
+from emotionnet.clips import preparing
 from emotionnet.errors import UsageError
 
 
@@ -41,6 +42,23 @@ def test_bad_flags_are_explained_and_leave_nothing(records, tmp_path, words, say
     with pytest.raises(UsageError, match=says.replace(".", r"\.")):
         verb.main(["--records", str(records.folder), "--out", str(tmp_path), *sizes, *words])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--protocol", "loso"], "--protocol loso: not known"),
+        (["--streams", "ears"], "--streams ears: not known"),
+        (["--system", "best"], "unknown system 'best'"),
+        (["--epochs", "0"], "epochs is 0"),
+        (["--set", "fusion=XX"], "fusion"),
+        (["--learning", "slow"], "--learning slow: not known"),
+    ],
+)
+def test_what_cannot_be_is_told_before_clips_are_prepared(tmp_path, monkeypatch, words, says):
+    monkeypatch.setattr(preparing, "prepare", lambda *_, **__: pytest.fail("clips are prepared"))
+    with pytest.raises(UsageError, match=says):
+        verb.main(["--corpus", "folder", "--root", str(tmp_path), "--out", str(tmp_path), *words])
 
 
 def test_resuming_without_a_flag_that_was_given_is_refused(records, tmp_path, monkeypatch):
