@@ -59,8 +59,9 @@ def test_a_setting_of_one_stream_alone_does_not_train_the_other_again():
 
 
 def test_every_field_of_a_system_is_said_to_concern_one_stream_or_is_known_to_concern_all():
-    #: Fields that are no stream's own: every network has BatchNorm.
-    all_streams = {"ghost_fan": {"batch_norm_momentum", "streams"}}
+    #: Fields that are no stream's own: every network has BatchNorm, and faces are taken from the time that the sound
+    #: of ``samples`` lasts.
+    all_streams = {"ghost_fan": {"batch_norm_momentum", "samples", "streams"}}
     systems = {name: get_system(name) for name in SYSTEMS}
     systems = {name: each for name, each in systems.items() if hasattr(each, "CONCERNS")}
     assert set(systems) == set(all_streams)
@@ -77,7 +78,7 @@ def test_what_a_stream_is_said_not_to_be_concerned_by_leaves_it_as_it_is():
     fields = {name for names in system.CONCERNS.values() for name in names}
     others = {
         "frames": 4, "image_size": 48, "variant": "F1", "depthwise": "stride2", "tam_residual": False,
-        "face_dropout": 0.3, "sample_rate": 8000, "samples": 8000, "speech": "S1", "n_mfcc": 13,
+        "face_dropout": 0.3, "sample_rate": 8000, "speech": "S1", "n_mfcc": 13,
         "n_fft": 1024, "hop_length": 256, "mel": "htk", "dropout": 0.4, "augment_spectrogram": 2.0,
         "skip_frames": 5, "fusion": "AM",
     }  # fmt: skip

@@ -74,7 +74,7 @@ CONCERNS = {
         "frames", "image_size", "variant", "depthwise", "tam_residual", "skip_frames", "face_dropout",
     ),
     "speech": (
-        "sample_rate", "samples", "speech", "n_mfcc", "n_fft", "hop_length", "mel", "dropout",
+        "sample_rate", "speech", "n_mfcc", "n_fft", "hop_length", "mel", "dropout",
         "augment_spectrogram",
     ),
     "fusion": ("fusion",),
