@@ -391,6 +391,38 @@ def test_the_interval_over_actors_is_drawn_once_for_table_and_page(tmp_path, mon
     draw.assert_called_once()
 
 
+def test_seeds_with_other_folds_do_not_differ_by_them(tmp_path):
+    halves = (CLIPS[:18], CLIPS[18:])
+    wrong = names_of(CLIPS[18:24])  # the second fold is the harder one
+
+    def made(fold, seed):
+        name, clips = f"fold_{fold}_seed_{seed}", halves[fold - 1]
+        return make_run(tmp_path / name, wrong, fold=fold, seed=seed, clips=clips)
+
+    whole = [made(fold, seed) for fold in (1, 2) for seed in (0, 1)]
+    found = candidate("whole", *whole).over("speech", "uar")
+    assert found["sd_folds"] > 0.1
+    assert found["sd_seeds"] == 0
+    found = candidate("one is missing", *whole[:3]).over("speech", "uar")
+    assert found["runs"] == 3
+    assert found["sd"] > 0.1
+    assert (found["sd_folds"], found["sd_seeds"]) == (None, None)
+
+
+def test_runs_of_a_group_that_differ_in_more_than_fold_and_seed_are_told(tmp_path):
+    def runs(name, **changes):
+        return candidate(
+            name,
+            make_run(tmp_path / name / "1", clips=CLIPS[:18]),
+            make_run(tmp_path / name / "2", fold=2, clips=CLIPS[18:], **changes),
+        )
+
+    alike, mixed = runs("alike"), runs("mixed", augment="ours")
+    assert differences([alike]) == []
+    said = ["The runs of mixed were trained otherwise from each other (augment)."]
+    assert differences([alike, mixed]) == said
+
+
 def test_one_fold_that_leaks_makes_the_group_leak(tmp_path):
     told = {"leaky": True, "split_warning": "3 of 18 test clips are trained on"}
     folders = (

@@ -320,6 +320,21 @@ def test_a_group_answers_again_only_where_the_model_is_another(run, records, tmp
     assert again == ["fold_1_seed_0"]
 
 
+def test_a_group_is_asked_about_the_records_that_are_named(run, records, tmp_path):
+    group = tmp_path / "group"
+    made = make_run(group / "fold_1_seed_0", records, records.rows, run.model())
+    before = evaluating.evaluate(group)["fused"]
+    clips = [
+        make_clip(row.clip, row.emotion, row.actor, row.sex, seed=50 + i)
+        for i, row in enumerate(records.rows)
+    ]
+    noisy = write_records(tmp_path / "noisy", clips)
+    asked = evaluating.evaluate(group, noisy.folder)["fused"]
+    alone = evaluating.evaluate(made.folder, noisy.folder)["fused"]
+    assert asked["nll"] == pytest.approx(alone["nll"])
+    assert asked["nll"] != pytest.approx(before["nll"])
+
+
 def test_a_group_says_what_is_to_be_known_of_its_runs(run, records, tmp_path):
     model, group = run.model(), tmp_path / "group"
     for fold, changes in ((1, {}), (2, {"manifest_hash": "ab" * 32})):

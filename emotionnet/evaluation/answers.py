@@ -247,11 +247,18 @@ def measure(
         clips = [clip for clip, yes in zip(answers.clips, answered) if yes]
         targets = np.array([answers.labels.index(clip.emotion) for clip in clips])
         scored = score(answers.labels, targets, table[answered], clips)
-        missing = len(answered) - len(clips)
+        # Of a group over seeds each clip is there several times.
+        missing = len({clip.clip for clip, yes in zip(answers.clips, answered) if not yes})
         if missing and kind in OUTPUTS:
             lacks = STREAMS[kind].thing if kind in STREAMS else _none_of(offered)
             many = f"{missing} clip{'s' * (missing > 1)} without {lacks}"
             notes.append(f"{kind}: left out of its numbers: {many}.")
+        if lost := set(scored["absent_classes"]) - set(result.get(FUSED, scored)["absent_classes"]):
+            lost = ", ".join(label for label in answers.labels if label in lost)
+            notes.append(
+                f"{kind.replace('_', ' ')}: no clip of {lost} has what it takes: its UAR is over the other "
+                f"{scored['uar_classes']} emotions."
+            )
         if kind in OUTPUTS:
             result[kind] = scored
         else:

@@ -20,6 +20,7 @@ from emotionnet.evaluation.affect import affect_of
 from emotionnet.evaluation.answers import OUTPUTS, Answers, measure
 from emotionnet.evaluation.intervals import mean_and_sd
 from emotionnet.evaluation.paired import bootstrap_difference, holm, mcnemar
+from emotionnet.evaluation.provenance import unlike
 from emotionnet.evaluation.temperature import pool_calibrated
 from emotionnet.files import read_csv, read_json
 from emotionnet.inputs.kinds import FUSED
@@ -171,16 +172,21 @@ class Candidate:
 
         Returns:
             ``runs``, ``mean``, ``sd`` over all runs; ``sd_folds`` of the folds' means over seeds,
-            ``sd_seeds`` of the seeds' means over folds. None where there is one value.
+            ``sd_seeds`` of the seeds' means over folds. None where there is one value; the latter two also
+            where not every seed has all the folds, whose difference would count as that of the seeds.
         """
         having = [run for run in self.runs if kind in run.metrics]
         mean, sd = mean_and_sd([run.metrics[kind][measured] for run in having])
         result = {"runs": len(having), "mean": mean, "sd": sd}
+        cells = [(run.config["fold"], run.config["seed"]) for run in having]
+        folds, seeds = map(set, zip(*cells))
+        whole = len(cells) == len(set(cells)) == len(folds) * len(seeds)
         for by in ("fold", "seed"):
             groups = defaultdict(list)
             for run in having:
                 groups[run.config[by]].append(run.metrics[kind][measured])
-            result[f"sd_{by}s"] = mean_and_sd([float(np.mean(g)) for g in groups.values()])[1]
+            means = [float(np.mean(each)) for each in groups.values()]
+            result[f"sd_{by}s"] = mean_and_sd(means)[1] if whole else None
         return result
 
     @cached_property
@@ -243,6 +249,11 @@ def differences(candidates: Sequence[Candidate]) -> list[str]:
                 f"They differ in {what}: "
                 + "; ".join(f"{value} ({', '.join(names)})" for value, names in values.items())
                 + "."
+            )
+    for one in candidates:
+        if found := unlike([run.config for run in one.runs]):
+            said.append(
+                f"The runs of {one.name} were trained otherwise from each other ({', '.join(found)})."
             )
     tested = {clip.clip for run in first.runs for clip in run.answers.clips}
     for other in candidates[1:]:

@@ -154,7 +154,8 @@ def _spread(candidates: Sequence[Candidate]) -> list[str]:
         html.table(header, rows),
         html.paragraph(
             "Over folds: between the folds' means over seeds (people differ). Over seeds: between the "
-            "seeds' means over folds (trainings differ).",
+            "seeds' means over folds (trainings differ). A dash: one of them, or not every seed has all the "
+            "folds.",
             small=True,
         ),
     ]

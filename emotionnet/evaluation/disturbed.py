@@ -40,6 +40,7 @@ def robustness(
         provenance,
         split_warnings,
     )
+    from emotionnet.evaluation.report import absent_classes
     from emotionnet.evaluation.robustness import Disturbed
     from emotionnet.evaluation.robustness_report import write_robustness
     from emotionnet.training.run import Run, group_members
@@ -66,6 +67,7 @@ def robustness(
     result |= {**disturbed.clean(), "points": disturbed.points()}
     if "fused" not in result:
         raise EmotionNetError(f"{folder}: none of its {part} clips can be answered.")
+    notes += filter(None, [absent_classes(result)])
     write_robustness(asked.path(folder, "robustness"), result)
     return result
 

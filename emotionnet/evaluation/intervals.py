@@ -35,9 +35,10 @@ def wilson(rate: float, n: float, z: float = Z_95) -> tuple[float, float]:
 def wilson_uar(uar: float, support: Sequence[int], z: float = Z_95) -> tuple[float, float]:
     """An interval of an unweighted average recall, from Wilson's.
 
-    The variance of a mean of C recalls is at most that of one rate over C² / Σ 1/nᵢ trials (equal
-    where all recalls are equal). That number of trials is given to `wilson`: exact for the accuracy of
-    equally frequent classes, rather too wide otherwise, and never of no width.
+    Where all recalls are equal the variance of their mean is that of one rate over C² / Σ 1/nᵢ trials, which
+    is the number given to `wilson`. Of equally frequent classes it is at most that, so that the interval is
+    rather too wide; it can be too narrow where a rare class is found half the time and the others nearly always.
+    It is never of no width.
 
     Args:
         uar: in [0, 1].

@@ -2,9 +2,11 @@
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from emotionnet.systems.stages import Learn, Stage, seen_by
 
 #: What is measured of each epoch, on training and on validation clips.
 MEASURED = ("loss", "accuracy")
@@ -46,10 +48,31 @@ def learning_curves(path: str | os.PathLike) -> dict[str, dict[str, Any]]:
     return result
 
 
-def kept_epochs(curves: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def unfinished_stages(stages: Sequence[Stage], streams: Sequence[str]) -> set[str]:
+    """Names of the stages that learn what is not yet the model's answer.
+
+    That is a part of a stream that others answer with, or what a later stage learns again.
+
+    Args:
+        stages: of a system, in order.
+        streams: that are trained.
+    """
+    learnt = [stage for stage in stages if isinstance(stage, Learn)]
+    seen = [seen_by(stage, streams) for stage in learnt]
+    return {
+        stage.name
+        for i, stage in enumerate(learnt)
+        if stage.layer != stage.network or seen[i] in seen[i + 1 :]
+    }
+
+
+def kept_epochs(
+    curves: Mapping[str, Mapping[str, Any]], unfinished: Collection[str] = ()
+) -> dict[str, dict[str, Any]]:
     """Loss and accuracy of the epoch that was kept: stream → ``epoch``, ``train``, ``validation``.
 
-    ``validation`` is absent where there were no such clips.
+    ``validation`` is absent where there were no such clips. ``answers`` is False where these are not figures
+    of what the model answers, of ``unfinished``, see `unfinished_stages`; else it is absent.
     """
     kept: dict[str, dict[str, Any]] = {}
     for name, each in curves.items():
@@ -60,6 +83,8 @@ def kept_epochs(curves: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, 
         }
         known = {part: m for part, m in parts.items() if not any(map(math.isnan, m.values()))}
         kept[name] = {"epoch": at + 1, **known}
+        if name in unfinished:
+            kept[name]["answers"] = False
     return kept
 
 
@@ -74,4 +99,6 @@ def mean_kept(several: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, d
             if having:
                 means = {kind: sum(m[kind] for m in having) / len(having) for kind in MEASURED}
                 kept[name][part] = means
+        if not all(run.get("answers", True) for run in runs):
+            kept[name]["answers"] = False
     return kept

@@ -11,7 +11,12 @@ from emotionnet.evaluation.affect import affect_of
 from emotionnet.evaluation.answers import Answers, answer_rows, measure
 from emotionnet.evaluation.asked import Asked, open_part, shared_classes
 from emotionnet.evaluation.intervals import mean_and_sd
-from emotionnet.evaluation.learning import kept_epochs, learning_curves, mean_kept
+from emotionnet.evaluation.learning import (
+    kept_epochs,
+    learning_curves,
+    mean_kept,
+    unfinished_stages,
+)
 from emotionnet.evaluation.provenance import (
     group_provenance,
     open_group,
@@ -22,7 +27,7 @@ from emotionnet.evaluation.report import write_report
 from emotionnet.evaluation.temperature import calibrated_scores, fit_temperatures, pool_calibrated
 from emotionnet.files import file_sha256, read_json, write_json, write_text
 from emotionnet.inputs.kinds import OUTPUTS
-from emotionnet.systems import get_system
+from emotionnet.systems import get_system, stages_of
 from emotionnet.training.measured import MODEL, on_other_clips, read_metrics
 from emotionnet.training.run import Run, beginnings
 
@@ -68,7 +73,8 @@ def evaluate_run(run, records, asked: Asked, batch_size: int) -> dict[str, Any]:
             "The records have changed since the run was trained, or were prepared on another machine."
         )
     curves = learning_curves(run.folder / "history.csv")
-    metrics["learning"] = kept_epochs(curves)
+    stages = stages_of(config["system"], config["system_config"], bool(config.get("joint")))
+    metrics["learning"] = kept_epochs(curves, unfinished_stages(stages, config["streams"]))
     _write(run.folder, where, metrics, curves)
     if config.get("combined"):
         card = run_card(run.name, config, None, on_other_clips(run.folder))
@@ -144,8 +150,8 @@ def evaluate_group(
     answers, each, calibrated, learning = [], [], [], []
     notes = dict.fromkeys(split_warnings(runs) if asked.part != "unseen" else ())
     for run in runs:
-        # Unseen clips may be those of other records.
-        if asked.part == "unseen" or not is_answered(run.folder, asked):
+        # Answers that are there may be to the clips of other records.
+        if asked.part == "unseen" or records or not is_answered(run.folder, asked):
             evaluate_run(run, records, asked, batch_size)
         scores = read_json(asked.path(run.folder, "metrics.json"))
         own = Answers.read(asked.path(run.folder, "predictions.csv"), scores["labels"])

@@ -13,6 +13,8 @@ from emotionnet.evaluation.intervals import wilson
 
 #: Equal-width bins of confidence in the expected calibration error.
 ECE_BINS = 15
+#: Stands for a probability of zero, whose logarithm would be infinite.
+LEAST = 1e-30
 
 
 def score(
@@ -112,7 +114,7 @@ def sureness(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     n, classes = probabilities.shape
     ece, bins = calibration(probabilities.max(axis=1), probabilities.argmax(axis=1) == targets)
     return {
-        "nll": float(-np.log(np.maximum(probabilities[np.arange(n), targets], 1e-7)).mean()),
+        "nll": float(-np.log(np.maximum(probabilities[np.arange(n), targets], LEAST)).mean()),
         "brier": float(((probabilities - np.eye(classes)[targets]) ** 2).sum(axis=1).mean()),
         "ece": ece,
         "reliability": bins,

@@ -96,7 +96,7 @@ def plot_confusion(labels: Sequence[str], confusion: Sequence[Sequence[int]]) ->
 
 @styled
 def plot_reliability(bins: Sequence[Mapping[str, Any]]) -> Figure:
-    """Reliability diagram: accuracy against confidence, with the number of clips below."""
+    """Reliability diagram: accuracy against confidence, with the number of answers below."""
     figure, (top, bottom) = make_figure(
         3.4, 3.9, 2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1]}
     )
@@ -127,7 +127,7 @@ def plot_reliability(bins: Sequence[Mapping[str, Any]]) -> Figure:
         low, [b["n"] for b in filled], width, align="edge", color="#999999", edgecolor="white"
     )
     bottom.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-    bottom.set(xlabel="confidence of the answer", ylabel="clips")
+    bottom.set(xlabel="confidence of the answer", ylabel="answers")
     return figure
 
 

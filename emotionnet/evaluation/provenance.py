@@ -78,14 +78,18 @@ def split_warnings(runs: Sequence[Run]) -> list[str]:
     found = dict.fromkeys(filter(None, (run.config.get("split_warning") for run in runs)))
     if len({run.config.get("manifest_hash") for run in runs}) > 1:
         found["Its runs divide different lists of clips (manifests)."] = None
-    others = [
-        key
-        for key, usual in _SETTINGS.items()
-        if _differ([run.config.get(key, usual) for run in runs])
-    ]
-    if others:
+    if others := unlike([run.config for run in runs]):
         found[f"Its runs were trained otherwise from each other ({', '.join(others)})."] = None
     return list(found)
+
+
+def unlike(configs: Sequence[dict[str, Any]]) -> list[str]:
+    """The settings in which the trainings of these ``configs`` differ."""
+    return [
+        key
+        for key, usual in _SETTINGS.items()
+        if _differ([config.get(key, usual) for config in configs])
+    ]
 
 
 def _differ(values: Sequence[Any]) -> bool:

@@ -150,6 +150,12 @@ def _scored_on(metrics: Mapping[str, Any]) -> str:
     return text if n == clips else f"{text}, {n} answers of {len(metrics['runs'])} runs"
 
 
+def _unit(metrics: Mapping[str, Any]) -> str:
+    """What a table counts: of a group over seeds there are several answers to a clip."""
+    fused = metrics["fused"]
+    return "clips" if fused["n"] == fused["clips"] else "answers"
+
+
 def _many(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
@@ -228,7 +234,7 @@ def _masked(metrics: Mapping[str, Any]) -> list[str]:
             "The fused answer when the model is given no faces, or no sound: what it does with a "
             "covered camera or a muted microphone. Clips that then have nothing left are left out."
         ),
-        html.table(["", "accuracy", "95 % interval", "UAR", "clips"], rows),
+        html.table(["", "accuracy", "95 % interval", "UAR", _unit(metrics)], rows),
     ]
 
 
@@ -252,7 +258,8 @@ def _classes(metrics: Mapping[str, Any]) -> list[str]:
             [f"{kind} average", *(percent(mean[key]) for key in CLASS_SCORES), s["n"]]
             for kind, mean in s.get("averages", {}).items()
         ]
-        parts.append(html.table([TITLES[name], "precision", "recall", "F1", "clips"], rows))
+        header = [TITLES[name], "precision", "recall", "F1", _unit(metrics)]
+        parts.append(html.table(header, rows))
     return parts
 
 
@@ -310,7 +317,8 @@ def _kept(metrics: Mapping[str, Any]) -> list[str]:
         header += [f"{measured}, {part}" for part in ("training", "validation", scored_on)]
     rows = []
     for name, each in kept.items():
-        scores = metrics.get(learning.JOINT_ANSWER if name == learning.JOINT else name) or {}
+        kind = learning.JOINT_ANSWER if name == learning.JOINT else name
+        scores = (metrics.get(kind) if each.get("answers", True) else None) or {}
         parts = [each.get("train", {}), each.get("validation", {})]
         losses = [*(part.get("loss") for part in parts), scores.get("nll")]
         rates = [*(part.get("accuracy") for part in parts), scores.get("accuracy")]
@@ -320,6 +328,11 @@ def _kept(metrics: Mapping[str, Any]) -> list[str]:
         "Of the epoch that was kept. Loss: cross-entropy in nats, on training clips as the epoch went "
         "by, with all that makes them harder (augmentation, dropout, softened labels)."
     )
+    if not all(each.get("answers", True) for each in kept.values()):
+        text += (
+            f" A dash under {scored_on}: what was trained there answers together with other parts, or was "
+            "trained further, so that its figures are not those of the whole."
+        )
     if metrics.get("runs"):
         text += " Training and validation: means over the runs."
     return [html.table(header, rows), html.paragraph(text, small=True)]
@@ -352,7 +365,7 @@ def _calibration(metrics: Mapping[str, Any]) -> list[str]:
     ]
     text = (
         "Bars below the dashed line: the model is too sure of itself; above: too modest. Bars with "
-        "few clips (lower panel) jump about by chance."
+        "few answers (lower panel) jump about by chance."
     )
     return [
         html.heading("Does it know when it is right?"),
@@ -403,7 +416,7 @@ def _people(metrics: Mapping[str, Any]) -> list[str]:
             [sex, percent(s["accuracy"]), interval(s["interval_95"]), s["n"]]
             for sex, s in fused["per_sex"].items()
         ]
-        parts += [html.table(["fused", "accuracy", "95 % interval", "clips"], rows)]
+        parts += [html.table(["fused", "accuracy", "95 % interval", _unit(metrics)], rows)]
     if len(fused.get("per_actor") or ()) > 1:
         picture = plots.as_svg(plots.plot_actors(fused["per_actor"], fused["accuracy"]))
         caption = "Fused accuracy of each actor with its 95 % interval, best first; dashed: all"

@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 
 from emotionnet.evaluation.answers import OUTPUTS, Answers
-from emotionnet.evaluation.metrics import sureness
+from emotionnet.evaluation.metrics import LEAST, sureness
 
 #: Temperatures are looked for between these: beyond them answers are one-hot, or all alike.
 RANGE = (0.05, 20.0)
-#: Stands for a probability of zero.
-_LEAST = 1e-30
 
 
 def fit_temperature(probabilities: np.ndarray, targets: Sequence[int]) -> float:
@@ -143,4 +141,4 @@ def _targets(answers: Answers) -> np.ndarray:
 def _log_scaled(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     from scipy.special import log_softmax
 
-    return log_softmax(np.log(np.maximum(probabilities, _LEAST)) / temperature, axis=-1)
+    return log_softmax(np.log(np.maximum(probabilities, LEAST)) / temperature, axis=-1)

@@ -53,6 +53,20 @@ def test_each_stream_is_scored_on_the_clips_that_have_it(both):
     ]
 
 
+def test_of_several_runs_a_clip_without_a_stream_is_told_once(both):
+    (told,) = (note for note in measure(Answers.pool([both] * 3))["notes"] if "faces" in note)
+    assert "1 clip without faces" in told
+
+
+def test_the_emotions_that_no_clip_with_a_stream_has_are_told_of_it(both):
+    assert not any("UAR" in note for note in measure(both)["notes"])
+    for kind in ("faces", "without_speech"):
+        both.probabilities[kind][1] = np.nan
+    notes = [note for note in measure(both)["notes"] if "UAR is over" in note]
+    told = "no clip of sad has what it takes: its UAR is over the other 1 emotions."
+    assert notes == [f"faces: {told}", f"without speech: {told}"]
+
+
 def test_without_a_stream_the_other_is_scored(both):
     result = measure(both)
     for kind, other in (("faces", "speech"), ("speech", "faces")):

@@ -1,5 +1,13 @@
-from emotionnet.evaluation.learning import kept_epochs, learning_curves, mean_kept
+import pytest
+
+from emotionnet.evaluation.learning import (
+    kept_epochs,
+    learning_curves,
+    mean_kept,
+    unfinished_stages,
+)
 from emotionnet.files import write_csv
+from emotionnet.systems import stages_of
 
 
 def test_curves_and_the_kept_epoch_come_from_the_history(tmp_path):
@@ -36,3 +44,28 @@ def test_several_runs_are_averaged():
     ]
     kept = mean_kept(runs)
     assert kept == {"speech": {"epoch": [2, 4], "train": {"loss": 0.75, "accuracy": 0.625}}}
+
+
+@pytest.mark.parametrize(
+    ("system", "config", "unfinished"),
+    [
+        ("ghost_fan", {}, set()),
+        ("ghost_fan", {"speech": "logmel_ridge", "streams": ["speech"]}, {"speech"}),
+        ("ghost_fan", {"speech": "logmel_ridge"}, {"speech"}),
+        ("dv_emotionnet", {}, set()),
+        ("racnn", {}, {"speech", "fused"}),
+        ("racnn", {"streams": ["speech"]}, set()),
+    ],
+)
+def test_what_is_learnt_is_not_always_what_answers(system, config, unfinished):
+    streams = config.get("streams", ["faces", "speech"])
+    assert unfinished_stages(stages_of(system, config), streams) == unfinished
+
+
+def test_figures_of_what_does_not_answer_are_marked():
+    losses = {"train": [1.0], "validation": [2.0]}
+    curves = {"speech": {"curves": {"loss": losses, "accuracy": losses}, "best_epoch": 1}}
+    kept = kept_epochs(curves, {"speech"})
+    assert kept["speech"]["answers"] is False
+    assert mean_kept([kept, kept_epochs(curves)])["speech"]["answers"] is False
+    assert "answers" not in mean_kept([kept_epochs(curves)])["speech"]

@@ -72,6 +72,12 @@ def test_nll_is_the_mean_log_of_the_true_label(scored):
     assert scored["nll"] == pytest.approx(-(4 * math.log(0.8) + 2 * math.log(0.1)) / 6)
 
 
+def test_nll_is_not_cut_off_where_an_answer_is_sure_and_wrong():
+    table = np.array([[1 - 1e-20, 1e-20, 0], [0, 1, 0]])
+    assert score(LABELS, [1, 1], table)["nll"] == pytest.approx(20 * math.log(10) / 2)
+    assert math.isfinite(score(LABELS, [2, 1], table)["nll"])
+
+
 def test_brier_is_the_squared_distance_to_the_truth(scored):
     right, wrong = 0.2**2 + 2 * 0.1**2, 0.9**2 + 0.8**2 + 0.1**2
     assert scored["brier"] == pytest.approx((4 * right + 2 * wrong) / 6)

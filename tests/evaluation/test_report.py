@@ -172,6 +172,28 @@ def test_averages_and_what_it_had_learnt_are_on_the_page(tmp_path):
         assert f'<th scope="row">{title}</th>{row}</tr>' in text
 
 
+@plain
+def test_figures_of_what_does_not_answer_are_not_beside_those_of_the_answer(tmp_path):
+    kept = {"epoch": 7, "train": {"loss": 0.5, "accuracy": 0.75}}
+    text, _ = read(tmp_path, make_metrics(learning={"speech": {**kept, "answers": False}}))
+    row = "".join(f"<td>{cell}</td>" for cell in ["7", "0.50", "–", "–", "75.0 %", "–", "–"])
+    assert f'<th scope="row">speech only</th>{row}</tr>' in text
+    assert "A dash under test" in text
+
+
+@plain
+def test_tables_of_a_group_over_seeds_count_answers(tmp_path):
+    heads = [f'<th scope="col">{what}</th></tr>' for what in ("clips", "answers")]
+    text, _ = read(tmp_path, make_metrics())
+    assert (text.count(heads[0]), text.count(heads[1])) == (6, 0)
+    metrics = make_metrics()
+    for kind in ("fused", "faces", "speech"):
+        metrics[kind]["clips"] //= 2
+    metrics["runs"] = []
+    text, _ = read(tmp_path, metrics)
+    assert (text.count(heads[0]), text.count(heads[1])) == (1, 5)
+
+
 @pytest.mark.usefixtures("unrendered")
 def test_what_uar_is_over_is_told_where_emotions_have_no_clips(tmp_path):
     probabilities = np.eye(8)[np.arange(16) % 8]
