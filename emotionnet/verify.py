@@ -1,6 +1,6 @@
 """``python -m emotionnet.verify DIR``: checks everything that a bundle promises.
 
-Needs ai-edge-litert, onnxruntime and NumPy, no TensorFlow. Checks the checksums, the contract
+Needs ai-edge-litert, onnxruntime, NumPy and wrapt, no TensorFlow. Checks the checksums, the contract
 against the real tensors, that only builtin operators are used, that the audio front-end is float32,
 and the golden clips in every precision. It stops at the first error, with exit code 1.
 """

@@ -3,6 +3,7 @@ without TensorFlow."""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -99,6 +100,35 @@ def test_a_sound_bundle_passes_without_tensorflow(bundle):
     assert done.returncode == 0, done.stderr
     assert "all true" in done.stdout
     assert all(precision in done.stdout for precision in PRECISIONS)
+
+
+def test_verify_needs_no_more_than_the_guide_says(tmp_path):
+    """Of all that is installed: the packages named there, and what these need."""
+    from importlib import metadata
+
+    root = Path(__file__).parents[1]
+    guide = (root / "docs" / "handoff.md").read_text(encoding="utf-8")
+    (sentence,) = re.findall(r"^`verify` needs (.*) and this package", guide, re.M)
+    named = re.findall(r"`([\w-]+)`", sentence)
+    theirs = [each for name in named for each in metadata.requires(name) or () if ";" not in each]
+    allowed = {_plain(re.match(r"[\w.-]+", each)[0]) for each in (*named, *theirs)}
+    blocked = [
+        module
+        for module, owners in metadata.packages_distributions().items()
+        if module != "emotionnet" and allowed.isdisjoint(map(_plain, owners))
+    ]
+    code = (
+        f"import sys\nfor name in {blocked!r}:\n    sys.modules[name] = None\n"
+        "import emotionnet.verify as v\nsys.exit(v.main())"
+    )
+    folder = root / "saved_models" / "demo_bundle"
+    done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "all true" in done.stdout
+
+
+def _plain(distribution):
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def test_predict_answers_as_the_run_did(bundle, copy, tmp_path):

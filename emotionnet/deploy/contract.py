@@ -20,7 +20,7 @@ MEANING: dict[str, tuple[str, Sequence[float] | None]] = {
     ),
     "window_mask": ("1 where the segment has sound, else 0", (0, 1)),
     "embedding": ("features of one face, or of one segment", None),
-    "embeddings": ("features of the faces, in the order of time; any value where masked", None),
+    "embeddings": ("features of the faces, in the order of time; any number where masked", None),
     "speech_logits": ("answer of the speech stream before softmax, over its own classes", None),
     "features": ("audio features (frame, coefficient), float32 in every precision", None),
     "points": ("68 points (x, y) of one face in units of its crop", None),
@@ -67,7 +67,7 @@ def make_contract(
         labels: in the order of the outputs.
         system, system_config: what the model is.
         front_end: configuration of the audio front-end; None where the model has none.
-        files: precision → ``file``, ``bytes``, ``float_parts``.
+        files: precision → ``file``, ``bytes``, ``float32_parts``.
         signatures: as `emotionnet.deploy.litert.LiteModel.signatures` gives them; the same in all files.
         tolerances: precision → the largest difference allowed on the golden clips.
         provenance: corpus, licence, protocol and what else says where the model comes from.
@@ -135,12 +135,17 @@ def _fusion(system_config: Mapping[str, Any]) -> str:
 
 
 def _pick(frames: int, faces_hz: float) -> str:
-    cut = f"cut the window into {frames} equal segments"
-    none = "no face in a segment"
+    end = "the window's end, or the last frame's where that is sooner"
+    cut = f"cut the window, up to {end}, into {frames} equal segments"
+    none = "no face within half a segment, or half a frame where that is longer"
     if faces_hz:
         cut = f"{frames} segments of {1 / faces_hz:.4g} s from the window's beginning on, however short the clip is"
-        none += ", or its middle beyond the clip's end"
-    return f"{cut}; of each, the frame with a face nearest to the middle; {none}: mask 0"
+        none += f", or a segment's middle beyond {end}"
+    return (
+        f"{cut}; of each, the frame with a face whose middle is nearest to the segment's, of two the earlier; "
+        "a frame lasts the mean distance of the clip's frames, a single one 1/30 s, and frames further apart "
+        f"than segments stand for several; {none}: mask 0"
+    )
 
 
 def _meaning(name: str) -> tuple[str, Sequence[float] | None]:

@@ -328,6 +328,7 @@ class Export:
     def _contract(self, files, models, tolerances, crop_sensitivity) -> dict[str, Any]:
         from emotionnet import __version__
         from emotionnet.deploy.contract import make_contract
+        from emotionnet.deploy.litert import runtime_for
         from emotionnet.training.versions import versions
 
         config = self.run.config
@@ -355,7 +356,7 @@ class Export:
                 "commit": told["commit"],
             },
             versions={"emotionnet": __version__, "python": told["python"], **told["packages"]},
-            minimum_runtime=max((m.minimum_runtime() for m in lite), default=""),
+            minimum_runtime=runtime_for(lite),
             crop_sensitivity=crop_sensitivity,
             faces_hz=self.run.view().frame_hz,
         )

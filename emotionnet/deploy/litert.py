@@ -1,7 +1,8 @@
 """Reading and running ``.tflite`` and ``.onnx`` files: no TensorFlow, no Keras."""
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -143,6 +144,13 @@ class OnnxModel:
 def open_model(path: str | os.PathLike) -> LiteModel | OnnxModel:
     """Opens a model file by its suffix."""
     return OnnxModel(path) if Path(path).suffix == ".onnx" else LiteModel(path)
+
+
+def runtime_for(models: Iterable[LiteModel]) -> str:
+    """The oldest TensorFlow Lite runtime that has all operators of several files; "" where all are silent."""
+    found = (model.minimum_runtime() for model in models)
+    # By number: 2.14.0 is newer than 2.3.0.
+    return max(found, key=lambda version: [*map(int, re.findall(r"\d+", version))], default="")
 
 
 def _onnx_tensor(tensor) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from emotionnet.clips.clip import encode_jpeg
 from emotionnet.clips.crop import CROP_SIZE
 from emotionnet.clips.faces import FaceFinder, Follower
 from emotionnet.clips.frame import Frame
-from emotionnet.clips.sound import is_silent
+from emotionnet.clips.sound import SILENCE_STEPS
 from emotionnet.deploy.bundle import open_run
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.inputs.kinds import FUSED_OUTPUT, STREAMS
@@ -140,10 +140,15 @@ class Stream:
 
         Args:
             time_s: when the picture was taken.
-            face: JPEG of a stored face, or (S, S, 3) uint8 as the model wants it; None where the
+            face: JPEG of a stored face, or (S, S, 3) uint8 RGB as the model wants it; None where the
                 picture shows no face.
             arrived: when it could be had, by `time.perf_counter`; by default now.
+
+        Raises:
+            ValueError: pixels of another kind (scaled to 0 to 1 they would all become 0), or no time.
         """
+        if isinstance(face, np.ndarray) and (face.dtype != np.uint8 or face.shape[2:] != (3,)):
+            raise ValueError(f"a face is (S, S, 3) uint8, not {face.shape} {face.dtype}")
         if not self._expects["faces"]:
             return []
         time_s = self._relative(time_s)
@@ -156,10 +161,15 @@ class Stream:
         """Takes sound.
 
         Args:
-            samples: (n,) int16, or float in [-1, 1]; 16 kHz, mono.
+            samples: (n,) int16, or float in [-1, 1]; 16 kHz, mono. NaN counts as silence.
             time_s: of the first sample; by default they follow what came before.
             arrived: when the last sample could be had, by `time.perf_counter`; by default now.
+
+        Raises:
+            ValueError: samples of another kind, whose full scale is not known, or no time.
         """
+        if samples.dtype != np.int16 and samples.dtype.kind != "f":
+            raise ValueError(f"sound is int16, or float in [-1, 1], not {samples.dtype}")
         if not self._expects["speech"]:
             return []
         answers = []
@@ -407,7 +417,7 @@ class Stream:
 
 def _audible(samples: np.ndarray) -> bool:
     """False for digital silence: a microphone that is off."""
-    return not is_silent(samples * 32768)
+    return bool((np.abs(samples) > SILENCE_STEPS / 32768).any())
 
 
 def _whole(samples: int, part_s: float, whole: str = "a window", parts: str = "hops") -> int:

@@ -370,6 +370,13 @@ def test_a_bundle_looks_at_clips_as_its_run_does():
     )  # fmt: skip
     assert Bundle(Path(), made).view() == view
     assert f"15 segments of {1 / view.frame_hz:.4g} s" in made["faces"]["pick"]
+    # What `emotionnet.inputs.picking.nearest` does where frames are few: whoever has no Kotlin writes it from this.
+    for word in (
+        "half a frame where that is longer",
+        "of two the earlier",
+        "the last frame's where that is sooner",
+    ):
+        assert word in made["faces"]["pick"]
     # Clips are heard at 16 kHz, whatever rate the filters were built for.
     assert made["sound"]["sample_rate_hz"] == 16000
     assert made["sound"]["window_s"] == view.window_s

@@ -204,6 +204,30 @@ def test_pictures_in_the_wrong_order_are_left_out():
         stream.add_face(float("nan"), b"1")
 
 
+def test_pixels_and_sound_of_another_kind_are_refused():
+    stream = Stream(FakeParts(), LABELS)
+    for face in (
+        np.zeros((2, 2, 3), np.float32),
+        np.zeros((3, 2, 2), np.uint8),
+        np.zeros((1, 2, 2, 3), np.uint8),
+    ):
+        with pytest.raises(ValueError, match=r"a face is \(S, S, 3\) uint8"):
+            stream.add_face(0.0, face)
+    for kind in (np.int32, np.uint8, ">i2"):
+        with pytest.raises(ValueError, match="sound is int16, or float"):
+            stream.add_sound(np.zeros(800, kind), 0.0)
+    stream.add_face(0.0, np.zeros((2, 2, 3), np.uint8))
+    stream.add_sound(np.zeros(800, np.float64), 0.0)
+
+
+@pytest.mark.parametrize(("value", "heard"), [(np.nan, 0), (2 / 32768, 0), (2.5 / 32768, 16000)])
+def test_samples_that_are_no_numbers_are_silence_and_the_threshold_is_that_of_a_phone(value, heard):
+    parts = FakeParts(streams=("speech",))
+    stream = Stream(parts, LABELS)
+    answers = stream.add_sound(np.full(16000, value, np.float32), 0.0)
+    assert answers[-1].sound_s * 16000 == heard
+
+
 def test_a_fast_camera_is_thinned_to_thirty_a_second():
     stream = Stream(FakeParts(), LABELS, sound=False)
     for i in range(240):

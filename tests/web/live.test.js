@@ -108,6 +108,19 @@ test("a face that is searched or encoded while somebody seeks, or takes another 
   assert.deepEqual(live.faces.frames, []); // of the next file
 });
 
+test("an answer that somebody seeks away from is not shown", async () => {
+  const live = new Live(fake(), contract);
+  const shown = [];
+  const session = new Session({
+    video: {}, live, finder: null, meter: new Meter(), saw() {}, answered: (_, atS) => shown.push(atS),
+  }); // prettier-ignore
+  const first = session.answer(10);
+  session.startAnew();
+  await first;
+  await session.answer(2);
+  assert.deepEqual(shown, [2]);
+});
+
 test("what was heard before the browser put the sound to sleep is forgotten", async () => {
   const live = new Live(fake(), contract);
   const heard = [];

@@ -176,6 +176,46 @@ def test_files(demo_page, browse, tmp_path):
     assert nothing_was_sent(browser)
 
 
+def test_what_is_taken_while_the_last_thing_begins(demo_page, browse, tmp_path):
+    """At the very moment at which the page shows the last thing."""
+    cv2.imwrite(str(tmp_path / "face.png"), list(demo.frames(HAPPY))[15][..., ::-1])
+    browser = browse(
+        fake_media.DEVICES,
+        fake_media.camera(tmp_path / "camera.y4m", HAPPY),
+        fake_media.microphone(tmp_path / "microphone.wav", HAPPY),
+    )
+    permit(browser, "granted")
+    open_page(browser, demo_page)
+    once = """new MutationObserver((_, observer) => {
+      if (document.body.dataset.state !== "running") return;
+      observer.disconnect();
+      %s;
+    }).observe(document.body, {attributes: true})"""
+    # A picture after a picture: the second is answered from its own face.
+    browser.run(
+        """document.querySelector("#file").addEventListener("change", (event) => {
+          self.chosen = event.target.files[0];
+        }, {capture: true})"""
+    )
+    drop = """const data = new DataTransfer();
+      data.items.add(self.chosen);
+      dispatchEvent(new DragEvent("drop", {dataTransfer: data}))"""
+    browser.run(once % drop)
+    browser.choose_file("#file", tmp_path / "face.png")
+    browser.wait(says("#notes", "No sound: the answer is the face's."))
+    browser.wait(state("running"))
+    assert browser.text("#trouble") == ""
+
+    # A camera that is stopped before its first picture.
+    browser.press("s")
+    browser.run(once % 'document.querySelector("#stop").click()')
+    browser.press("c")
+    browser.wait("document.querySelector('#play video')", 20)
+    browser.run("new Promise((resolve) => setTimeout(resolve, 1000))")
+    assert browser.run(state("ready"))
+    assert browser.text("#trouble") == ""
+
+
 def test_a_wrong_bundle_and_an_old_browser_are_refused_and_a_notebook_is_not(
     demo_page, browse, tmp_path
 ):

@@ -168,6 +168,7 @@ async function play(video, stream = null) {
   try {
     await video.play();
   } catch (error) {
+    if (session !== mine) return; // stopped before it played
     if (error.name !== "NotAllowedError") throw error;
     view.note("play", "The browser plays nothing before a click: press Play.");
     video.addEventListener("play", () => view.note("play", ""), {once: true});
@@ -191,9 +192,11 @@ async function camera() {
   video.muted = true;
   // Without the sound: pictures continue where a loudspeaker is unplugged.
   video.srcObject = new MediaStream(stream.getVideoTracks());
-  await play(video, stream);
+  const playing = play(video, stream);
+  // Said before it plays: by then somebody may have gone on to something else.
   notes.forEach((sentence, i) => view.note(`media${i}`, sentence));
   if (!stream.getVideoTracks().length) soundOnly();
+  await playing;
 }
 
 async function file(chosen) {
@@ -211,13 +214,15 @@ async function picture(chosen) {
   Object.assign(still, {width, height, className: "still"});
   still.getContext("2d").drawImage(bitmap, 0, 0);
   bitmap.close();
+  const found = await finder.find(still, width, height);
+  await live.addFrame(0, found.face);
+  const answer = await live.answer(1 / 30);
+  // Shown when all is done: what somebody takes next would be answered from this face too.
   view.setStage(still);
   $("pause").hidden = $("again").hidden = true;
   showLive();
-  const found = await finder.find(still, width, height);
-  await live.addFrame(0, found.face);
   view.showFaces(found, width, height);
-  view.showAnswer(await live.answer(1 / 30), 0);
+  view.showAnswer(answer, 0);
 }
 
 $("camera").onclick = () => begin("camera and microphone", camera);

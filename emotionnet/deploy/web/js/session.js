@@ -112,6 +112,7 @@ export class Session {
     // It gives not even silence then: what was heard last would stay.
     if (this.ear?.asleep) this.live.sound.clear();
     const answer = await this.meter.time("answer", () => this.live.answer(endS));
-    if (this.running) this.answered(answer, endS);
+    // Stopped, or started anew, meanwhile: it is about another file or place.
+    if (this.running && this.answeredS === endS) this.answered(answer, endS);
   }
 }
