@@ -7,15 +7,18 @@ from pathlib import Path
 FOLDER = "saved_models"
 #: Inside such a run: what `emotionnet.export` made of it.
 BUNDLE = "bundle"
+#: A file of a run, of a group of runs, of a bundle.
+_OF_A_RUN = ("config.json", "*/config.json", "contract.json")
 _ABOVE = Path(__file__).resolve().parents[1]
 #: In a source tree, and where a wheel puts its data.
 PLACES = [_ABOVE / FOLDER, _ABOVE / "share" / "emotionnet" / FOLDER]
 
 
 def shipped(folder: str | os.PathLike) -> Path:
-    """The run called so that comes with EmotionNet, where ``folder`` itself is none; else ``folder``."""
+    """The run called so that comes with EmotionNet, where ``folder`` itself holds no run, group or bundle; else ``folder``."""
     folder = Path(folder)
-    if len(folder.parts) != 1 or folder.is_absolute() or folder.exists():
+    own = (path for name in _OF_A_RUN for path in folder.glob(name))
+    if len(folder.parts) != 1 or folder.is_absolute() or any(own):
         return folder
     found = (place / folder for place in (*PLACES, *_installed(folder.name)))
     return next((each for each in found if (each / "config.json").is_file()), folder)

@@ -76,6 +76,16 @@ def test_what_looks_inside_opens_the_run_itself(tmp_path, monkeypatch):
         refit("people")
 
 
+def test_only_a_run_of_its_name_hides_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "people" / "anna").mkdir(parents=True)  # of somebody's clips
+    assert shipped.shipped("people") == PEOPLE
+    for name in ("config.json", "anna/config.json", "contract.json"):
+        (tmp_path / "people" / name).touch()
+        assert shipped.shipped("people") == Path("people")
+        (tmp_path / "people" / name).unlink()
+
+
 @pytest.mark.slow
 def test_its_bundle_is_as_it_says_and_answers_anywhere(tmp_path):
     assert [row["precision"] for row in verify(PEOPLE / shipped.BUNDLE)] == ["int8"]

@@ -9,7 +9,7 @@ from typing import Any
 from emotionnet.corpora import CORPORA, corpus_options
 from emotionnet.errors import UsageError
 from emotionnet.training.config import DEFAULT_SYSTEM, RunConfig, check_choices
-from emotionnet.training.streams import left_out, named_streams, streams_of
+from emotionnet.training.streams import lacking, left_out, named_streams, streams_of
 
 #: Sound given to a model is at most this long.
 LONGEST_S = 6.0
@@ -253,6 +253,9 @@ def plan_runs(run: RunConfig, records: Any) -> Plan:
         tuning.check_clips(splits, labels, trained, records)
     if run.train_actors is not None:
         splits = [with_actors(split, run.train_actors, split.seed) for split in splits]
+    for split in splits:
+        warnings = (split.warning, *lacking(split, labels, trained, records))
+        split.warning = "; ".join(filter(None, warnings))
     note_leaks(splits, common)
     check_copies(common)
     check_labels(common)

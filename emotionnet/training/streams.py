@@ -46,3 +46,23 @@ def left_out(trained: Sequence[str], system: str, records: Any) -> list[str]:
             )
         lines.append(f"{stream:<10} left out: {why}")
     return lines
+
+
+def lacking(split: Any, labels: Sequence[str], trained: Sequence[str], records: Any) -> list[str]:
+    """A line for each stream that is trained without a clip of some class, which it then never answers.
+
+    Args:
+        split: an `emotionnet.inputs.split.Split`.
+        labels: the classes.
+        trained: the streams.
+        records: opened records, or a cache of them.
+    """
+    lines = []
+    for stream in trained:
+        having = {row.emotion for row in split.train if has(records, row, stream)}
+        others = {row.emotion for row in split.train} - having
+        if having and others:
+            names = ", ".join(label for label in labels if label in others)
+            thing = STREAMS[stream].thing
+            lines.append(f"fold {split.fold}: no training clip of {names} has {thing}")
+    return lines
