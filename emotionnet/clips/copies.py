@@ -30,7 +30,7 @@ from emotionnet.clips.records import (
 from emotionnet.clips.shards import write_examples
 from emotionnet.corpora.manifest import manifest_hash
 from emotionnet.errors import UsageError
-from emotionnet.files import atomic_folder, read_json, sha256, write_json
+from emotionnet.files import atomic_folder, cache_folder, read_json, sha256, write_json
 from emotionnet.locks import alone
 from emotionnet.progress import progress
 
@@ -156,6 +156,10 @@ def speech_copies(
     # The key changes with the records and with what is done to them: a stale copy is never used.
     key = sha256(records.content_hash, f"{PITCH_STEPS} {STRETCH_RATE} {_SHARD}")[:12]
     folder = Path(records.folder) / "copies" / key
+    if not folder.is_dir() and not os.access(
+        records.folder, os.W_OK
+    ):  # a disk that may only be read
+        folder = cache_folder() / "copies" / key
     missing = [
         (number, kind)
         for number in range(len(chunks))

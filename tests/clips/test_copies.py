@@ -1,6 +1,7 @@
 """Copies of the sound: what each kind does, and that each is made once and found again."""
 
 import dataclasses
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -81,6 +82,17 @@ def test_copies_are_made_once_for_all_clips_and_told_by_name(tmp_path, monkeypat
     assert len(list(records.dataset(made).as_numpy_iterator())) == 4
     monkeypatch.setattr(copies, "_make", lambda *_: pytest.fail("they are there"))
     assert len(speech_copies(records, [records.rows[3]], ("speed0.9",))) == 1
+
+
+def test_beside_records_that_may_only_be_read_none_are_made(tmp_path, monkeypatch):
+    clips = [make_clip(f"{i}-happy", "happy", seed=i) for i in range(3)]
+    records = write_records(tmp_path / "records", clips)
+    monkeypatch.setenv("EMOTIONNET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(copies.os, "access", lambda place, _: place != records.folder)
+    made = speech_copies(records, records.rows, ["noise15"])
+    assert [Path(row.shard).is_relative_to(tmp_path / "cache") for row in made] == [True] * 3
+    assert len(list(records.dataset(made))) == 3
+    assert not (records.folder / "copies").exists()
 
 
 def test_of_a_recording_that_was_replaced_other_copies_are_made(tmp_path):
