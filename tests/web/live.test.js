@@ -121,6 +121,21 @@ test("an answer that somebody seeks away from is not shown", async () => {
   assert.deepEqual(shown, [2]);
 });
 
+test("a browser that does not tell of frames, as Firefox before 132, shows them to whoever looks", async () => {
+  const session = new Session({video: {paused: false, currentTime: 3}});
+  assert.equal(await session.nextFrame(), 3);
+});
+
+test("a file that cannot be played to its end is told of", async () => {
+  globalThis.document = {hidden: false};
+  const live = new Live(fake(), {...contract, fusion: {streams: ["faces"]}});
+  const video = {addEventListener() {}, currentTime: 3, videoWidth: 4, error: {message: "damaged"}};
+  const session = new Session({video, live, finder: null, meter: new Meter(), saw() {}, answered() {}});
+  session.lookedS = 3;
+  setTimeout(() => session.stop(), 500);
+  await assert.rejects(session.run(), {message: "damaged"});
+});
+
 test("what was heard before the browser put the sound to sleep is forgotten", async () => {
   const live = new Live(fake(), contract);
   const heard = [];

@@ -23,7 +23,11 @@ export class Session {
     this.lookedS = this.answeredS = -Infinity;
   }
 
-  /** Goes until the file has ended or `stop` is called. */
+  /**
+   * Goes until the file has ended or `stop` is called.
+   *
+   * @throws {Error | MediaError} a file that is damaged from somewhere on, which has no end
+   */
   async run() {
     const hears = this.stream ? this.stream.getAudioTracks().length > 0 : true;
     if (hears && this.live.hears) {
@@ -33,6 +37,7 @@ export class Session {
     this.video.addEventListener("seeking", () => this.startAnew());
     while (this.running) {
       const frameS = await this.nextFrame();
+      if (this.running && this.video.error) throw this.video.error;
       if (!this.running || document.hidden) continue;
       if (this.live.sees && frameS !== null && frameS - this.lookedS >= 0.9 * FRAME_S) await this.look(frameS);
       const nowS = this.now();
@@ -75,9 +80,9 @@ export class Session {
   /** The time of a new frame, or null when there was none for a while. */
   nextFrame() {
     return new Promise((resolve) => {
-      let asked = null;
+      let asked; // undefined for good where the browser has no such call
       const timer = setTimeout(() => {
-        if (asked !== null) this.video.cancelVideoFrameCallback(asked);
+        if (asked !== undefined) this.video.cancelVideoFrameCallback(asked);
         // Without the call a browser shows its frames to whoever looks.
         resolve(this.video.requestVideoFrameCallback || this.video.paused ? null : this.now());
       }, this.video.requestVideoFrameCallback ? 1000 * ANSWER_S : 1000 * FRAME_S);
