@@ -1,5 +1,6 @@
 """Arrays of many clips on the disk: written batch after batch, read by memory mapping."""
 
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from emotionnet.files import atomic_path
+from emotionnet.files import atomic_path, is_full
 
 
 def write_arrays(
@@ -19,6 +20,9 @@ def write_arrays(
         batches: name → (some, ...), ``clips`` in all.
         clips: length of the arrays.
         files: name → where it goes.
+
+    Raises:
+        OSError: there is no room for them, or they may not be written.
     """
     with ExitStack() as stack:
         temporary = {name: stack.enter_context(atomic_path(path)) for name, path in files.items()}
@@ -29,10 +33,23 @@ def write_arrays(
                 if name not in arrays:
                     shape = (clips, *each.shape[1:])
                     arrays[name] = open_memmap(temporary[name], "w+", each.dtype, shape)
+                    _reserve(temporary[name])
                 arrays[name][done : done + len(each)] = each
             done += len(next(iter(batch.values())))
         for array in arrays.values():
             array.flush()
+
+
+def _reserve(path: Path) -> None:
+    """Takes the room on the disk: on a full one writing to mapped memory kills the process, without a word."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with open(path, "r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if is_full(error):
+                raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
 
 def read_arrays(files: Mapping[str, Path]) -> dict[str, np.ndarray]:
