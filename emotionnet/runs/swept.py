@@ -96,7 +96,7 @@ def _check_values(trainings, cells, corpus: str, options: Mapping[str, Any]) -> 
     from emotionnet.training.plan import check
 
     wholes = [
-        Training("", tuple(each for training in cell.trainings for each in training.values))
+        Training("both", tuple(each for training in cell.trainings for each in training.values))
         for cell in cells
     ]
     for training in (*trainings, *wholes):
