@@ -1,13 +1,14 @@
-"""Which folder the records of a corpus go to, and whether it is free for them."""
+"""Which folder the records of a corpus go to, whether it is free for them, and what it says of how they were made."""
 
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from emotionnet.clips.fields import FIELDS
 from emotionnet.clips.records import MANIFEST_FILE, META_FILE, read_meta
-from emotionnet.corpora import corpus_options
+from emotionnet.corpora import CORPORA, corpus_options
 from emotionnet.errors import EmotionNetError, UsageError
 from emotionnet.files import read_csv
 
@@ -106,3 +107,15 @@ def _ours(path: Path) -> bool:
     """True for what may be in a folder of records (hidden: remains of a killed run)."""
     beside = ("copies", "features", *FIELDS)
     return path.name.startswith((".", "shard-")) or path.name in (*FILES, *beside)
+
+
+def unusual_options(corpus: str, meta: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a corpus that records were made with, where they are not the usual ones: its labels, say."""
+    if corpus not in CORPORA:
+        return {}
+    usual_ones = corpus_options(corpus)
+    return {
+        name: value
+        for name, value in meta.get("options", {}).items()
+        if name in usual_ones and value != usual_ones[name]
+    }

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from emotionnet.corpora import CORPORA, corpus_options
+from emotionnet.clips.place import unusual_options
 from emotionnet.errors import UsageError
 from emotionnet.training.config import DEFAULT_SYSTEM, RunConfig, check_choices
 from emotionnet.training.streams import lacking, left_out, named_streams, streams_of
@@ -234,7 +234,7 @@ def plan_runs(run: RunConfig, records: Any) -> Plan:
     # Only where asked for, so that runs from before can still be resumed.
     if records.meta.get("direct"):
         common["direct"] = records.meta["root"]
-    if options := _corpus_options(corpus, records.meta):
+    if options := unusual_options(corpus, records.meta):
         common["corpus_options"] = options
     if classes:
         common["classes"] = classes.plain()
@@ -288,18 +288,6 @@ def default_name(*parts: str) -> str:
     if parts == ("ghost_fan", "demo", "holdout", "both", "all"):
         return "demo"
     return "-".join(part for part in parts if part not in ("both", "all"))
-
-
-def _corpus_options(corpus: str, meta: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a corpus that records were made with, where they are not the usual ones: its labels, say."""
-    if corpus not in CORPORA:
-        return {}
-    usual_ones = corpus_options(corpus)
-    return {
-        name: value
-        for name, value in meta.get("options", {}).items()
-        if name in usual_ones and value != usual_ones[name]
-    }
 
 
 def _augmentation(fields: Mapping[str, Any], augment: str) -> dict:
