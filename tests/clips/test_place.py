@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from emotionnet.clips.place import claim, default_place, folder_name
+from emotionnet.clips.place import claim, default_place, folder_name, unusual_options
 from emotionnet.clips.records import META_FILE, SCHEMA_VERSION, read_meta
 from emotionnet.corpora import corpus_options
 from emotionnet.errors import UsageError
@@ -93,3 +93,10 @@ def test_another_folder_does_not_take_the_place_of_one_that_is_gone(first, tmp_p
     with pytest.raises(UsageError, match="holds records of root"):
         claim(place, config_of(other.parent))
     assert read_meta(place)["root"] == str(root)
+
+
+def test_what_a_corpus_was_asked_for_is_noted_where_it_is_not_the_usual():
+    options = {"labels": "votes", "table": ""}
+    assert unusual_options("crema_d", {"options": options}) == {"labels": "votes"}
+    assert unusual_options("crema_d", {"options": {**options, "labels": "acted"}}) == {}
+    assert unusual_options("crema_d", {}) == unusual_options("mine", {"options": options}) == {}

@@ -10,7 +10,6 @@ from tiny_run import TOY, make_clip, make_run, write_records
 from emotionnet.errors import UsageError
 from emotionnet.files import write_json
 from emotionnet.fit import arguments, fit, parser
-from emotionnet.training import plan
 from emotionnet.training.config import RunConfig, asked, homes, repeated
 from emotionnet.training.run import Run
 
@@ -118,17 +117,6 @@ def test_other_recordings_of_a_run_that_is_made_again_are_labelled_as_its_own(ru
     assert asked(acted).corpus_options == {"labels": "acted"}
     other = asked({"config": tmp_path, "root": "elsewhere", "corpus": "emodb"})
     assert (other.corpus, other.corpus_options) == ("emodb", {})
-
-
-def test_what_a_corpus_was_asked_for_is_noted_where_it_is_not_the_usual():
-    options = {"labels": "votes", "table": ""}
-    assert plan._corpus_options("crema_d", {"options": options}) == {"labels": "votes"}
-    assert plan._corpus_options("crema_d", {"options": {**options, "labels": "acted"}}) == {}
-    assert (
-        plan._corpus_options("crema_d", {})
-        == plan._corpus_options("mine", {"options": options})
-        == {}
-    )
 
 
 def test_a_group_is_made_again_as_a_group(run, tmp_path):
