@@ -340,7 +340,7 @@ def test_a_run_that_comes_with_the_project_is_known_by_its_name(place, monkeypat
     (tmp_path / "both").mkdir()  # of something else
     assert run.Run.open("both").folder == place / "both"
     (tmp_path / "both" / "config.json").write_text("{}")  # a run that lies here comes first
-    with pytest.raises(EmotionNetError, match="^both: a run of format None"):
+    with pytest.raises(EmotionNetError, match="both: a run of format None"):
         run.Run.open("both")
 
 
