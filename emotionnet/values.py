@@ -5,7 +5,8 @@ import ast
 import dataclasses
 import math
 import os
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, get_args
 
 from emotionnet.errors import UsageError
 
@@ -41,12 +42,17 @@ def typed(field: dataclasses.Field, value: Any, of: str = "") -> Any:
         UsageError: it is of another type.
     """
     number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if field.type not in _NEEDS:
+    kind = field.type
+    if isinstance(kind, UnionType) and len(others := {*get_args(kind)} - {NoneType}) == 1:
+        if value is None:
+            return value
+        (kind,) = others
+    if kind not in _NEEDS:
         return value
-    if field.type is str and isinstance(value, os.PathLike):
+    if kind is str and isinstance(value, os.PathLike):
         return os.fspath(value)
-    if field.type in (bool, str) and isinstance(value, field.type):
+    if kind in (bool, str) and isinstance(value, kind):
         return value
-    if number and (field.type is float or (field.type is int and value == int(value))):
-        return field.type(value)
-    raise UsageError(f"{of}{field.name} is {value!r}; it needs {_NEEDS[field.type]}.")
+    if number and (kind is float or (kind is int and value == int(value))):
+        return kind(value)
+    raise UsageError(f"{of}{field.name} is {value!r}; it needs {_NEEDS[kind]}.")

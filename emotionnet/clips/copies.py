@@ -156,9 +156,8 @@ def speech_copies(
     # The key changes with the records and with what is done to them: a stale copy is never used.
     key = sha256(records.content_hash, f"{PITCH_STEPS} {STRETCH_RATE} {_SHARD}")[:12]
     folder = Path(records.folder) / "copies" / key
-    if not folder.is_dir() and not os.access(
-        records.folder, os.W_OK
-    ):  # a disk that may only be read
+    # A disk may only be read.
+    if not folder.is_dir() and not os.access(records.folder, os.W_OK):
         folder = cache_folder() / "copies" / key
     missing = [
         (number, kind)

@@ -330,7 +330,7 @@ def _paired_kinds(first: Candidate, other: Candidate) -> list[str]:
 
 def _pair(first: PerClip, other: PerClip) -> dict[str, Any]:
     shared = sorted(set(first.clips) & set(other.clips))
-    places = [[p.clips.index(clip) for clip in shared] for p in (first, other)]
+    places = [np.searchsorted(p.clips, shared) for p in (first, other)]  # both are sorted
     a, b = first.right[places[0]], other.right[places[1]]
     targets = first.targets[places[0]]
     actors = [first.actors[i] for i in places[0]]

@@ -64,6 +64,7 @@ def test_what_is_said_for_every_stream_later_is_meant_for_each():
         ({"system_config": "F1"}, "needs settings and their values"),
         ({"joint": "yes"}, "joint is 'yes'; it needs true or false"),
         ({"per_epoch": 0.5}, "needs a whole number"),
+        ({"system": -1}, "system is -1; it needs a word"),
         ({"augment": "heavy"}, "Choose one of none, light"),
         ({"precision": "float8"}, "Choose one of float32"),
     ],
