@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from test_combine import PICTURES, SOUND, source
-from tiny_run import make_clip, write_records
+from tiny_run import TOY, make_clip, write_records
 
 from emotionnet.combine import combine
 from emotionnet.errors import UsageError
@@ -98,10 +98,10 @@ def test_the_last_layers_learn_alone_first(people, tmp_path):
         assert set(each["rate_scales"]) == set(each["frozen"])
 
 
-def test_epochs_that_there_cannot_be_are_refused(people):
+def test_epochs_that_there_cannot_be_are_refused():
     for asked in ("ten", 0):
         with pytest.raises(UsageError, match=f"epochs is {asked!r}; it needs a"):
-            tuning.settings_of("faces", {}, OWN, ("faces",), False, {"epochs": asked})
+            tuning.settings_of(TOY, {}, OWN, ("speech",), False, {"epochs": asked})
 
 
 def test_clips_that_cannot_be_learnt_from_are_refused(people, tmp_path):
