@@ -1,8 +1,7 @@
 """What would stop a training halfway, found before its first step."""
 
+from collections import Counter
 from collections.abc import Sequence
-
-import numpy as np
 
 from emotionnet.errors import EmotionNetError
 from emotionnet.systems.stages import Fit
@@ -36,10 +35,8 @@ def check_units(run: Run, records, parts: dict[str, list], units: Sequence[Unit]
             )
         if isinstance(unit.stage, Fit):
             rows += leaking_rows(unit, records, parts, config, augmentation(config))
-            known = np.bincount(
-                [run.labels.index(row.emotion) for row in rows], minlength=len(run.labels)
-            )
-            _check_counts(unit, config["system"], dict(zip(run.labels, known, strict=True)))
+            known = Counter(row.emotion for row in rows)
+            _check_counts(unit, config["system"], {label: known[label] for label in run.labels})
         else:
             settings = settings_of(config, unit.name)
             for name in (*settings.frozen, *settings.rate_scales):
