@@ -35,6 +35,18 @@ def permit(browser, setting):
         browser.send("Browser.setPermission", permission={"name": name}, setting=setting)
 
 
+def open_with_devices(browse, page, folder):
+    """A browser in which the page may use a camera and a microphone, of files in ``folder``."""
+    browser = browse(
+        fake_media.DEVICES,
+        fake_media.camera(folder / "camera.y4m", HAPPY),
+        fake_media.microphone(folder / "microphone.wav", HAPPY),
+    )
+    permit(browser, "granted")
+    open_page(browser, page)
+    return browser
+
+
 def go_away_and_return(browser):
     other = browser.send("Target.createTarget", url="about:blank")["targetId"]
     browser.wait("document.hidden", 20)
@@ -49,13 +61,7 @@ def nothing_was_sent(browser):
 
 
 def test_camera_and_microphone(demo_page, browse, tmp_path):
-    browser = browse(
-        fake_media.DEVICES,
-        fake_media.camera(tmp_path / "camera.y4m", HAPPY),
-        fake_media.microphone(tmp_path / "microphone.wav", HAPPY),
-    )
-    permit(browser, "granted")
-    open_page(browser, demo_page)
+    browser = open_with_devices(browse, demo_page, tmp_path)
     assert browser.text("#check").startswith("Answers as on the PC: largest difference")
     assert "This model has seen no people" in browser.text("header")
     assert "nothing is sent" in browser.text("#start")
@@ -92,13 +98,7 @@ def test_camera_and_microphone(demo_page, browse, tmp_path):
 
 
 def test_what_of_camera_and_microphone_is_missing(demo_page, browse, tmp_path):
-    browser = browse(
-        fake_media.DEVICES,
-        fake_media.camera(tmp_path / "camera.y4m", HAPPY),
-        fake_media.microphone(tmp_path / "microphone.wav", HAPPY),
-    )
-    permit(browser, "granted")
-    open_page(browser, demo_page)
+    browser = open_with_devices(browse, demo_page, tmp_path)
     keep = "self.real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);"
     lose = (
         "navigator.mediaDevices.getUserMedia = (wish) => %s in wish"
@@ -179,13 +179,7 @@ def test_files(demo_page, browse, tmp_path):
 def test_what_is_taken_while_the_last_thing_begins(demo_page, browse, tmp_path):
     """At the very moment at which the page shows the last thing."""
     cv2.imwrite(str(tmp_path / "face.png"), list(demo.frames(HAPPY))[15][..., ::-1])
-    browser = browse(
-        fake_media.DEVICES,
-        fake_media.camera(tmp_path / "camera.y4m", HAPPY),
-        fake_media.microphone(tmp_path / "microphone.wav", HAPPY),
-    )
-    permit(browser, "granted")
-    open_page(browser, demo_page)
+    browser = open_with_devices(browse, demo_page, tmp_path)
     once = """new MutationObserver((_, observer) => {
       if (document.body.dataset.state !== "running") return;
       observer.disconnect();
