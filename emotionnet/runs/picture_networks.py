@@ -97,11 +97,11 @@ def interval_98(accuracy: float, clips: int) -> tuple[float, float]:
 def _train(name, records, out: Path, image_size: int, head: str, weights, how: Mapping) -> None:
     """One run of `emotionnet.fit`; continues where it was stopped."""
     from emotionnet.runs.new import fit
-    from emotionnet.systems.backbones import GHOSTNETS, smallest_picture
+    from emotionnet.systems.backbones import WEIGHTS, smallest_picture
 
     config = {
         "backbone": name,
-        "backbone_weights": "none" if name in GHOSTNETS else str(weights),
+        "backbone_weights": "none" if name not in WEIGHTS else str(weights),
         "image_size": max(image_size, smallest_picture(name)),
         "head": head,
     }

@@ -20,6 +20,7 @@ from emotionnet.keras_private import layers_inside
 from emotionnet.layers import ReverseChannels
 from emotionnet.systems import ghost_fan
 from emotionnet.systems.base import check_fields
+from emotionnet.systems.vgg13 import vgg13
 
 _URL = "https://storage.googleapis.com/tensorflow/keras-applications/"
 _OTHER_URL = "https://storage.googleapis.com/keras-applications/"
@@ -124,8 +125,8 @@ WEIGHTS = {
 }  # fmt: skip
 #: Our own networks by name: which of system 1's face encoders they are.
 GHOSTNETS = {"GhostNet": {"variant": "F1"}, "GhostNetTAM": {"variant": "F2"}}
-#: All that a config may name.
-BACKBONES = (*WEIGHTS, *GHOSTNETS)
+#: All that a config may name. Those outside `WEIGHTS` have random weights only.
+BACKBONES = (*WEIGHTS, *GHOSTNETS, "VGG13")
 _SHORT = {"T": "Tiny", "S": "Small", "B": "Base", "L": "Large", "XL": "XLarge"}
 
 
@@ -161,7 +162,7 @@ def check_backbone(system: str, config: Any) -> None:
     """
     name = backbone_name(config.backbone)
     object.__setattr__(config, "backbone", name)
-    if name in GHOSTNETS and config.backbone_weights not in RANDOM:
+    if name not in WEIGHTS and config.backbone_weights not in RANDOM:
         raise UsageError(
             f"{system}: there are no {config.backbone_weights} weights of {name}: "
             "--backbone-weights none."
@@ -189,6 +190,8 @@ def backbone_of(config: Any) -> keras.Model:
             )
         )
         return keras.Model(encoder.input, encoder.get_layer("head_relu").output, name="backbone")
+    if config.backbone == "VGG13":
+        return vgg13(size)
     return application(config.backbone, config.backbone_weights, size, momentum)
 
 

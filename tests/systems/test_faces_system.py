@@ -74,6 +74,22 @@ def test_ghostnets_are_those_of_the_first_system():
     assert sizes == {"GhostNet-TAM": 316_898, "ghost-net": 316_898 - 27 * 102}
 
 
+def test_vgg13_is_that_of_its_paper():
+    """8.7 million numbers with the two dense layers of 1,024 and one class layer that the paper has on grey faces of 64 px."""
+    model = build_model("faces", 8, backbone="VGG-13", backbone_weights="none", head="pool")
+    backbone = model.get_layer("face_stream").get_layer("backbone")
+    assert backbone.output_shape == (None, 4, 4, 256)
+    assert backbone.count_params() == 3_505_728
+    colours = 2 * 9 * 64  # of a grey picture's first convolution there are fewer
+    dense = 4 * 4 * 256 * 1024 + 1024 + 1024 * 1024 + 1024 + 1024 * 8 + 8
+    assert backbone.count_params() - colours + dense == 8_757_704
+    # Ten layers without normalization: what comes out is neither nothing nor endless.
+    answer = np.asarray(backbone(np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3))))
+    assert 0.05 < answer.std() < 20
+    with pytest.raises(UsageError, match="no imagenet weights of VGG13"):
+        build_model("faces", 8, backbone="VGG13")
+
+
 def test_answers_faces_and_is_uniform_about_what_it_does_not_see(model, tmp_path):
     inputs = pictures()
     inputs["frame_mask"][1] = 0
