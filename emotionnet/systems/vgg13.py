@@ -1,8 +1,8 @@
 """VGG13, the network that FER+ was published with: plain convolutions, no normalization.
 
 Source: Barsoum et al., "Training deep networks for facial expression recognition with crowd-sourced
-label distribution" (2016), figure 4, without its two dense layers of 1,024. Fifteen times the size
-of our face encoder, it serves as something to compare with, and as a teacher.
+label distribution" (2016), figure 4, without its two dense layers of 1,024. More than ten times
+the size of our face encoder, it serves as something to compare with, and as a teacher.
 """
 
 import keras
